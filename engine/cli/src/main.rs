@@ -1,0 +1,2 @@
+//! The `orderly` binary.
+fn main() {}

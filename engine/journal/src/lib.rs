@@ -1,0 +1,1 @@
+//! Everything accepted and what became of it, on disk.

@@ -1,0 +1,1 @@
+//! The mapping language: expressions, rules, compile, execute. Pure.

@@ -1,0 +1,1 @@
+//! Configuration to plan, and process(): one message's journey. Pure.

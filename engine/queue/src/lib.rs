@@ -1,0 +1,1 @@
+//! From the journal to the destinations: order, retries, carriers.

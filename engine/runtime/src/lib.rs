@@ -1,0 +1,1 @@
+//! The only place that spawns: ingest, workers, shutdown, telemetry.

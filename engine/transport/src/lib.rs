@@ -1,0 +1,1 @@
+//! Listeners and destinations: bytes in, bytes out.

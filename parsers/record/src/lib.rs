@@ -1,0 +1,1 @@
+//! What every format becomes: the record, diagnostics and their places. Pure.

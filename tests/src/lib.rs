@@ -1,0 +1,1 @@
+//! System tests, crash tests and the architecture test.
