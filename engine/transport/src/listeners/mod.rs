@@ -1,0 +1,216 @@
+//! Every way in: one file a kind, one line in [`ListenerSettings`] and [`Listener`].
+//!
+//! A listener receives, hands each message to its [`Handler`], and writes the answer back. It never answers by itself: what is
+//! answered, and when, is the handler's to decide, because only the handler knows whether the message is stored.
+
+mod mllp;
+
+use crate::mllp_frame::{Problem, Tally};
+pub use mllp::{MllpListener, MllpListenerSettings};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The settings of a listener of any kind.
+#[derive(Debug, Clone)]
+pub enum ListenerSettings {
+    /// HL7's minimal lower layer protocol over TCP.
+    Mllp(MllpListenerSettings),
+}
+
+impl ListenerSettings {
+    /// Takes the address, so that peers can connect; they are served from [`Listener::run`] on.
+    pub async fn bind(self) -> Result<Listener, BindError> {
+        match self {
+            Self::Mllp(settings) => MllpListener::bind(settings).await.map(Listener::Mllp),
+        }
+    }
+}
+
+/// A listener of any kind, with its address taken.
+#[derive(Debug)]
+pub enum Listener {
+    /// See [`ListenerSettings::Mllp`].
+    Mllp(MllpListener),
+}
+
+impl Listener {
+    /// Where it listens; with port 0 in the settings, the port that the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        match self {
+            Self::Mllp(listener) => listener.local_addr(),
+        }
+    }
+
+    /// Serves until `shutdown` is ready; then takes in no more, finishes what is in flight, and returns.
+    pub async fn run<H: Handler>(self, handler: Arc<H>, shutdown: impl Future<Output = ()> + Send) {
+        match self {
+            Self::Mllp(listener) => listener.run(handler, shutdown).await,
+        }
+    }
+}
+
+/// What a listener's owner does with what comes in. Called for each connection in the order of its frames, one at a time;
+/// different connections call at the same time.
+pub trait Handler: Send + Sync + 'static {
+    /// A message came. The answer is written when the future is ready; the connection reads no further until then.
+    fn message(&self, received: Received) -> impl Future<Output = Answer> + Send;
+
+    /// Something came that is not a whole, well-formed frame. What this gives is written back as a frame.
+    /// A tolerated deviation of one kind is told once a connection; the totals come with [`ConnectionEvent::Closed`].
+    fn problem(&self, problem: FrameProblem) -> impl Future<Output = Option<Vec<u8>>> + Send;
+
+    /// A connection came, went or was refused.
+    fn connection(&self, event: ConnectionEvent);
+}
+
+/// A message as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The frame's content, unchanged.
+    pub bytes: Vec<u8>,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// The number of the connection, counted from 1 a listener.
+    pub connection: u64,
+}
+
+/// What is written back for a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// The contents of the frames to write: one for a message, several for a frame that held several messages, none when the
+    /// sender wants no answer.
+    pub frames: Vec<Vec<u8>>,
+    /// Whether the connection is closed after that.
+    pub close: bool,
+}
+
+impl Answer {
+    /// Nothing is written, the connection stays.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One frame is written, the connection stays.
+    pub fn one(frame: Vec<u8>) -> Self {
+        Self { frames: vec![frame], close: false }
+    }
+}
+
+/// A [`Problem`] and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameProblem {
+    /// What is wrong.
+    pub problem: Problem,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// The number of the connection, counted from 1 a listener.
+    pub connection: u64,
+}
+
+/// What became of a connection, for logs and counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    /// A peer connected.
+    Opened {
+        /// Counted from 1 a listener.
+        connection: u64,
+        /// Who connected.
+        peer: SocketAddr,
+    },
+    /// A connection ended.
+    Closed {
+        /// The number it was opened with.
+        connection: u64,
+        /// Who was connected.
+        peer: SocketAddr,
+        /// Why it ended.
+        reason: CloseReason,
+        /// How many messages came over it. None is common: load balancers look whether the port is open.
+        messages_count: u64,
+        /// What its sender did that was passed over in silence.
+        tally: Tally,
+    },
+    /// A peer was turned away, because as many as allowed are connected.
+    Refused {
+        /// Who was turned away.
+        peer: SocketAddr,
+        /// How many are allowed.
+        connections_max: usize,
+    },
+    /// The system gave no connection (often: too many open files). Accepting goes on after a pause.
+    AcceptFailed {
+        /// The system's reason.
+        kind: io::ErrorKind,
+        /// The system's text.
+        text: String,
+    },
+    /// The handler panicked on a connection, which was closed. A fault of the engine.
+    HandlerFailed,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed it.
+    Peer,
+    /// The peer broke it, or it broke on the way.
+    Broken(io::ErrorKind),
+    /// Nothing came for as long as the settings allow.
+    Idle,
+    /// The byte stream could not be used any further; the handler was told the problem.
+    Problem,
+    /// An answer could not be written; what was stored stays stored.
+    AnswerLost(io::ErrorKind),
+    /// The handler wanted it closed.
+    Handler,
+    /// The listener shuts down.
+    Shutdown,
+}
+
+/// Why a listener could not take its address, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program (or another source) has it.
+    #[error(
+        "{address} is in use by another program; stop that program (`ss -ltnp` shows it) or listen on another port"
+    )]
+    InUse {
+        /// The address wanted.
+        address: SocketAddr,
+    },
+    /// The system does not allow it, commonly because the port is below 1024.
+    #[error(
+        "this user may not listen on {address}; use a port above 1023, or give the program the capability CAP_NET_BIND_SERVICE"
+    )]
+    NotPermitted {
+        /// The address wanted.
+        address: SocketAddr,
+    },
+    /// The machine has no such address.
+    #[error("this machine has no address {}; use one that it has, 0.0.0.0 for all, or 127.0.0.1 for this machine only", address.ip())]
+    NoSuchAddress {
+        /// The address wanted.
+        address: SocketAddr,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Other {
+        /// The address wanted.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { address },
+            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { address },
+            _ => Self::Other { address, source },
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One MLLP connection seen from the sender: connect, send a frame, receive a frame.
+//!
+//! What always holds: every wait has a deadline; an answer has a size limit; MLLP release 2 commit blocks are passed over, as
+//! they say nothing about the message. Which answer belongs to which message is not decided here.
+
+use crate::mllp_frame::{Decoder, DecoderSettings, Event, FrameEnd, ProblemKind, Waiting};
+use socket2::{SockRef, TcpKeepalive};
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A connection to a receiver.
+#[derive(Debug)]
+pub struct MllpClient {
+    stream: TcpStream,
+    decoder: Decoder,
+    buffer: Vec<u8>,
+    /// The part of `buffer` that was read and not decoded yet.
+    unread: Range<usize>,
+    oddities: Oddities,
+}
+
+/// What a receiver sent that is no answer; part of the explanation when the answer never comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oddities {
+    /// MLLP release 2 commit blocks.
+    pub commit_blocks: u64,
+    /// Bytes outside any frame.
+    pub unframed_bytes: u64,
+}
+
+impl fmt::Display for Oddities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.commit_blocks > 0 {
+            write!(f, "; it sent {} MLLP release 2 commit block(s)", self.commit_blocks)?;
+        }
+        if self.unframed_bytes > 0 {
+            write!(f, "; it sent {} byte(s) without MLLP framing", self.unframed_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody listens there.
+    #[error("{address} refuses connections: nobody listens there")]
+    Refused {
+        /// The address wanted.
+        address: String,
+    },
+    /// No reply in time.
+    #[error("{address} did not take the connection within {} s", timeout.as_secs_f32())]
+    TimedOut {
+        /// The address wanted.
+        address: String,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// Anything else: a name that is not known, a network that cannot be reached.
+    #[error("cannot connect to {address}: {source}")]
+    Other {
+        /// The address wanted.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Why no frame came. In all cases the connection cannot be used any further.
+#[derive(Debug, thiserror::Error)]
+pub enum NoFrame {
+    /// Nothing (or nothing usable) came in time.
+    #[error("no answer came in time{0}")]
+    TimedOut(Oddities),
+    /// The receiver closed the connection instead.
+    #[error("the receiver closed the connection instead of answering{0}")]
+    Closed(Oddities),
+    /// The connection broke.
+    #[error("the connection broke before the answer came: {0}")]
+    Broken(io::Error),
+    /// What came cannot be read as MLLP.
+    #[error("the receiver's answer cannot be read: {0}")]
+    Unusable(ProblemKind),
+}
+
+impl MllpClient {
+    /// Connects to `address` (`host:port`).
+    pub async fn connect(address: &str, connect_timeout: Duration) -> Result<Self, ConnectError> {
+        let connected = timeout(connect_timeout, TcpStream::connect(address)).await;
+        let stream = match connected {
+            Err(_) => {
+                return Err(ConnectError::TimedOut { address: address.to_owned(), timeout: connect_timeout });
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return Err(ConnectError::Refused { address: address.to_owned() });
+            }
+            Ok(Err(source)) => return Err(ConnectError::Other { address: address.to_owned(), source }),
+            Ok(Ok(stream)) => stream,
+        };
+        // A system that refuses an option serves without it.
+        stream.set_nodelay(true).ok();
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_TIME / 6);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).ok();
+        Ok(Self {
+            stream,
+            decoder: Decoder::new(DecoderSettings {
+                frame_bytes_max: ANSWER_BYTES_MAX,
+                frame_end: FrameEnd::Tolerant,
+            }),
+            buffer: vec![0; READ_BYTES],
+            unread: 0..0,
+            oddities: Oddities::default(),
+        })
+    }
+
+    /// Whether the receiver closed the connection while it was idle. Sending on such a connection seems to succeed, and the
+    /// answer never comes; so look first.
+    pub fn is_stale(&self) -> bool {
+        // The socket is asked directly: tokio's knowledge of it may be older than the last turn of its reactor.
+        match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Writes a frame, already encoded (see [`crate::mllp_frame::encode`]), until `deadline`.
+    pub async fn send(&mut self, encoded: &[u8], deadline: Instant) -> io::Result<()> {
+        match timeout_at(deadline, self.stream.write_all(encoded)).await {
+            Ok(written) => written,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// The content of the next frame that comes until `deadline`.
+    pub async fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, NoFrame> {
+        loop {
+            while let Some(event) = self.next_unread() {
+                if let Some(frame) = self.accept(event)? {
+                    return Ok(frame);
+                }
+            }
+            let patience = self.patience(deadline);
+            match timeout_at(patience, self.stream.read(&mut self.buffer)).await {
+                Ok(Ok(0)) => return self.receive_last(),
+                Ok(Ok(count)) => self.unread = 0..count,
+                Ok(Err(error)) => return Err(NoFrame::Broken(error)),
+                Err(_) => {
+                    if let Some(frame) = self.receive_after_silence(patience == deadline)? {
+                        return Ok(frame);
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_unread(&mut self) -> Option<Event> {
+        let mut input = self.buffer.get(self.unread.clone()).unwrap_or_default();
+        let event = self.decoder.next(&mut input);
+        self.unread.start = self.unread.end.saturating_sub(input.len());
+        event
+    }
+
+    /// The frame that the silence ended, if it did.
+    fn receive_after_silence(&mut self, is_last: bool) -> Result<Option<Vec<u8>>, NoFrame> {
+        if is_last && self.decoder.waiting() != Waiting::EndOfFrame {
+            return Err(NoFrame::TimedOut(self.oddities_so_far()));
+        }
+        match self.decoder.on_silence() {
+            Some(event) => self.accept(event),
+            None => Ok(None),
+        }
+    }
+
+    /// The frame that the receiver's closing ended, if it did.
+    fn receive_last(&mut self) -> Result<Vec<u8>, NoFrame> {
+        while let Some(event) = self.decoder.on_end() {
+            if let Event::Problem(problem) = &event
+                && problem.kind == ProblemKind::CutOff
+            {
+                return Err(NoFrame::Unusable(problem.kind));
+            }
+            if let Some(frame) = self.accept(event)? {
+                return Ok(frame);
+            }
+        }
+        Err(NoFrame::Closed(self.oddities_so_far()))
+    }
+
+    /// The frame in an event, unless it is a commit block or harmless.
+    fn accept(&mut self, event: Event) -> Result<Option<Vec<u8>>, NoFrame> {
+        match event {
+            Event::Frame(frame) if COMMIT_BLOCKS.contains(&frame.as_slice()) => {
+                self.oddities.commit_blocks += 1;
+                Ok(None)
+            }
+            Event::Frame(frame) => Ok(Some(frame)),
+            Event::Problem(problem) if problem.kind.is_fatal() => Err(NoFrame::Unusable(problem.kind)),
+            Event::Problem(_) => Ok(None),
+        }
+    }
+
+    fn oddities_so_far(&self) -> Oddities {
+        Oddities { unframed_bytes: self.decoder.tally().noise_bytes, ..self.oddities }
+    }
+
+    fn patience(&self, deadline: Instant) -> Instant {
+        match self.decoder.waiting() {
+            Waiting::EndOfFrame | Waiting::EndOfNoise => deadline.min(Instant::now() + PROMPT_TIMEOUT),
+            Waiting::NextFrame | Waiting::RestOfFrame | Waiting::Nothing => deadline,
+        }
+    }
+}
+
+/// The largest answer in bytes: an acknowledgement has a few hundred, a query's response may have many.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How much is read at once: answers are short.
+const READ_BYTES: usize = 8 * 1024;
+
+/// How long to wait for the CR of `1C 0D`, and for the end of noise: both come at once or not at all.
+const PROMPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// After how long a silent connection is probed by TCP, so that firewalls keep it and vanished peers are noticed.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+
+/// The contents of MLLP release 2's positive and negative commit blocks.
+const COMMIT_BLOCKS: [&[u8]; 2] = [&[0x06], &[0x15]];

@@ -1,0 +1,69 @@
+//! A simulated receiving system: keeps what it receives, in the order of arrival, and answers as it is told.
+//!
+//! It is a [`Handler`]: bind an MLLP listener on port 0 and run it with this. What always holds: a message counts as received
+//! before its answer leaves.
+
+use crate::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Received};
+use std::fmt;
+use std::future::{self, Future};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// What a simulated system has received.
+pub struct Receiver {
+    answer: Box<AnswerTo>,
+    messages: Mutex<Vec<Arc<[u8]>>>,
+    messages_count: watch::Sender<usize>,
+}
+
+type AnswerTo = dyn Fn(&[u8]) -> Answer + Send + Sync;
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("messages_count", &*self.messages_count.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Receiver {
+    /// A system that answers each message as `answer` says.
+    pub fn new(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> Self {
+        Self { answer: Box::new(answer), messages: Mutex::default(), messages_count: watch::Sender::new(0) }
+    }
+
+    /// All messages so far, repeats included, in the order of arrival.
+    pub fn messages(&self) -> Vec<Arc<[u8]>> {
+        self.lock().clone()
+    }
+
+    /// Waits until at least so many messages were received.
+    pub async fn wait_for(&self, messages_count: usize) {
+        let mut counts = self.messages_count.subscribe();
+        // The sender lives as long as this borrow of it, so that waiting cannot fail.
+        counts.wait_for(|count| *count >= messages_count).await.ok();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<[u8]>>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handler for Receiver {
+    fn message(&self, received: Received) -> impl Future<Output = Answer> + Send {
+        let answer = (self.answer)(&received.bytes);
+        let count = {
+            let mut messages = self.lock();
+            messages.push(received.bytes.into());
+            messages.len()
+        };
+        self.messages_count.send_replace(count);
+        future::ready(answer)
+    }
+
+    fn problem(&self, _: FrameProblem) -> impl Future<Output = Option<Vec<u8>>> + Send {
+        future::ready(None)
+    }
+
+    fn connection(&self, _: ConnectionEvent) {}
+}
