@@ -1,0 +1,53 @@
+//! A document that a message announces or carries: what it is, by whom, how far.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Coded, Identifier, Location, Provider, Timestamp};
+
+/// A document's facts. Its text stands in the observations of `results`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Document {
+    /// The document's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<Identifier>,
+    /// The number of the document it adds to or replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_number: Option<Identifier>,
+    /// The number of the order at the ordering system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placer_number: Option<Identifier>,
+    /// The number of the order at the performing system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filler_number: Option<Identifier>,
+    /// What kind of document (HL7 table 0270).
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Coded>,
+    /// Its title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// How far it is (HL7 table 0271).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// Whether it may be used (HL7 table 0273).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability: Option<String>,
+    /// How confidential it is (HL7 table 0272).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidentiality: Option<String>,
+    /// When what it tells of took place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity_at: Option<Timestamp>,
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// Who wrote it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<Provider>,
+    /// Who stands for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authenticators: Vec<Provider>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}

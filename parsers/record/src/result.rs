@@ -1,0 +1,195 @@
+//! Results: one report for each order, with its specimens, its observations and their notes.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Coded, Identifier, Location, Provider, Quantity, Timestamp};
+
+/// The results of one order: a laboratory panel, a radiology report, or the order itself when nothing is known yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Report {
+    /// The service that was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Coded>,
+    /// How far it is (HL7 table 0123: `F` final, `P` preliminary, `C` corrected).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// The number the ordering system gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placer_number: Option<Identifier>,
+    /// The number the performing system gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filler_number: Option<Identifier>,
+    /// The accession number of the specimen or the study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accession_number: Option<Identifier>,
+    /// What is asked for (HL7 table 0119: `NW` new, `CA` cancel, `RE` results follow).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_control: Option<String>,
+    /// The diagnostic service (HL7 table 0074: `LAB`, `RAD`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
+    /// When observed, or when observation began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// When observation ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_to: Option<Timestamp>,
+    /// When reported, or when the status last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported_at: Option<Timestamp>,
+    /// Who ordered it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ordered_by: Vec<Provider>,
+    /// Who stands for the interpretation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpreted_by: Option<Provider>,
+    /// Who gets copies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies_to: Vec<Provider>,
+    /// Why it was ordered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Coded>,
+    /// The specimens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub specimens: Vec<Specimen>,
+    /// What was observed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observations: Vec<Observation>,
+    /// Notes about the order or the report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// What was examined.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Specimen {
+    /// What it is: serum, tissue.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Coded>,
+    /// The number the ordering system gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placer_number: Option<Identifier>,
+    /// The number the performing system gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filler_number: Option<Identifier>,
+    /// Where in the body it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Coded>,
+    /// When collected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected_at: Option<Timestamp>,
+    /// When received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// One observation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Observation {
+    /// What was observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Coded>,
+    /// Links or tells apart observations of the same code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_id: Option<String>,
+    /// The type of the values as declared (HL7 table 0125: `NM`, `ST`, `CE`, `ED`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_type: Option<String>,
+    /// The value as text: of a number the digits, of a code the code, of text all lines. Absent for embedded content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Every value, typed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ObservationValue>,
+    /// The unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<Coded>,
+    /// The range of normal values, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_range: Option<String>,
+    /// What the value means (HL7 table 0078: `H`, `L`, `A`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interpretations: Vec<String>,
+    /// How sure it is (HL7 table 0085: `F` final, `C` corrected).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// When observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// Who observed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observed_by: Vec<Provider>,
+    /// How it was observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Coded>,
+    /// Notes about the observation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// A value, by what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObservationValue {
+    /// Words.
+    Text(String),
+    /// A number.
+    Quantity(Quantity),
+    /// Two numbers and what stands between them: a range (`-`), a ratio (`/`), a titre (`:`).
+    Ratio {
+        /// The first number with its comparator.
+        first: Quantity,
+        /// `-`, `/`, `:` or `+`.
+        separator: String,
+        /// The second number, absent for a category such as `2+`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        second: Option<String>,
+    },
+    /// A code.
+    Coded(Coded),
+    /// A date or a time.
+    Time(Timestamp),
+    /// Embedded content, or a pointer to it.
+    Content(Content),
+}
+
+/// A document inside a message: what kind, how encoded. The data itself stays in the message, where a mapping can read it; a record
+/// that carried it would be a second copy of megabytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Content {
+    /// The media type as far as the sender gave it: `application/pdf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// How the data is written in the message (HL7 table 0299: `Base64`, `Hex`, `A`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Length of the encoded data in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
+    /// Where the content is, when it is not in the message. It is never fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
+/// Words about something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Note {
+    /// The words; line ends are LF.
+    pub text: String,
+    /// Who wrote it (HL7 table 0105: `L` the performing system, `P` the ordering one).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}

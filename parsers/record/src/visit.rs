@@ -1,0 +1,100 @@
+//! A visit or a stay: where, since when, in whose care.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Coded, Identifier, Location, Provider, Timestamp};
+
+/// A visit or a stay in hospital.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Visit {
+    /// The visit number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<Identifier>,
+    /// Other numbers of the same visit, and the pre-admission number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alternate_numbers: Vec<Identifier>,
+    /// Inpatient, outpatient, emergency (HL7 table 0004: `I`, `O`, `E`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The patient type, a local code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_type: Option<String>,
+    /// How the admission came about (HL7 table 0007).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission_type: Option<String>,
+    /// Where from the patient came (HL7 table 0023).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission_source: Option<String>,
+    /// Why the patient came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Coded>,
+    /// The hospital's service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Where the patient is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<PersonLocation>,
+    /// Where the patient was before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_location: Option<PersonLocation>,
+    /// Attending doctors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attending: Vec<Provider>,
+    /// Referring doctors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referring: Vec<Provider>,
+    /// Consulting doctors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub consulting: Vec<Provider>,
+    /// Admitting doctors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub admitting: Vec<Provider>,
+    /// A person to treat with discretion, a local code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vip: Option<String>,
+    /// When admitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admitted_at: Option<Timestamp>,
+    /// When admission is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_admission_at: Option<Timestamp>,
+    /// When discharged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discharged_at: Option<Timestamp>,
+    /// When discharge is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_discharge_at: Option<Timestamp>,
+    /// How discharged (HL7 table 0112).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discharge_disposition: Option<String>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// Where in the house a person is: ward, room, bed (HL7 v2 type PL).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PersonLocation {
+    /// Ward, clinic or department.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point_of_care: Option<String>,
+    /// Room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Bed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bed: Option<String>,
+    /// Facility.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facility: Option<String>,
+    /// Building.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub building: Option<String>,
+    /// Floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<String>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
