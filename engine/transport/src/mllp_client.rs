@@ -169,12 +169,13 @@ impl MllpClient {
 
     /// The frame that the silence ended, if it did.
     fn receive_after_silence(&mut self, is_last: bool) -> Result<Option<Vec<u8>>, NoFrame> {
-        if is_last && self.decoder.waiting() != Waiting::EndOfFrame {
-            return Err(NoFrame::TimedOut(self.oddities_so_far()));
-        }
-        match self.decoder.on_silence() {
-            Some(event) => self.accept(event),
-            None => Ok(None),
+        let event = match self.decoder.waiting() {
+            Waiting::EndOfFrame | Waiting::EndOfNoise => self.decoder.on_silence(),
+            Waiting::NextFrame | Waiting::RestOfFrame | Waiting::Nothing => None,
+        };
+        match event.map(|event| self.accept(event)).transpose()?.flatten() {
+            None if is_last => Err(NoFrame::TimedOut(self.oddities_so_far())),
+            frame => Ok(frame),
         }
     }
 

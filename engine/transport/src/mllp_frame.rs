@@ -455,3 +455,279 @@ const HTTP_METHODS: [&[u8]; 6] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTION
 fn is_filler(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n' | 0 | b' ' | 0xEF | 0xBB | 0xBF | 0xFE | 0xFF)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SETTINGS: DecoderSettings =
+        DecoderSettings { frame_bytes_max: 64 * 1024, frame_end: FrameEnd::Tolerant };
+
+    /// All events of a stream that comes in these reads and then ends.
+    fn decode(settings: DecoderSettings, reads: &[&[u8]]) -> (Vec<Event>, Tally) {
+        let mut decoder = Decoder::new(settings);
+        let mut events = Vec::new();
+        for read in reads {
+            let mut input = *read;
+            while let Some(event) = decoder.next(&mut input) {
+                events.push(event);
+            }
+            assert!(input.is_empty(), "what gives no event is taken whole");
+        }
+        while let Some(event) = decoder.on_end() {
+            events.push(event);
+        }
+        assert_eq!(decoder.waiting(), Waiting::Nothing);
+        (events, decoder.tally())
+    }
+
+    fn frame(content: &[u8]) -> Event {
+        Event::Frame(content.to_vec())
+    }
+
+    fn problem(kind: ProblemKind, offset: u64, bytes: &[u8]) -> Event {
+        let (bytes, bytes_count) = (bytes.to_vec(), bytes.len() as u64);
+        Event::Problem(Problem { kind, offset, bytes_count, bytes })
+    }
+
+    /// The bare fact that a frame's end lacked its CR: the content was handed on already.
+    fn end_without_return(found: Option<u8>, offset: u64, bytes_count: u64) -> Event {
+        let kind = ProblemKind::EndWithoutReturn(found);
+        Event::Problem(Problem { kind, offset, bytes_count, bytes: Vec::new() })
+    }
+
+    #[test]
+    fn what_senders_do_in_the_field() {
+        use ProblemKind::*;
+        let cases: &[(&str, &[u8], Vec<Event>)] = &[
+            ("a frame", b"\x0bMSH|A\r\x1c\r", vec![frame(b"MSH|A\r")]),
+            ("two frames in one read", b"\x0bA\x1c\r\x0bB\x1c\r", vec![frame(b"A"), frame(b"B")]),
+            ("nothing", b"", vec![]),
+            ("keep-alive bytes", b"\r\n\0 ", vec![]),
+            ("an empty frame as keep-alive", b"\x0b\x1c\r\x0bA\x1c\r", vec![frame(b"A")]),
+            ("a frame of line ends as keep-alive", b"\x0b\r\n\x1c\r", vec![]),
+            (
+                "LF after the frame and before the next",
+                b"\x0bA\x1c\r\n\n\x0bB\x1c\r",
+                vec![frame(b"A"), frame(b"B")],
+            ),
+            ("NUL between frames", b"\x0bA\x1c\r\0\0\x0bB\x1c\r", vec![frame(b"A"), frame(b"B")]),
+            ("a byte order mark before the frame", b"\xef\xbb\xbf\x0bA\x1c\r", vec![frame(b"A")]),
+            (
+                "a byte order mark in the frame stays",
+                b"\x0b\xef\xbb\xbfA\x1c\r",
+                vec![frame(b"\xef\xbb\xbfA")],
+            ),
+            ("a doubled start block", b"\x0b\x0bA\x1c\r", vec![frame(b"A")]),
+            ("CR and LF inside are content", b"\x0bA\rB\r\nC\x1c\r", vec![frame(b"A\rB\r\nC")]),
+            (
+                "no CR, and the next frame follows",
+                b"\x0bA\x1c\x0bB\x1c\r",
+                vec![frame(b"A"), end_without_return(Some(0x0b), 0, 1), frame(b"B")],
+            ),
+            ("LF instead of CR", b"\x0bA\x1c\n", vec![frame(b"A"), end_without_return(Some(b'\n'), 0, 1)]),
+            (
+                "form feed instead of CR",
+                b"\x0bA\x1c\x0c",
+                vec![frame(b"A"), end_without_return(Some(0x0c), 0, 1)],
+            ),
+            (
+                "no CR, and the connection ends",
+                b"\x0bA\x1c",
+                vec![frame(b"A"), end_without_return(None, 0, 1)],
+            ),
+            ("an empty frame without CR", b"\x0b\x1c\x0bA\x1c\r", vec![frame(b"A")]),
+            ("1C before something printable is content", b"\x0bA\x1cB\x1c\r", vec![frame(b"A\x1cB")]),
+            ("1C twice", b"\x0bA\x1c\x1c\r", vec![frame(b"A"), end_without_return(Some(0x1c), 0, 1)]),
+            (
+                "a start block inside a frame",
+                b"\x0bMSH|old\x0bMSH|new\x1c\r",
+                vec![problem(Restarted, 0, b"MSH|old"), frame(b"MSH|new")],
+            ),
+            ("a banner", b"hello\r\n\x0bA\x1c\r", vec![problem(Noise, 0, b"hello\r\n"), frame(b"A")]),
+            (
+                "a banner after filler",
+                b"\r\nhello\x0bA\x1c\r",
+                vec![problem(Noise, 2, b"hello"), frame(b"A")],
+            ),
+            (
+                "no start block",
+                b"MSH|lost\rPID|1\r\x1c\r\x0bA\x1c\r",
+                vec![problem(NoStartBlock, 0, b"MSH|lost\rPID|1\r"), frame(b"A")],
+            ),
+            ("the connection ends inside a frame", b"\x0bMSH|A", vec![problem(CutOff, 0, b"MSH|A")]),
+            ("the connection ends after a start block", b"\x0b", vec![problem(CutOff, 0, b"")]),
+            ("the connection ends in noise", b"hello", vec![problem(Noise, 0, b"hello")]),
+            (
+                "TLS",
+                b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x0b\x1c\r",
+                vec![problem(SpeaksTls, 0, b"\x16\x03")],
+            ),
+            ("HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", vec![problem(SpeaksHttp, 0, b"GET ")]),
+            (
+                "HTTP's word later is just noise",
+                b"\x0bA\x1c\rGET /",
+                vec![frame(b"A"), problem(Noise, 4, b"GET /")],
+            ),
+        ];
+        for (name, bytes, expected) in cases {
+            let (whole, _) = decode(SETTINGS, &[bytes]);
+            assert_eq!(&whole, expected, "{name}, in one read");
+            let (single, _) = decode(SETTINGS, &bytes.chunks(1).collect::<Vec<_>>());
+            assert_eq!(&single, expected, "{name}, byte by byte");
+        }
+    }
+
+    #[test]
+    fn strict_frames_end_with_both_bytes_only() {
+        let strict = DecoderSettings { frame_end: FrameEnd::Strict, ..SETTINGS };
+        let (events, _) = decode(strict, &[b"\x0bA\x1c\nB\x1c\x1c\x1c\r\x0bC\x1c\r"]);
+        assert_eq!(events, [frame(b"A\x1c\nB\x1c\x1c"), frame(b"C")]);
+    }
+
+    #[test]
+    fn the_limit_is_the_largest_content_that_passes() {
+        let small = DecoderSettings { frame_bytes_max: 5, ..SETTINGS };
+        assert_eq!(decode(small, &[b"\x0b12345\x1c\r"]).0, [frame(b"12345")]);
+        let refused = [problem(ProblemKind::TooLarge, 0, b"12345")];
+        assert_eq!(decode(small, &[b"\x0b123456\x1c\r\x0bA\x1c\r"]).0, refused);
+        assert_eq!(decode(small, &[b"\x0b12345", b"6"]).0, refused);
+        assert_eq!(decode(small, &[b"\x0b12345\x1c", b"6"]).0, refused);
+    }
+
+    #[test]
+    fn a_refused_frame_keeps_its_beginning_only() {
+        let settings = DecoderSettings { frame_bytes_max: 1 << 20, ..SETTINGS };
+        let bytes: Vec<u8> = [START_BLOCK].into_iter().chain(vec![b'x'; 2 << 20]).collect();
+        let mut decoder = Decoder::new(settings);
+        let event = decoder.next(&mut bytes.as_slice()).unwrap();
+        let Event::Problem(problem) = event else { panic!("{event:?}") };
+        assert_eq!((problem.kind, problem.bytes_count), (ProblemKind::TooLarge, 1 << 20));
+        assert_eq!(problem.bytes.len(), KEPT_BYTES_MAX);
+        assert!(problem.bytes.capacity() < 2 * KEPT_BYTES_MAX);
+        assert_eq!(decoder.held.capacity(), 0);
+    }
+
+    #[test]
+    fn a_frame_takes_memory_as_it_comes() {
+        let mut decoder = Decoder::new(DecoderSettings { frame_bytes_max: 64 << 20, ..SETTINGS });
+        assert_eq!(decoder.next(&mut [START_BLOCK].as_slice()), None);
+        assert_eq!(decoder.held.capacity(), 0);
+        assert_eq!(decoder.next(&mut [b'x'; 1000].as_slice()), None);
+        assert!(decoder.held.capacity() <= 2000);
+    }
+
+    #[test]
+    fn endless_noise_is_given_up() {
+        let noise = vec![b'x'; NOISE_BYTES_MAX as usize + 1];
+        let (events, tally) = decode(SETTINGS, &[&noise]);
+        let [Event::Problem(problem)] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((problem.kind, problem.bytes_count), (ProblemKind::NotMllp, NOISE_BYTES_MAX));
+        assert_eq!(problem.bytes.len(), KEPT_BYTES_MAX);
+        assert_eq!(tally.noise_bytes, NOISE_BYTES_MAX);
+    }
+
+    #[test]
+    fn silence_ends_what_can_be_ended() {
+        let mut decoder = Decoder::new(SETTINGS);
+        assert_eq!((decoder.waiting(), decoder.on_silence()), (Waiting::NextFrame, None));
+
+        assert_eq!(decoder.next(&mut b"\x0bA\x1c".as_slice()), None);
+        assert_eq!(decoder.waiting(), Waiting::EndOfFrame);
+        assert_eq!(decoder.on_silence(), Some(frame(b"A")));
+        assert_eq!(decoder.on_silence(), Some(end_without_return(None, 0, 1)));
+        assert_eq!(decoder.on_silence(), None);
+
+        assert_eq!(decoder.next(&mut b"\rnoise".as_slice()), None);
+        assert_eq!(decoder.waiting(), Waiting::EndOfNoise);
+        assert_eq!(decoder.on_silence(), Some(problem(ProblemKind::Noise, 4, b"noise")));
+
+        assert_eq!(decoder.next(&mut b"\x0bMSH".as_slice()), None);
+        assert_eq!(decoder.waiting(), Waiting::RestOfFrame);
+        assert_eq!(decoder.on_silence(), Some(problem(ProblemKind::Stalled, 9, b"MSH")));
+        assert_eq!(decoder.waiting(), Waiting::Nothing);
+        assert_eq!(decoder.next(&mut b"\x0bA\x1c\r".as_slice()), None);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_counted() {
+        let (_, tally) = decode(SETTINGS, &[b"\r\n\x0b\x1c\r\x0bA\x1c\nnoise\x0bB\x1c\r\n"]);
+        let expected = Tally { filler_bytes: 3, empty_frames: 1, noise_bytes: 5, ends_without_return: 1 };
+        assert_eq!(tally, expected);
+    }
+
+    #[test]
+    fn problems_tell_no_content() {
+        let (events, _) = decode(SETTINGS, &[b"\x0bPID|SECRET\x0bA\x1c\r"]);
+        let Some(Event::Problem(problem)) = events.first() else { panic!("{events:?}") };
+        assert!(!problem.kind.to_string().contains("SECRET"));
+    }
+
+    /// Streams that mean something more often than chance would have it.
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            4 => proptest::collection::vec(any::<u8>(), 0..12),
+            4 => "[ -~\r]{0,20}".prop_map(|content| {
+                let mut out = Vec::new();
+                encode(content.as_bytes(), &mut out);
+                out
+            }),
+            2 => proptest::sample::select(vec![
+                vec![START_BLOCK], vec![END_BLOCK], vec![CARRIAGE_RETURN], vec![b'\n'],
+                b"MSH|".to_vec(), b"GET ".to_vec(), vec![0x16, 0x03],
+            ]),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    fn settings() -> impl Strategy<Value = DecoderSettings> {
+        let ends = prop_oneof![Just(FrameEnd::Tolerant), Just(FrameEnd::Strict)];
+        (prop_oneof![Just(8_usize), Just(1024)], ends)
+            .prop_map(|(frame_bytes_max, frame_end)| DecoderSettings { frame_bytes_max, frame_end })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn cuts_change_nothing(
+            settings in settings(),
+            bytes in stream(),
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let reads: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(decode(settings, &[&bytes]), decode(settings, &reads));
+        }
+
+        #[test]
+        fn nothing_goes_beyond_the_limits(settings in settings(), bytes in stream()) {
+            for event in decode(settings, &[&bytes]).0 {
+                match event {
+                    Event::Frame(content) => {
+                        prop_assert!(!content.is_empty() && content.len() <= settings.frame_bytes_max);
+                    }
+                    Event::Problem(problem) => {
+                        prop_assert!(problem.bytes.len() as u64 <= problem.bytes_count);
+                        prop_assert!(problem.offset + problem.bytes_count <= bytes.len() as u64);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_comes_back(
+            contents in proptest::collection::vec("MSH[ -~\r\u{80}-\u{2FF}]{0,200}", 0..6),
+        ) {
+            let mut bytes = Vec::new();
+            for content in &contents {
+                encode(content.as_bytes(), &mut bytes);
+            }
+            let expected: Vec<Event> = contents.iter().map(|content| frame(content.as_bytes())).collect();
+            prop_assert_eq!(decode(SETTINGS, &[&bytes]), (expected, Tally::default()));
+        }
+    }
+}

@@ -67,3 +67,30 @@ impl Handler for Receiver {
 
     fn connection(&self, _: ConnectionEvent) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::{Classified, Delivery, DestinationSettings, MllpSettings, Outcome};
+    use crate::listeners::{ListenerSettings, MllpListenerSettings};
+    use std::net::Ipv4Addr;
+
+    #[tokio::test]
+    async fn it_keeps_what_comes_and_answers_as_told() {
+        let receiver = Arc::new(Receiver::new(|message| Answer::one([b"got ", message].concat())));
+        let settings = MllpListenerSettings::new((Ipv4Addr::LOCALHOST, 0).into());
+        let listener = ListenerSettings::Mllp(settings).bind().await.unwrap();
+        let address = listener.local_addr().to_string();
+        let serving = tokio::spawn(listener.run(receiver.clone(), future::pending()));
+        let mut destination = DestinationSettings::Mllp(MllpSettings::new(address)).open().await;
+        for payload in [b"A", b"B", b"A"] {
+            let delivery = Delivery { id: "1", name: "", payload };
+            let attempt = destination.attempt(&delivery, &|_| Classified::Outcome(Outcome::Delivered)).await;
+            assert_eq!(attempt.answer, Some([b"got ".as_slice(), payload].concat()));
+        }
+        receiver.wait_for(3).await;
+        let messages: Vec<Vec<u8>> = receiver.messages().iter().map(|message| message.to_vec()).collect();
+        assert_eq!(messages, [b"A", b"B", b"A"]);
+        serving.abort();
+    }
+}
