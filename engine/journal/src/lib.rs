@@ -1,1 +1,63 @@
 //! Everything accepted and what became of it, on disk.
+//!
+//! # What always holds
+//! - A message, its deliveries and their attempts stand in one *segment file* (a SQLite database); no transaction spans two.
+//! - `done` of an acceptance is called after the flush that made it durable, never before. A failed commit answers its whole
+//!   group negatively; a negative answer does not promise absence.
+//! - Sequence numbers are global over all segment files, in commit order, and never reused; a gap means nothing.
+//! - One process writes: it holds the folder's lock. Readers stand beside it with short transactions.
+//! - Nothing here knows HL7: bodies and payloads are bytes, search keys and codes are handed in.
+//!
+//! # The folder
+//! ```text
+//! lock                       held while a journal is open; contains the holder's process id
+//! catalog.db                 which segment files exist, and whether they are sealed
+//! segments/00000001.db       messages, contents, deliveries, attempts
+//! segments/00000001.keys.db  search keys of that file; derived, rebuilt when missing or damaged
+//! segments/00000001.bodies/  contents too large to stand in the database
+//! ```
+//!
+//! # Life of a segment file
+//! *current* (takes what is accepted) → *open* (rotated away, still has deliveries to come) → *sealed* (all deliveries
+//! settled, nothing is written any more) → removed whole by retention.
+//!
+//! [`open`] gives the handle, the writer and the indexer; whoever opened it runs the latter two on threads of its own.
+
+mod catalog;
+mod content;
+mod error;
+mod file_store;
+mod files;
+mod inbox;
+mod indexer;
+mod journal;
+mod key_index;
+mod keys;
+mod layout;
+mod lock;
+mod message;
+mod options;
+mod pool;
+mod reader;
+mod reprocess;
+mod retention;
+mod search;
+mod segment;
+mod sqlite;
+mod writer;
+
+pub use error::{CommitError, JournalError};
+pub use file_store::{FileStore, RealFiles};
+pub use indexer::Indexer;
+pub use journal::{Commit, Fresh, Journal, open};
+pub use keys::{Key, KeyKind};
+pub use message::{
+    Accepted, AttemptOutcome, AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage, Reprocessed,
+};
+pub use options::Options;
+pub use reader::{
+    Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage,
+    WaitingDelivery,
+};
+pub use search::{KeyMatch, Match, Query, Summary};
+pub use writer::Writer;

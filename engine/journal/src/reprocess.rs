@@ -1,0 +1,197 @@
+//! A replay inside one segment file: what is not delivered yet is replaced in place, what is delivered is appended when asked.
+//!
+//! Outputs are matched to standing deliveries by route, destination and part (which output of a split). Of several deliveries of one
+//! part (it was sent again), the latest counts.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::error::JournalError;
+use crate::message::{DeliveryState, NewDelivery, Reprocessed};
+use crate::segment::{Parts, SegmentFile, Standing, StoredContents, standing};
+use crate::sqlite::int;
+
+/// Route, destination, part.
+pub(crate) type PairPart = (Arc<str>, Arc<str>, u32);
+
+/// What a replay changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Deliveries that wait (again), by destination and number.
+    pub(crate) waiting: Vec<(Arc<str>, u64)>,
+    /// How many new numbers were used.
+    pub(crate) appended: u64,
+    /// Contents in files of their own that nothing names any more, once this is committed.
+    pub(crate) orphans: Vec<i64>,
+}
+
+const REASON_NOT_MADE: &str = "the plan of the replay does not make it";
+
+/// Applies a replay inside the open transaction. `home` is the file that has the message; `elsewhere` are the message's deliveries
+/// in sealed files, which cannot be replaced.
+pub(crate) fn reprocess(
+    file: &mut SegmentFile,
+    home: u32,
+    replay: &Reprocessed,
+    elsewhere: &HashMap<PairPart, DeliveryState>,
+    first_delivery: u64,
+) -> Result<Changes, JournalError> {
+    let standing = standing_deliveries(file, replay.message_id)?;
+    let mut changes = Changes::default();
+    let mut stored = StoredContents::none();
+    let mut parts = Parts::default();
+    let mut made = HashSet::new();
+    for delivery in &replay.deliveries {
+        let part = parts.next(delivery);
+        let pair = (Arc::clone(&delivery.route), Arc::clone(&delivery.destination), part);
+        let here = standing.get(&pair);
+        let state = here.map(|here| here.state).or_else(|| elsewhere.get(&pair).copied());
+        match (here, state) {
+            (_, Some(DeliveryState::Delivered)) if !replay.also_delivered => {}
+            (Some(here), Some(state)) if state != DeliveryState::Delivered => {
+                replace(file, replay.message_id, here, delivery, &mut stored, &mut changes)?;
+                changes.note(delivery, here.seq);
+            }
+            _ => {
+                let seq = first_delivery + changes.appended;
+                file.insert_delivery(seq, replay.message_id, part, delivery, &mut stored)?;
+                changes.appended += 1;
+                changes.note(delivery, seq);
+            }
+        }
+        made.insert(pair);
+    }
+    for (pair, here) in &standing {
+        if !made.contains(pair) && !here.state.is_settled() {
+            cancel(file, here)?;
+        }
+    }
+    note_processing(file, home, replay)?;
+    Ok(changes)
+}
+
+impl Changes {
+    fn note(&mut self, delivery: &NewDelivery, seq: u64) {
+        if delivery.state == DeliveryState::Waiting {
+            self.waiting.push((Arc::clone(&delivery.destination), seq));
+        }
+    }
+}
+
+/// The message's deliveries in this file; of several for one part, the latest.
+fn standing_deliveries(
+    file: &SegmentFile,
+    message: u64,
+) -> Result<HashMap<PairPart, Standing>, JournalError> {
+    file.database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT d.seq, d.state, d.revision, d.attempts, d.destination, d.content, r.name, n.name, d.part
+                 FROM delivery d JOIN name r ON r.id = d.route JOIN name n ON n.id = d.destination
+                 WHERE d.message = ?1 ORDER BY d.seq",
+            )?
+            .query_map([int(message)], |row| {
+                let text = |column: usize| Ok::<_, rusqlite::Error>(Arc::from(row.get_ref(column)?.as_str()?));
+                Ok(((text(6)?, text(7)?, row.get(8)?), standing(row)?))
+            })?
+            .collect()
+    })
+}
+
+fn replace<'p>(
+    file: &mut SegmentFile,
+    message: u64,
+    here: &Standing,
+    delivery: &'p NewDelivery,
+    stored: &mut StoredContents<'p>,
+    changes: &mut Changes,
+) -> Result<(), JournalError> {
+    let content = file.store_payload(delivery, stored)?;
+    file.database.run(|connection| {
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1,
+                                     content = ?4, control_id = ?5 WHERE seq = ?1",
+            )?
+            .execute(params![int(here.seq), delivery.state.code(), delivery.reason, content, delivery.control_id])
+            .map(drop)
+    })?;
+    file.count_delivery(here.destination, here.state, -1);
+    file.count_delivery(here.destination, delivery.state, 1);
+    if let Some(content) = here.content {
+        changes.orphans.extend(remove_unused_content(file, message, content)?);
+    }
+    Ok(())
+}
+
+/// Removes a content that its message and the message's deliveries no longer name (contents are shared within a message only);
+/// gives its number when it stands in a file of its own.
+fn remove_unused_content(
+    file: &SegmentFile,
+    message: u64,
+    content: i64,
+) -> Result<Option<i64>, JournalError> {
+    file.database.run(|connection| {
+        let large: Option<bool> = connection
+            .prepare_cached(
+                "DELETE FROM content WHERE id = ?1
+                   AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND content = ?1)
+                   AND NOT EXISTS (SELECT 1 FROM message WHERE id = ?2 AND content = ?1)
+                 RETURNING bytes IS NULL",
+            )?
+            .query_row([content, int(message)], |row| row.get(0))
+            .optional()?;
+        Ok(large.unwrap_or(false).then_some(content))
+    })
+}
+
+fn cancel(file: &mut SegmentFile, here: &Standing) -> Result<(), JournalError> {
+    file.database.run(|connection| {
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1
+                 WHERE seq = ?1",
+            )?
+            .execute(params![int(here.seq), DeliveryState::Cancelled.code(), REASON_NOT_MADE])
+            .map(drop)
+    })?;
+    file.count_delivery(here.destination, here.state, -1);
+    file.count_delivery(here.destination, DeliveryState::Cancelled, 1);
+    Ok(())
+}
+
+/// Keeps that the replay happened, and the message's fate by it when the message stands in this file.
+fn note_processing(file: &mut SegmentFile, home: u32, replay: &Reprocessed) -> Result<(), JournalError> {
+    let plan = file.name(&replay.plan)?;
+    let before: Option<(i64, i64)> = file.database.run(|connection| {
+        connection
+            .prepare_cached(
+                "INSERT INTO processing (message, at_us, plan, fate, reason, home) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                int(replay.message_id),
+                replay.at_us,
+                plan,
+                replay.fate.code(),
+                replay.reason,
+                home
+            ])?;
+        let before = connection
+            .prepare_cached("SELECT source, fate FROM message WHERE id = ?1")?
+            .query_row([int(replay.message_id)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        connection
+            .prepare_cached("UPDATE message SET fate = ?2, reason = ?3, plan = ?4 WHERE id = ?1")?
+            .execute(params![int(replay.message_id), replay.fate.code(), replay.reason, plan])?;
+        Ok(before)
+    })?;
+    if let Some((source, fate)) = before {
+        if let Some(fate) = crate::message::Fate::from_code(fate) {
+            file.count_message(source, fate, -1);
+        }
+        file.count_message(source, replay.fate, 1);
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Opening SQLite files the way a journal needs them, and naming the file in every error.
+//!
+//! Every database is in WAL mode, so that readers and the writer do not wait for each other.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Row};
+
+use crate::error::JournalError;
+use crate::options::Options;
+
+/// How long a connection waits for another one's lock. Writers have their files to themselves, so only recovery after a crash
+/// and checkpoints ever make anyone wait.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection and the file it is about.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Accepted messages and the catalog: each commit is flushed.
+    Durable,
+    /// Data that can be derived again: a commit may be lost in a crash, but never half of one.
+    Derived,
+    /// Reading only.
+    Reading,
+}
+
+impl Database {
+    /// Opens a file that exists (it may be empty: SQLite takes that for a new database).
+    pub(crate) fn open(options: &Options, path: &Path, purpose: Purpose) -> Result<Database, JournalError> {
+        let access = match purpose {
+            Purpose::Durable | Purpose::Derived => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Purpose::Reading => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        };
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match &options.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str()),
+            None => Connection::open_with_flags(path, flags),
+        }
+        .map_err(|source| JournalError::Database { path: path.to_path_buf(), source })?;
+        let database = Database { connection, path: path.to_path_buf() };
+        database.run(|connection| configure(connection, purpose))?;
+        Ok(database)
+    }
+
+    /// Runs statements, naming the file when they fail.
+    pub(crate) fn run<T>(
+        &self,
+        statements: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, JournalError> {
+        statements(&self.connection)
+            .map_err(|source| JournalError::Database { path: self.path.clone(), source })
+    }
+
+    /// Makes the schema in a new file, or checks that this program knows the one that is there.
+    pub(crate) fn prepare(&self, schema: &str, version: i64) -> Result<(), JournalError> {
+        let found: i64 =
+            self.run(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+        match found {
+            0 => self.run(|connection| {
+                connection.execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {version}; COMMIT;"))
+            }),
+            found if found <= version => Ok(()),
+            found => Err(JournalError::NewerSchema { path: self.path.clone(), found, known: version }),
+        }
+    }
+}
+
+fn configure(connection: &Connection, purpose: Purpose) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    let settings = match purpose {
+        Purpose::Durable => DURABLE,
+        Purpose::Derived => DERIVED,
+        Purpose::Reading => READING,
+    };
+    connection.execute_batch(settings)
+}
+
+// The page caches are small on purpose: the writer works at the tail of each tree, readers fetch by key; the operating system
+// caches the rest. Negative sizes are KiB.
+const DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;
+    PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;";
+const DERIVED: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;
+    PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;";
+const READING: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;";
+
+/// A number as SQLite stores it. Sequence numbers and ids stay far below its limit.
+pub(crate) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A stored number that is never negative.
+pub(crate) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+/// A stored code, as what it means.
+pub(crate) fn coded<T>(
+    row: &Row<'_>,
+    column: usize,
+    decode: impl FnOnce(i64) -> Option<T>,
+) -> rusqlite::Result<T> {
+    let code: i64 = row.get(column)?;
+    decode(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
