@@ -38,7 +38,7 @@ impl<T> Drop for Done<T> {
 pub(crate) enum Request {
     Accept(NewMessage, Done<Accepted>),
     Record(AttemptRecord, Done<()>),
-    Reprocess(Reprocessed, Done<()>),
+    Reprocess(Reprocessed, Done<usize>),
 }
 
 impl Request {
@@ -56,7 +56,8 @@ impl Request {
     pub(crate) fn refuse(self, error: CommitError) {
         match self {
             Request::Accept(_, done) => done.call(Err(error)),
-            Request::Record(_, done) | Request::Reprocess(_, done) => done.call(Err(error)),
+            Request::Record(_, done) => done.call(Err(error)),
+            Request::Reprocess(_, done) => done.call(Err(error)),
         }
     }
 }

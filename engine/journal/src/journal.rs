@@ -83,10 +83,11 @@ impl Journal {
 
     /// Stores a replay: see [`Reprocessed`]. Of a message in a sealed file it becomes a new processing in the current file, which
     /// holds the sealed one. `done` as for [`Journal::accept`].
+    /// It gets how many deliveries wait because of the replay.
     pub fn reprocess(
         &self,
         replay: Reprocessed,
-        done: impl FnOnce(Result<(), CommitError>) + Send + 'static,
+        done: impl FnOnce(Result<usize, CommitError>) + Send + 'static,
     ) {
         self.put(Request::Reprocess(replay, Done::new(done)));
     }
@@ -124,9 +125,9 @@ pub struct Commit {
 pub struct Fresh {
     /// The destination.
     pub destination: Arc<str>,
-    /// The lowest number that waits newly. Not above what a worker has read already: it must go back there, because a replay
-    /// replaced that delivery in place.
-    pub first_seq: u64,
+    /// Deliveries at places that a worker may have passed wait again: a replay replaced them, or a failed commit may have held
+    /// after all. The worker must read from the start.
+    pub rewound: bool,
 }
 
 /// What the handle, the writer, the indexer and the readers have in common.

@@ -59,5 +59,5 @@ pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage,
     WaitingDelivery,
 };
-pub use search::{KeyMatch, Match, Query, Summary};
+pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};
 pub use writer::Writer;

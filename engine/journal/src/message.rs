@@ -53,6 +53,8 @@ pub struct NewDelivery {
     pub payload: Option<Arc<[u8]>>,
     /// The payload's own id, by which its acknowledgement is matched.
     pub control_id: Option<String>,
+    /// Where at the destination it goes, in the destination's own words: a file's name.
+    pub target: Option<String>,
 }
 
 /// Where an accepted message stands.

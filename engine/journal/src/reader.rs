@@ -37,6 +37,8 @@ pub struct WaitingDelivery {
     pub route: Arc<str>,
     /// The payload's own id, by which its acknowledgement is matched.
     pub control_id: Option<String>,
+    /// Where at the destination it goes, in the destination's own words.
+    pub target: Option<String>,
     /// What is to be sent; empty when processing made no output.
     pub payload: Vec<u8>,
     /// Attempts so far.
@@ -45,6 +47,15 @@ pub struct WaitingDelivery {
     pub next_attempt_at_us: Option<i64>,
     /// How often a replay replaced it; goes into the attempt's record.
     pub revision: u32,
+}
+
+/// Deliveries that wait, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingBatch {
+    /// The first of them.
+    pub deliveries: Vec<WaitingDelivery>,
+    /// Whether a limit cut the batch short, so that more may wait after the last of them.
+    pub more: bool,
 }
 
 /// A message with everything about it.
@@ -179,7 +190,7 @@ impl Reader {
         after_seq: u64,
         limit: usize,
         bytes_max: usize,
-    ) -> Result<Vec<WaitingDelivery>, JournalError> {
+    ) -> Result<WaitingBatch, JournalError> {
         let mut places = Vec::new();
         for file in self.files.list()?.iter().filter(|file| file.state == FileState::Open) {
             let seqs = self.waiting_in(file.number, destination, after_seq, limit)?;
@@ -188,6 +199,7 @@ impl Reader {
         // Replays append to earlier files too, so the files' own order is not enough.
         places.sort_unstable();
         places.truncate(limit);
+        let mut more = places.len() == limit;
         let mut deliveries = Vec::with_capacity(places.len());
         let mut bytes = 0;
         for (seq, number) in places {
@@ -195,11 +207,12 @@ impl Reader {
             let Some(delivery) = self.waiting_delivery(number, seq)? else { continue };
             bytes += delivery.payload.len();
             if bytes > bytes_max && !deliveries.is_empty() {
+                more = true;
                 break;
             }
             deliveries.push(delivery);
         }
-        Ok(deliveries)
+        Ok(WaitingBatch { deliveries, more })
     }
 
     fn waiting_in(
@@ -226,7 +239,8 @@ impl Reader {
         let found = database.run(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT d.message, r.name, d.control_id, d.attempts, d.next_attempt_at_us, d.revision, d.content
+                    "SELECT d.message, r.name, d.control_id, d.attempts, d.next_attempt_at_us, d.revision, d.target,
+                            d.content
                      FROM delivery d JOIN name r ON r.id = d.route WHERE d.seq = ?1 AND d.state = 0",
                 )?
                 .query_row([int(seq)], |row| {
@@ -239,8 +253,9 @@ impl Reader {
                         attempts: row.get(3)?,
                         next_attempt_at_us: row.get(4)?,
                         revision: row.get(5)?,
+                        target: row.get(6)?,
                     };
-                    Ok((delivery, row.get(6)?))
+                    Ok((delivery, row.get(7)?))
                 })
                 .optional()
         })?;

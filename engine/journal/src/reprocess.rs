@@ -19,8 +19,8 @@ pub(crate) type PairPart = (Arc<str>, Arc<str>, u32);
 /// What a replay changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Deliveries that wait (again), by destination and number.
-    pub(crate) waiting: Vec<(Arc<str>, u64)>,
+    /// The destination of each delivery that waits (again).
+    pub(crate) waiting: Vec<Arc<str>>,
     /// How many new numbers were used.
     pub(crate) appended: u64,
     /// Contents in files of their own that nothing names any more, once this is committed.
@@ -52,13 +52,13 @@ pub(crate) fn reprocess(
             (_, Some(DeliveryState::Delivered)) if !replay.also_delivered => {}
             (Some(here), Some(state)) if state != DeliveryState::Delivered => {
                 replace(file, replay.message_id, here, delivery, &mut stored, &mut changes)?;
-                changes.note(delivery, here.seq);
+                changes.note(delivery);
             }
             _ => {
                 let seq = first_delivery + changes.appended;
                 file.insert_delivery(seq, replay.message_id, part, delivery, &mut stored)?;
                 changes.appended += 1;
-                changes.note(delivery, seq);
+                changes.note(delivery);
             }
         }
         made.insert(pair);
@@ -73,9 +73,9 @@ pub(crate) fn reprocess(
 }
 
 impl Changes {
-    fn note(&mut self, delivery: &NewDelivery, seq: u64) {
+    fn note(&mut self, delivery: &NewDelivery) {
         if delivery.state == DeliveryState::Waiting {
-            self.waiting.push((Arc::clone(&delivery.destination), seq));
+            self.waiting.push(Arc::clone(&delivery.destination));
         }
     }
 }
@@ -113,9 +113,16 @@ fn replace<'p>(
         connection
             .prepare_cached(
                 "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1,
-                                     content = ?4, control_id = ?5 WHERE seq = ?1",
+                                     content = ?4, control_id = ?5, target = ?6 WHERE seq = ?1",
             )?
-            .execute(params![int(here.seq), delivery.state.code(), delivery.reason, content, delivery.control_id])
+            .execute(params![
+                int(here.seq),
+                delivery.state.code(),
+                delivery.reason,
+                content,
+                delivery.control_id,
+                delivery.target,
+            ])
             .map(drop)
     })?;
     file.count_delivery(here.destination, here.state, -1);

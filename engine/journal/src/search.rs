@@ -84,6 +84,19 @@ pub struct Summary {
     pub fate: Fate,
     /// Why.
     pub reason: Option<String>,
+    /// Its deliveries in the file that has it, in order.
+    pub deliveries: Vec<SummaryDelivery>,
+}
+
+/// A delivery of a message that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SummaryDelivery {
+    /// The route that made it.
+    pub route: String,
+    /// The destination.
+    pub destination: String,
+    /// Where it stands.
+    pub state: DeliveryState,
 }
 
 impl Reader {
@@ -253,9 +266,10 @@ fn select(
         let mut found = Vec::new();
         while found.len() < limit {
             let Some(row) = rows.next()? else { break };
-            let summary = summary(row)?;
+            let mut summary = summary(row)?;
             if !by_delivery || replayed.contains(&summary.id) || has_delivery(connection, query, summary.id)?
             {
+                summary.deliveries = deliveries_of(connection, summary.id)?;
                 found.push(summary);
             }
         }
@@ -323,5 +337,22 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         control_id: row.get(7)?,
         fate: coded(row, 8, Fate::from_code)?,
         reason: row.get(9)?,
+        deliveries: Vec::new(),
     })
+}
+
+fn deliveries_of(connection: &Connection, id: u64) -> rusqlite::Result<Vec<SummaryDelivery>> {
+    connection
+        .prepare_cached(
+            "SELECT r.name, n.name, d.state FROM delivery d JOIN name r ON r.id = d.route
+             JOIN name n ON n.id = d.destination WHERE d.message = ?1 ORDER BY d.seq",
+        )?
+        .query_map([int(id)], |row| {
+            Ok(SummaryDelivery {
+                route: row.get(0)?,
+                destination: row.get(1)?,
+                state: coded(row, 2, DeliveryState::from_code)?,
+            })
+        })?
+        .collect()
 }

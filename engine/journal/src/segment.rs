@@ -62,7 +62,8 @@ const SCHEMA: &str = "
         next_attempt_at_us INTEGER,
         revision INTEGER NOT NULL,       -- how often a replay replaced it
         content INTEGER,
-        control_id TEXT
+        control_id TEXT,
+        target TEXT                      -- where at the destination, in its own words
     );
     CREATE INDEX delivery_by_message ON delivery (message);
     CREATE INDEX delivery_waiting ON delivery (destination, seq) WHERE state = 0;
@@ -318,8 +319,8 @@ impl SegmentFile {
             connection
                 .prepare_cached(
                     "INSERT INTO delivery (seq, message, route, destination, part, state, reason, attempts,
-                                           next_attempt_at_us, revision, content, control_id)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, NULL, 0, ?8, ?9)",
+                                           next_attempt_at_us, revision, content, control_id, target)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, NULL, 0, ?8, ?9, ?10)",
                 )?
                 .execute(params![
                     int(seq),
@@ -331,6 +332,7 @@ impl SegmentFile {
                     delivery.reason,
                     content,
                     delivery.control_id,
+                    delivery.target,
                 ])
                 .map(drop)
         })?;

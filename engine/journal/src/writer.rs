@@ -43,7 +43,9 @@ pub struct Writer {
 /// What a request came to, once its transaction is committed.
 enum Answer {
     Accepted(Accepted),
-    Changed,
+    Recorded,
+    /// How many deliveries wait because of it.
+    Reprocessed(usize),
     Refused(CommitError),
 }
 
@@ -269,9 +271,10 @@ impl Request {
         match (self, answer) {
             (request, Answer::Refused(error)) => request.refuse(error),
             (Request::Accept(_, done), Answer::Accepted(accepted)) => done.call(Ok(accepted)),
-            (Request::Record(_, done) | Request::Reprocess(_, done), _) => done.call(Ok(())),
-            // An acceptance is answered by `Accepted` or `Refused` only; dropping it would answer negatively.
-            (Request::Accept(..), Answer::Changed) => {}
+            (Request::Record(_, done), Answer::Recorded) => done.call(Ok(())),
+            (Request::Reprocess(_, done), Answer::Reprocessed(waiting)) => done.call(Ok(waiting)),
+            // Each request is answered by its own kind or `Refused`; dropping it would answer negatively.
+            (Request::Accept(..) | Request::Record(..) | Request::Reprocess(..), _) => {}
         }
     }
 }
@@ -292,21 +295,20 @@ fn apply(
             next.seq += 1;
             next.delivery += count;
             file.insert_message(message, seq, first)?;
-            for (delivery, seq) in message.deliveries.iter().zip(first..) {
+            for delivery in &message.deliveries {
                 if delivery.state == DeliveryState::Waiting {
-                    note(&mut written.waiting, &delivery.destination, seq);
+                    note(&mut written.waiting, &delivery.destination, false);
                 }
             }
             Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count }))
         }
         Request::Record(attempt, _) => Ok(if file.record_attempt(attempt)? {
-            Answer::Changed
+            Answer::Recorded
         } else {
             Answer::Refused(CommitError::NoSuchDelivery { delivery: attempt.delivery })
         }),
         Request::Reprocess(replay, _) => {
-            apply_replay(shared, file, next, replay, written)?;
-            Ok(Answer::Changed)
+            Ok(Answer::Reprocessed(apply_replay(shared, file, next, replay, written)?))
         }
     }
 }
@@ -317,7 +319,7 @@ fn apply_replay(
     next: &mut Numbers,
     replay: &Reprocessed,
     written: &mut Written,
-) -> Result<(), JournalError> {
+) -> Result<usize, JournalError> {
     let reader = shared.reader();
     let places = reader.files_of(replay.message_id)?;
     let home = places.first().copied().unwrap_or(file.number);
@@ -328,19 +330,19 @@ fn apply_replay(
     let first = next.delivery;
     let changes = reprocess::reprocess(file, home, replay, &elsewhere, first)?;
     next.delivery += changes.appended;
-    for (destination, seq) in &changes.waiting {
-        note(&mut written.waiting, destination, *seq);
+    for destination in &changes.waiting {
+        note(&mut written.waiting, destination, true);
     }
     written.strays.extend(first..next.delivery);
     written.orphans.extend(changes.orphans);
-    Ok(())
+    Ok(changes.waiting.len())
 }
 
-/// Keeps the lowest number for each destination.
-fn note(waiting: &mut Vec<Fresh>, destination: &Arc<str>, seq: u64) {
+/// Keeps each destination once.
+fn note(waiting: &mut Vec<Fresh>, destination: &Arc<str>, rewound: bool) {
     match waiting.iter_mut().find(|fresh| fresh.destination == *destination) {
-        Some(fresh) => fresh.first_seq = fresh.first_seq.min(seq),
-        None => waiting.push(Fresh { destination: Arc::clone(destination), first_seq: seq }),
+        Some(fresh) => fresh.rewound |= rewound,
+        None => waiting.push(Fresh { destination: Arc::clone(destination), rewound }),
     }
 }
 
@@ -354,7 +356,7 @@ fn may_wait(requests: &[Request]) -> Vec<Fresh> {
             Request::Record(..) => continue,
         };
         for delivery in deliveries {
-            note(&mut waiting, &delivery.destination, 0);
+            note(&mut waiting, &delivery.destination, true);
         }
     }
     waiting

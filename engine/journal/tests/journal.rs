@@ -32,7 +32,7 @@ impl Running {
         answer(|done| self.journal().record(attempt, done))
     }
 
-    fn reprocess(&self, replay: Reprocessed) -> Result<(), CommitError> {
+    fn reprocess(&self, replay: Reprocessed) -> Result<usize, CommitError> {
         answer(|done| self.journal().reprocess(replay, done))
     }
 
@@ -85,6 +85,7 @@ fn delivery(destination: &str, payload: Option<&Arc<[u8]>>) -> NewDelivery {
         reason: None,
         payload: payload.cloned(),
         control_id: Some("out".into()),
+        target: None,
     }
 }
 
@@ -109,7 +110,7 @@ fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> AttemptRecord 
 }
 
 fn waiting(reader: &Reader, destination: &str) -> Vec<u64> {
-    reader.waiting(destination, 0, 1000, usize::MAX).unwrap().iter().map(|waiting| waiting.seq).collect()
+    reader.waiting(destination, 0, 1000, usize::MAX).unwrap().deliveries.iter().map(|waiting| waiting.seq).collect()
 }
 
 #[test]
