@@ -1,1 +1,45 @@
-//! HL7 v2: lossless tree, paths, escapes, acknowledgements, record. Pure.
+//! HL7 v2: from bytes to a lossless tree, to text by path, to the record, and back to bytes.
+//!
+//! [`parse`] splits a message into segments and raw fields, borrowed from the input; everything below a field is split on demand by
+//! [`View`]s. So parsing costs little more than finding the delimiters, and [`Message::encode`] gives back the very bytes that came in.
+//! An edit ([`Message::replace`], [`Message::set_text`], ...) changes the part it names and no other byte.
+//!
+//! Nothing here panics, whatever the bytes, and nothing here reads a clock, a file or a socket. What is odd about a message but readable
+//! is a diagnostic beside it; only what can't be read at all is an [`Unreadable`], and then with the header, where there was one, so
+//! that the sender can be answered.
+//!
+//! The way through: `parse` finds the header (`delimiters`, `charset`) and splits → `message`, `segment`, `view` are the tree, `edit`
+//! changes it → `path` names places in it, `groups` says which segments belong together → `normalize` makes the record. `batch` comes
+//! before all that: it splits what holds several messages. `acknowledgement` and `reply` are the answers we give and get.
+
+mod acknowledgement;
+mod batch;
+mod charset;
+mod delimiters;
+mod edit;
+pub mod escape;
+mod groups;
+mod header;
+mod message;
+mod normalize;
+mod parse;
+pub mod path;
+mod reply;
+mod segment;
+pub mod timestamp;
+mod view;
+
+pub use acknowledgement::{AckCode, AckError, Answer, acknowledge};
+pub use batch::{Batch, split};
+pub use charset::Charset;
+pub use delimiters::{Delimiters, Encoding};
+pub use escape::Unencodable;
+pub use groups::Groups;
+pub use header::Header;
+pub use message::{Message, Position};
+pub use normalize::normalize;
+pub use parse::{Settings, Unreadable, parse};
+pub use path::{Path, Select};
+pub use reply::{Reply, read_reply};
+pub use segment::Segment;
+pub use view::{Level, Presence, View};

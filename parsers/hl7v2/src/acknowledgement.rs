@@ -1,0 +1,327 @@
+//! The answer to a message: MSH, MSA and ERR in the sender's own delimiters and version (chapter 2, "Acknowledgment message").
+//!
+//! It repeats the sender's control id byte for byte and holds no patient data: places, codes and our own fixed texts only.
+
+use std::borrow::Cow;
+
+use orderly_record::{Diagnostic, Place, Severity};
+
+use crate::charset::Charset;
+use crate::delimiters::{Delimiters, Encoding};
+use crate::escape::escape;
+use crate::header::Header;
+use crate::path::{Path, Select};
+
+/// The answer's code (HL7 table 0008).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AckCode {
+    /// Application accept.
+    AA,
+    /// Application error: sending the same again will not help.
+    AE,
+    /// Application reject: refused for its header, or because it can't be taken now.
+    AR,
+    /// Commit accept: stored.
+    CA,
+    /// Commit error.
+    CE,
+    /// Commit reject.
+    CR,
+}
+
+impl AckCode {
+    /// As it stands in MSA-1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AA => "AA",
+            Self::AE => "AE",
+            Self::AR => "AR",
+            Self::CA => "CA",
+            Self::CE => "CE",
+            Self::CR => "CR",
+        }
+    }
+
+    /// The code of this text, blanks and case aside.
+    pub fn named(text: &str) -> Option<Self> {
+        let all = [Self::AA, Self::AE, Self::AR, Self::CA, Self::CE, Self::CR];
+        all.into_iter().find(|code| code.as_str().eq_ignore_ascii_case(text.trim()))
+    }
+}
+
+/// What to answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'x> {
+    /// The code.
+    pub code: AckCode,
+    /// The answer's own control id, at most 20 characters: MSH-10.
+    pub control_id: &'x str,
+    /// The answer's own time as HL7 writes it, `20260305141501-0500`: MSH-7.
+    pub at: &'x str,
+    /// What was wrong.
+    pub errors: &'x [AckError],
+}
+
+/// One thing that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AckError {
+    /// Where, as a path such as `PID-3[2].1`; empty when nowhere in particular.
+    pub location: String,
+    /// The kind of error by HL7 table 0357, for example 101.
+    pub code: u16,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What to do about it, without patient data.
+    pub text: String,
+}
+
+/// The error that a diagnostic is to the sender.
+impl From<&Diagnostic> for AckError {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        let code = match diagnostic.code {
+            "hl7-bad-segment-name" => 100,
+            "hl7-no-type" | "hl7-no-control-id" => 101,
+            "hl7-charset-unsupported" | "hl7-charset-mismatch" => 102,
+            _ if diagnostic.fault == orderly_record::Fault::Engine => 207,
+            _ => 199,
+        };
+        let location = match &diagnostic.place {
+            Place::Input { path, .. } => path.clone(),
+            Place::None | Place::File { .. } => String::new(),
+        };
+        Self { location, code, severity: diagnostic.severity, text: diagnostic.message.clone() }
+    }
+}
+
+/// The bytes of the answer. Without a header (nothing could be read) it is a bare one in the usual delimiters, addressed to nobody.
+pub fn acknowledge(header: Option<&Header>, answer: &Answer<'_>) -> Vec<u8> {
+    let usual = Encoding { delimiters: Delimiters::default(), charset: Charset::utf_8() };
+    let encoding = header.map_or(usual, |header| *header.encoding());
+    let version = Version::of(header);
+    let mut writer = Writer { encoding, bytes: Vec::with_capacity(256) };
+    message_header(&mut writer, header, version, answer);
+    writer.segment("MSA");
+    writer.literal(answer.code.as_str());
+    writer.raw(header.map(|header| header.field(10).raw()).unwrap_or_default());
+    if let Some(error) = answer.errors.first().filter(|_| version < Version(2, 7)) {
+        writer.text(&error.text);
+    }
+    writer.end();
+    if version >= Version(2, 5) {
+        answer.errors.iter().for_each(|error| error_segment(&mut writer, error));
+    } else if !answer.errors.is_empty() {
+        old_error_segment(&mut writer, answer.errors);
+    }
+    writer.bytes
+}
+
+fn message_header(writer: &mut Writer, header: Option<&Header>, version: Version, answer: &Answer<'_>) {
+    let field = |n: usize| header.map(|header| header.field(n).raw()).unwrap_or_default();
+    let or = |raw: &[u8], instead: &'static str| {
+        if raw.is_empty() { instead.as_bytes().to_vec() } else { raw.to_vec() }
+    };
+    writer.bytes.extend_from_slice(b"MSH");
+    writer.raw(&or(field(2), if header.is_some() { "" } else { "^~\\&" }));
+    for n in [5, 6, 3, 4] {
+        writer.raw(field(n));
+    }
+    writer.text(answer.at);
+    writer.raw(b"");
+    let event = header.map(Header::event).unwrap_or_default();
+    match version {
+        _ if version < Version(2, 3) || event.is_empty() => writer.literal("ACK"),
+        _ if version < Version(2, 5) => writer.components(&["ACK", &event]),
+        _ => writer.components(&["ACK", &event, "ACK"]),
+    }
+    writer.text(answer.control_id);
+    writer.raw(&or(field(11), "P"));
+    writer.raw(&or(field(12), "2.4"));
+    // What is echoed may hold the sender's letters: then the sender's charset must be named with them.
+    if !writer.bytes.is_ascii() {
+        (13..18).for_each(|_| writer.raw(b""));
+        writer.raw(field(18));
+    }
+    writer.end();
+}
+
+/// Since 2.5 (ERR-2 to ERR-8): one segment for each error.
+fn error_segment(writer: &mut Writer, error: &AckError) {
+    writer.segment("ERR");
+    writer.raw(b"");
+    let location = Erl::of(&error.location);
+    writer.components(&location.parts());
+    writer.components(&[&error.code.to_string(), meaning(error.code), "HL70357"]);
+    writer.literal(severity(error));
+    (0..3).for_each(|_| writer.raw(b""));
+    writer.text(&error.text);
+    writer.end();
+}
+
+/// Up to 2.4 (ERR-1): one segment, its field repeated for each error.
+fn old_error_segment(writer: &mut Writer, errors: &[AckError]) {
+    writer.segment("ERR");
+    let delimiters = writer.encoding.delimiters;
+    writer.raw(b"");
+    for (index, error) in errors.iter().enumerate() {
+        if index > 0 {
+            let Some(repetition) = delimiters.repetition else { break };
+            writer.bytes.push(repetition);
+        }
+        let location = Erl::of(&error.location);
+        let Some(component) = delimiters.component else { break };
+        for part in [&location.segment, &location.occurrence, &location.field] {
+            writer.append(part);
+            writer.bytes.push(component);
+        }
+        writer.append(&error.code.to_string());
+        if let Some(subcomponent) = delimiters.subcomponent {
+            for part in [meaning(error.code), "HL70357"] {
+                writer.bytes.push(subcomponent);
+                writer.append(part);
+            }
+        }
+    }
+    writer.end();
+}
+
+/// Severity by HL7 table 0516.
+fn severity(error: &AckError) -> &'static str {
+    match error.severity {
+        Severity::Error => "E",
+        Severity::Warning => "W",
+        Severity::Note => "I",
+    }
+}
+
+/// HL7 table 0357 in words.
+fn meaning(code: u16) -> &'static str {
+    match code {
+        0 => "Message accepted",
+        100 => "Segment sequence error",
+        101 => "Required field missing",
+        102 => "Data type error",
+        103 => "Table value not found",
+        104 => "Value too long",
+        200 => "Unsupported message type",
+        201 => "Unsupported event code",
+        202 => "Unsupported processing id",
+        203 => "Unsupported version id",
+        204 => "Unknown key identifier",
+        205 => "Duplicate key identifier",
+        206 => "Application record locked",
+        207 => "Application internal error",
+        _ => "Other error",
+    }
+}
+
+/// A place in the parts that type ERL has for it; empty where the path says nothing.
+#[derive(Default)]
+struct Erl {
+    segment: String,
+    occurrence: String,
+    field: String,
+    repetition: String,
+    component: String,
+    subcomponent: String,
+}
+
+impl Erl {
+    fn of(path: &str) -> Self {
+        let Ok(path) = path.parse::<Path<std::convert::Infallible>>() else { return Self::default() };
+        let nth =
+            |select: &Select<_>| if let Select::Nth(n) = select { n.to_string() } else { "1".to_owned() };
+        let number = |given: Option<usize>| given.map(|n| n.to_string()).unwrap_or_default();
+        let repetition = path.repetition.as_ref().map(nth);
+        Self {
+            occurrence: nth(&path.occurrence),
+            field: number(path.field),
+            repetition: repetition.or(path.component.map(|_| "1".to_owned())).unwrap_or_default(),
+            component: number(path.component),
+            subcomponent: number(path.subcomponent),
+            segment: path.segment,
+        }
+    }
+
+    /// All parts but trailing empty ones.
+    fn parts(&self) -> Vec<&str> {
+        let all = [
+            &self.segment,
+            &self.occurrence,
+            &self.field,
+            &self.repetition,
+            &self.component,
+            &self.subcomponent,
+        ];
+        let used = all.iter().rposition(|part| !part.is_empty()).map_or(0, |last| last + 1);
+        all.into_iter().take(used).map(String::as_str).collect()
+    }
+}
+
+/// The sender's version, for comparing: 2.5.1 is (2, 5). A header that names none is answered as 2.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32);
+
+impl Version {
+    fn of(header: Option<&Header>) -> Self {
+        let text = header.map(Header::version).unwrap_or_default();
+        let mut numbers = text.trim().split('.').map(|number| number.parse().ok());
+        match (numbers.next().flatten(), numbers.next().flatten()) {
+            (Some(major), Some(minor)) => Self(major, minor),
+            _ => Self(2, 4),
+        }
+    }
+}
+
+/// Writes segments in the sender's encoding.
+struct Writer {
+    encoding: Encoding,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn segment(&mut self, name: &str) {
+        self.bytes.extend_from_slice(name.as_bytes());
+    }
+
+    fn end(&mut self) {
+        self.bytes.push(b'\r');
+    }
+
+    /// A field of bytes as they are.
+    fn raw(&mut self, raw: &[u8]) {
+        self.bytes.push(self.encoding.delimiters.field);
+        self.bytes.extend_from_slice(raw);
+    }
+
+    /// A field of letters and digits.
+    fn literal(&mut self, text: &str) {
+        self.raw(text.as_bytes());
+    }
+
+    /// A field of one text.
+    fn text(&mut self, text: &str) {
+        self.raw(b"");
+        self.append(text);
+    }
+
+    /// A field of components; only the first when the sender knows none.
+    fn components(&mut self, components: &[&str]) {
+        self.raw(b"");
+        for (index, text) in components.iter().enumerate() {
+            if index > 0 {
+                let Some(component) = self.encoding.delimiters.component else { return };
+                self.bytes.push(component);
+            }
+            self.append(text);
+        }
+    }
+
+    /// Text, escaped; what the sender's encoding can't hold at all becomes `?`, since half an explanation is better than no answer.
+    fn append(&mut self, text: &str) {
+        let escaped = escape(text, &self.encoding).map(Cow::into_owned).unwrap_or_else(|_| {
+            let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, ' ' | '.');
+            text.chars().map(|character| if plain(character) { character as u8 } else { b'?' }).collect()
+        });
+        self.bytes.extend_from_slice(&escaped);
+    }
+}

@@ -1,0 +1,287 @@
+//! Escape sequences: from a leaf's bytes to its text, and from text to bytes that can stand in a leaf (chapter 2, "Use of escape
+//! sequences in text fields").
+//!
+//! Reading never fails: a sequence that is unknown, local or not closed stays as it stands, because a lone escape character (a Windows
+//! path, RTF) is the commonest violation there is. Writing never lets a delimiter, a line end or a control character through, so
+//! `unescape(escape(text))` is the text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use nom::bytes::complete::{tag, take_till, take_while_m_n};
+use nom::character::complete::{one_of, u8 as small_number};
+use nom::combinator::{all_consuming, opt};
+use nom::multi::many1;
+use nom::sequence::{delimited, preceded};
+use nom::{IResult, Parser};
+
+use crate::charset::Charset;
+use crate::delimiters::{Delimiters, Encoding};
+
+/// Why text can't be written into a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unencodable {
+    /// A character that the message's charset lacks, or that can't be escaped because the message declares no escape character.
+    Character {
+        /// The charset of the message.
+        charset: Charset,
+    },
+    /// Structure with a delimiter of the level it is put at, or of a level above: it would split what is around it.
+    Splits,
+    /// A place at a level for which the message declares no delimiter.
+    NoDelimiter,
+    /// A segment that is not there, a number that is zero, MSH-1, MSH-2, or a place beyond any real message's size.
+    NoSuchPlace,
+}
+
+impl fmt::Display for Unencodable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Character { charset } => {
+                write!(formatter, "a character can't be written in the message's charset {}", charset.name())
+            }
+            Self::Splits => {
+                formatter.write_str("the structure holds a delimiter that would split what is around it")
+            }
+            Self::NoDelimiter => formatter.write_str("the message declares no delimiter for this level"),
+            Self::NoSuchPlace => formatter.write_str("the message has no such place to write to"),
+        }
+    }
+}
+
+impl std::error::Error for Unencodable {}
+
+/// The text of a leaf. Line-end commands become LF and skips blanks; highlighting, indents and other layout have no text and vanish.
+pub fn unescape<'m>(raw: &'m [u8], encoding: &Encoding) -> Cow<'m, str> {
+    let Some(escape) = encoding.delimiters.escape else { return encoding.charset.decode(raw) };
+    let Some(first) = memchr::memchr(escape, raw) else { return encoding.charset.decode(raw) };
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    let mut next = Some(first);
+    while let Some((before, from_escape)) = next.and_then(|index| rest.split_at_checked(index)) {
+        bytes.extend_from_slice(before);
+        rest = match sequence(from_escape, escape) {
+            Ok((after, body)) if expand(body, encoding, &mut bytes) => after,
+            _ => {
+                bytes.push(escape);
+                from_escape.get(1..).unwrap_or_default()
+            }
+        };
+        next = memchr::memchr(escape, rest);
+    }
+    bytes.extend_from_slice(rest);
+    Cow::Owned(encoding.charset.decode(&bytes).into_owned())
+}
+
+/// The bytes of this text, to stand in a leaf: decoded and unescaped they are the text again.
+pub fn escape<'t>(text: &'t str, encoding: &Encoding) -> Result<Cow<'t, [u8]>, Unencodable> {
+    let unencodable = Unencodable::Character { charset: encoding.charset };
+    let bytes = encoding.charset.encode(text).map_err(|_| unencodable)?;
+    let delimiters = &encoding.delimiters;
+    let last = bytes.len().saturating_sub(1);
+    let special = |(index, &byte): (usize, &u8)| replacement(byte, index == last, delimiters).is_some();
+    if !bytes.iter().enumerate().any(special) {
+        return Ok(bytes);
+    }
+    let escape = delimiters.escape.ok_or(unencodable)?;
+    let mut escaped = Vec::with_capacity(bytes.len() + 16);
+    for (index, &byte) in bytes.iter().enumerate() {
+        match replacement(byte, index == last, delimiters) {
+            None => escaped.push(byte),
+            Some(Replacement::Name(name)) => {
+                escaped.push(escape);
+                escaped.extend_from_slice(name);
+                escaped.push(escape);
+            }
+            Some(Replacement::Hex) => {
+                escaped.push(escape);
+                escaped.extend_from_slice(format!("X{byte:02X}").as_bytes());
+                escaped.push(escape);
+            }
+        }
+    }
+    Ok(Cow::Owned(escaped))
+}
+
+/// What stands between the escape characters in place of a byte.
+enum Replacement {
+    Name(&'static [u8]),
+    Hex,
+}
+
+fn replacement(byte: u8, is_last: bool, delimiters: &Delimiters) -> Option<Replacement> {
+    let is = |delimiter: Option<u8>| delimiter == Some(byte);
+    let name: &[u8] = match byte {
+        b'\n' => b".br",
+        b'\t' => return None,
+        _ if byte < 0x20 || byte == 0x7F => return Some(Replacement::Hex),
+        _ if byte == delimiters.field => b"F",
+        _ if is(delimiters.component) => b"S",
+        _ if is(delimiters.repetition) => b"R",
+        _ if is(delimiters.escape) => b"E",
+        _ if is(delimiters.subcomponent) => b"T",
+        // The truncation character means truncation only at the end of a value.
+        _ if is(delimiters.truncation) && is_last => b"P",
+        _ => return None,
+    };
+    Some(Replacement::Name(name))
+}
+
+/// What stands between two escape characters.
+fn sequence(input: &[u8], escape: u8) -> IResult<&[u8], &[u8]> {
+    let mark = [escape];
+    delimited(tag(mark.as_slice()), take_till(|byte| byte == escape), tag(mark.as_slice())).parse(input)
+}
+
+/// Appends what a sequence stands for; `false` when it is not one that has a meaning here.
+fn expand(body: &[u8], encoding: &Encoding, bytes: &mut Vec<u8>) -> bool {
+    let delimiters = &encoding.delimiters;
+    let delimiter = match body {
+        b"F" => Some(delimiters.field),
+        b"S" => delimiters.component,
+        b"R" => delimiters.repetition,
+        b"E" => delimiters.escape,
+        b"T" => delimiters.subcomponent,
+        b"P" => delimiters.truncation,
+        b"H" | b"N" => return true,
+        [b'X', digits @ ..] => {
+            return hex(digits).is_ok_and(|(_, values)| {
+                bytes.extend_from_slice(&values);
+                true
+            });
+        }
+        [b'.', command @ ..] => {
+            return layout(command).is_ok_and(|(_, (filler, count))| {
+                bytes.extend(std::iter::repeat_n(filler, count));
+                true
+            });
+        }
+        _ => None,
+    };
+    bytes.extend(delimiter);
+    delimiter.is_some()
+}
+
+/// Pairs of hexadecimal digits.
+fn hex(digits: &[u8]) -> IResult<&[u8], Vec<u8>> {
+    let pair = take_while_m_n(2, 2, |byte: u8| byte.is_ascii_hexdigit()).map_opt(|pair: &[u8]| {
+        std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    });
+    all_consuming(many1(pair)).parse(digits)
+}
+
+/// A formatting command: which byte it leaves in the text, and how many of them.
+fn layout(command: &[u8]) -> IResult<&[u8], (u8, usize)> {
+    let number = || opt(preceded(opt(one_of("+-")), small_number));
+    let count = |given: Option<u8>| usize::from(given.unwrap_or(1));
+    all_consuming(nom::branch::alt((
+        tag(b"br".as_slice()).map(|_| (b'\n', 1)),
+        tag(b"ce".as_slice()).map(|_| (b'\n', 1)),
+        preceded(tag(b"sp".as_slice()), number()).map(|given| (b'\n', count(given))),
+        preceded(tag(b"sk".as_slice()), number()).map(|given| (b' ', count(given))),
+        preceded(tag(b"in".as_slice()), number()).map(|_| (b' ', 0)),
+        preceded(tag(b"ti".as_slice()), number()).map(|_| (b' ', 0)),
+        tag(b"fi".as_slice()).map(|_| (b' ', 0)),
+        tag(b"nf".as_slice()).map(|_| (b' ', 0)),
+    )))
+    .parse(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoding(declared: &str, charset: Charset) -> Encoding {
+        let delimiters = crate::delimiters::declaration(declared.as_bytes()).unwrap().delimiters;
+        Encoding { delimiters, charset }
+    }
+
+    fn usual() -> Encoding {
+        encoding("MSH|^~\\&|", Charset::utf_8())
+    }
+
+    #[test]
+    fn sequences_become_text() {
+        let table = [
+            (r"a\F\b\S\c\R\d\E\e\T\f", r"a|b^c~d\e&f"),
+            (r"one\.br\two\.sp\three\.sp2\four", "one\ntwo\nthree\n\nfour"),
+            (r"\H\loud\N\ and\.sk3\far", "loud and   far"),
+            (r"\.in+4\\.ti-4\\.fi\text\.nf\\.ce\middle", "text\nmiddle"),
+            (r"\X0D0A\", "\r\n"),
+            (r"caf\XC3A9\", "café"),
+        ];
+        for (raw, text) in table {
+            assert_eq!(unescape(raw.as_bytes(), &usual()), text, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_sequence_stays() {
+        for raw in [
+            r"\\server\share",
+            r"C:\temp",
+            r"\X0\",
+            r"\XZZ\",
+            r"\Zlocal\",
+            r"\C2842\",
+            r"\M2442\",
+            r"\.xx\",
+            r"\.sp999\",
+            r"\P\",
+            "\\",
+        ] {
+            assert_eq!(unescape(raw.as_bytes(), &usual()), raw, "{raw}");
+        }
+        assert_eq!(unescape(br"C:\temp\T\x", &usual()), r"C:\temp&x");
+    }
+
+    #[test]
+    fn the_message_s_own_characters_count() {
+        let odd = encoding("MSH#*!?:#", Charset::latin_1());
+        assert_eq!(unescape(b"?F?|?S?^?XE9?", &odd), "#|*^é");
+        assert_eq!(escape("#|*é", &odd).unwrap().as_ref(), b"?F?|?S?\xE9");
+    }
+
+    #[test]
+    fn text_becomes_bytes_that_split_nothing() {
+        let escaped = |text| String::from_utf8(escape(text, &usual()).unwrap().into_owned()).unwrap();
+        assert_eq!(escaped("plain"), "plain");
+        assert_eq!(escaped(r"a|b^c~d\e&f"), r"a\F\b\S\c\R\d\E\e\T\f");
+        assert_eq!(escaped("one\r\ntwo\u{b}\u{1c}\tthree"), "one\\X0D\\\\.br\\two\\X0B\\\\X1C\\\tthree");
+    }
+
+    #[test]
+    fn a_truncation_character_is_one_only_at_the_end() {
+        let long = encoding("MSH|^~\\&#|", Charset::utf_8());
+        assert_eq!(escape("1#2#", &long).unwrap().as_ref(), br"1#2\P\");
+        assert_eq!(unescape(br"1#2\P\", &long), "1#2#");
+    }
+
+    #[test]
+    fn what_can_not_be_written_is_said() {
+        let latin = encoding("MSH|^~\\&|", Charset::latin_1());
+        assert_eq!(escape("Łódź", &latin), Err(Unencodable::Character { charset: Charset::latin_1() }));
+        let short = encoding("MSH|^|", Charset::utf_8());
+        assert!(escape("a^b", &short).is_err());
+        assert_eq!(escape("a~b", &short).unwrap().as_ref(), b"a~b");
+    }
+
+    proptest! {
+        #[test]
+        fn text_survives_the_way_there_and_back(text in any::<String>()) {
+            for declared in ["MSH|^~\\&|", "MSH|^~\\&#|", "MSH#*!?:#"] {
+                let encoding = encoding(declared, Charset::utf_8());
+                let escaped = escape(&text, &encoding).unwrap();
+                prop_assert!(!escaped.iter().any(|&byte| byte == encoding.delimiters.field || byte == b'\r' || byte == b'\n'));
+                prop_assert_eq!(unescape(&escaped, &encoding), text.as_str());
+            }
+        }
+
+        #[test]
+        fn any_bytes_have_a_text(raw in proptest::collection::vec(prop_oneof![Just(b'\\'), Just(b'X'), Just(b'.'), Just(b'4'), any::<u8>()], 0..64)) {
+            let _ = unescape(&raw, &usual());
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Which segments belong together: the groups of the message's structure, seen over the flat list of segments.
+//!
+//! A tolerant walk from left to right by a few rules for each kind of message: certain segments open a group, some are members of it,
+//! anything unknown stays in the group that is open. So an unexpected segment never makes a group fail; the list stays the truth and
+//! groups are ranges of it. A note (NTE) belongs to the segment it follows.
+
+mod rules;
+
+use std::ops::Range;
+
+use crate::message::Message;
+use rules::{Rule, Structure};
+
+/// The groups of one message, as it was when they were made: they are made anew after segments came or went.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    groups: Vec<Group>,
+    /// For each segment, itself and the notes that follow it; for a note, itself.
+    own: Vec<Range<usize>>,
+}
+
+#[derive(Debug, Clone)]
+struct Group {
+    name: &'static str,
+    range: Range<usize>,
+}
+
+impl Groups {
+    /// The groups of a message.
+    pub fn of(message: &Message<'_>) -> Self {
+        let header = message.header();
+        let structure = rules::structure(&header.message_type(), &header.event());
+        let names: Vec<&str> = message.segments().iter().map(|segment| segment.name()).collect();
+        Self { groups: walk(&names, structure), own: own(&names) }
+    }
+
+    /// The ranges of segments around this one, innermost first: itself with its notes, for a note then what it is about, then the groups
+    /// it is in. Each encloses the one before it.
+    pub fn enclosing(&self, segment: usize) -> impl Iterator<Item = Range<usize>> {
+        let own = self.own.get(segment).cloned();
+        let about = self.own.iter().find(|range| range.contains(&segment)).cloned();
+        let mut groups: Vec<Range<usize>> = self
+            .groups
+            .iter()
+            .map(|group| group.range.clone())
+            .filter(|range| range.contains(&segment))
+            .collect();
+        groups.sort_by_key(Range::len);
+        let mut all: Vec<Range<usize>> = own.into_iter().chain(about).chain(groups).collect();
+        all.dedup();
+        all.into_iter()
+    }
+
+    /// The ranges of all groups of this name, in order.
+    pub fn occurrences(&self, name: &str) -> impl Iterator<Item = Range<usize>> {
+        self.groups.iter().filter(move |group| group.name == name).map(|group| group.range.clone())
+    }
+}
+
+/// Each segment with the notes that follow it.
+fn own(names: &[&str]) -> Vec<Range<usize>> {
+    let notes_after = |index: usize| names.iter().skip(index + 1).take_while(|name| **name == "NTE").count();
+    let own = |(index, name): (usize, &&str)| {
+        let notes = if *name == "NTE" { 0 } else { notes_after(index) };
+        index..index + 1 + notes
+    };
+    names.iter().enumerate().map(own).collect()
+}
+
+/// A group that is open at some point of the walk.
+struct Open {
+    rule: &'static Rule,
+    /// How far in the rule's openers it is: a segment of a later rank joins, one of the same or an earlier rank begins the next group.
+    rank: usize,
+    /// Index of the group in the result.
+    group: usize,
+}
+
+fn walk(names: &[&str], structure: &'static Structure) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let mut opens = false;
+        for rule in structure.groups {
+            if let Some(rank) = rule.rank(name).filter(|_| rule.begins_at(names, index)) {
+                opens = true;
+                enter(rule, rank, index, &mut open, &mut groups);
+            }
+        }
+        if !opens {
+            leave(name, structure, &mut open);
+        }
+        for level in &open {
+            if let Some(group) = groups.get_mut(level.group) {
+                group.range.end = index + 1;
+            }
+        }
+    }
+    groups
+}
+
+/// A segment that opens a group: it joins the open one when it comes later in the group's order, else it begins a new one.
+fn enter(rule: &'static Rule, rank: usize, index: usize, open: &mut Vec<Open>, groups: &mut Vec<Group>) {
+    let is_rule = |level: &Open| std::ptr::eq(level.rule, rule);
+    if let Some(depth) = open.iter().position(is_rule) {
+        if let Some(level) = open.get_mut(depth).filter(|level| level.rank < rank) {
+            level.rank = rank;
+            open.truncate(depth + 1);
+            return;
+        }
+        open.truncate(depth);
+    }
+    let parent = |level: &Open| rule.within.contains(&level.rule.name);
+    let depth = open.iter().rposition(parent).map_or(0, |depth| depth + 1);
+    open.truncate(depth);
+    open.push(Open { rule, rank, group: groups.len() });
+    groups.push(Group { name: rule.name, range: index..index + 1 });
+}
+
+/// A segment that opens nothing: groups are left until one has it as a member. A note, a Z-segment, anything unknown leaves none.
+fn leave(name: &str, structure: &Structure, open: &mut Vec<Open>) {
+    if let Some(depth) = open.iter().rposition(|level| level.rule.members.contains(&name)) {
+        open.truncate(depth + 1);
+    } else if structure.members.contains(&name) {
+        open.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The groups as text: `ORDER_OBSERVATION 2-5`, segments counted from 0, ends included.
+    fn groups(kind: &str, event: &str, segments: &str) -> Vec<String> {
+        let names: Vec<&str> = segments.split(' ').collect();
+        let groups = walk(&names, rules::structure(kind, event));
+        groups
+            .iter()
+            .map(|group| format!("{} {}-{}", group.name, group.range.start, group.range.end - 1))
+            .collect()
+    }
+
+    #[test]
+    fn results_go_with_their_order() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH PID NTE PV1 ORC OBR NTE OBX NTE OBX SPM OBX OBR OBX DSC"),
+            [
+                "PATIENT_RESULT 1-13",
+                "PATIENT 1-3",
+                "VISIT 3-3",
+                "ORDER_OBSERVATION 4-11",
+                "OBSERVATION 7-8",
+                "OBSERVATION 9-9",
+                "SPECIMEN 10-11",
+                "OBSERVATION 11-11",
+                "ORDER_OBSERVATION 12-13",
+                "OBSERVATION 13-13",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_second_patient_begins_a_new_result() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH PID OBR OBX PID OBR OBX"),
+            [
+                "PATIENT_RESULT 1-3",
+                "PATIENT 1-1",
+                "ORDER_OBSERVATION 2-3",
+                "OBSERVATION 3-3",
+                "PATIENT_RESULT 4-6",
+                "PATIENT 4-4",
+                "ORDER_OBSERVATION 5-6",
+                "OBSERVATION 6-6",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_order_without_a_patient_is_still_an_order() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH ORC OBR OBX"),
+            ["PATIENT_RESULT 1-3", "ORDER_OBSERVATION 1-3", "OBSERVATION 3-3"]
+        );
+    }
+
+    #[test]
+    fn a_common_order_after_its_request_does_not_begin_another() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH PID OBR ORC OBX"),
+            ["PATIENT_RESULT 1-4", "PATIENT 1-1", "ORDER_OBSERVATION 2-4", "OBSERVATION 4-4"]
+        );
+    }
+
+    #[test]
+    fn unknown_segments_stay_where_they_stand() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH PID OBR OBX ZZZ NTE FT1 ZZZ"),
+            ["PATIENT_RESULT 1-7", "PATIENT 1-1", "ORDER_OBSERVATION 2-7", "OBSERVATION 3-5"]
+        );
+    }
+
+    #[test]
+    fn insurances_and_procedures_of_an_admission() {
+        assert_eq!(
+            groups("ADT", "A01", "MSH EVN PID PV1 OBX NTE AL1 PR1 ROL GT1 IN1 IN2 IN1 IN3 ACC"),
+            ["PROCEDURE 7-8", "INSURANCE 10-11", "INSURANCE 12-13"]
+        );
+    }
+
+    #[test]
+    fn a_merge_repeats_its_patient() {
+        assert_eq!(groups("ADT", "A40", "MSH EVN PID PD1 MRG PID MRG"), ["PATIENT 2-4", "PATIENT 5-6"]);
+    }
+
+    #[test]
+    fn resources_of_an_appointment() {
+        assert_eq!(
+            groups("SIU", "S12", "MSH SCH NTE PID PV1 RGS AIS NTE AIP AIL RGS AIG"),
+            [
+                "PATIENT 3-4",
+                "RESOURCES 5-9",
+                "SERVICE 6-7",
+                "PERSONNEL_RESOURCE 8-8",
+                "LOCATION_RESOURCE 9-9",
+                "RESOURCES 10-11",
+                "GENERAL_RESOURCE 11-11",
+            ]
+        );
+    }
+
+    #[test]
+    fn orders_and_what_they_ask_for() {
+        assert_eq!(
+            groups("ORM", "O01", "MSH PID PV1 IN1 AL1 ORC OBR NTE DG1 OBX ORC RXO"),
+            [
+                "PATIENT 1-4",
+                "PATIENT_VISIT 2-2",
+                "INSURANCE 3-3",
+                "ORDER 5-9",
+                "ORDER_DETAIL 6-9",
+                "OBSERVATION 9-9",
+                "ORDER 10-11",
+                "ORDER_DETAIL 11-11",
+            ]
+        );
+        assert_eq!(
+            groups("OML", "O21", "MSH PID ORC TQ1 OBR NTE OBX SPM SAC OBX ORC OBR"),
+            [
+                "PATIENT 1-1",
+                "ORDER 2-9",
+                "TIMING 3-3",
+                "OBSERVATION_REQUEST 4-9",
+                "OBSERVATION 6-6",
+                "SPECIMEN 7-9",
+                "CONTAINER 8-9",
+                "ORDER 10-11",
+                "OBSERVATION_REQUEST 11-11",
+            ]
+        );
+    }
+
+    #[test]
+    fn documents_and_vaccinations() {
+        assert_eq!(
+            groups("MDM", "T02", "MSH EVN PID PV1 ORC OBR TXA OBX NTE OBX"),
+            ["COMMON_ORDER 4-5", "OBSERVATION 7-8", "OBSERVATION 9-9"]
+        );
+        assert_eq!(
+            groups("VXU", "V04", "MSH PID PD1 NK1 PV1 ORC RXA RXR OBX OBX RXA"),
+            ["PATIENT 4-4", "ORDER 5-9", "OBSERVATION 8-8", "OBSERVATION 9-9", "ORDER 10-10"]
+        );
+    }
+
+    #[test]
+    fn a_note_is_enclosed_by_what_it_is_about() {
+        let bytes = b"MSH|^~\\&|A|B|C|D|||ORU^R01|1|P|2.5\rPID|1\rOBR|1\rNTE|1\rOBX|1\rNTE|1\rNTE|2\r";
+        let message = crate::parse(bytes, &crate::Settings::default()).unwrap();
+        let groups = Groups::of(&message);
+        let enclosing = |segment| groups.enclosing(segment).collect::<Vec<_>>();
+        assert_eq!(enclosing(6), [6..7, 4..7, 2..7, 1..7]);
+        assert_eq!(enclosing(4), [4..7, 2..7, 1..7]);
+        assert_eq!(enclosing(2), [2..4, 2..7, 1..7]);
+        assert_eq!(enclosing(0), vec![0..1]);
+        assert!(enclosing(9).is_empty());
+        assert_eq!(groups.occurrences("OBSERVATION").collect::<Vec<_>>(), vec![4..7]);
+    }
+}

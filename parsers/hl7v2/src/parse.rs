@@ -1,0 +1,330 @@
+//! From bytes to the tree: find the header, learn delimiters and charset from it, split into segments and fields.
+//!
+//! Tolerant where the field is: CR, LF and CRLF end segments, also mixed; bytes before the header, blank lines, indentation and padding
+//! after the end are kept, reported and otherwise ignored. An LF ends a segment only when a segment, or nothing, follows: within a text
+//! it is the text's.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use nom::bytes::complete::{take_while, take_while_m_n};
+use nom::combinator::recognize;
+use nom::{IResult, Parser};
+use orderly_record::{Diagnostic, Fault};
+
+use crate::charset::{Charset, Declared, declared};
+use crate::delimiters::{Delimiters, Encoding, begins, declaration};
+use crate::header::Header;
+use crate::message::Message;
+use crate::segment::Segment;
+use crate::view::nth_part;
+
+/// The most fields a message may have, all segments together. A field of no length takes one byte on the wire and 24 in memory; this
+/// keeps a hostile frame from being many times its size. The largest real messages have tens of thousands.
+const FIELDS_MAX: usize = 4_000_000;
+
+/// How a source's messages are to be read, where they do not say it themselves or say it wrongly.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The charset, whatever the message declares.
+    pub charset: Option<Charset>,
+    /// The charset of messages that declare none, or a wrong one, and are not UTF-8.
+    pub fallback: Charset,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { charset: None, fallback: Charset::latin_1() }
+    }
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    /// What is wrong.
+    pub diagnostic: Diagnostic,
+    /// The header, when one could be found, so that an answer can be addressed.
+    pub header: Option<Header>,
+}
+
+/// Reads one message. Bytes that hold several are [split](crate::split) first.
+pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable> {
+    let no_header = |diagnostic| Unreadable { diagnostic, header: None };
+    let start = header_start(bytes).ok_or_else(|| no_header(no_header_diagnostic(bytes)))?;
+    let (leading, body) = bytes.split_at_checked(start).unwrap_or_default();
+    let declaration = declaration(body).ok_or_else(|| no_header(bad_delimiters(start)))?;
+    let delimiters = declaration.delimiters;
+
+    let mut diagnostics = Vec::new();
+    if !leading.is_empty() {
+        let message = format!("{start} bytes before the header");
+        diagnostics.push(Diagnostic::note("hl7-leading-bytes", Fault::Sender, message).in_input(0, ""));
+    }
+    if declaration.repaired {
+        let message = "MSH-2 is damaged and was read as ^~\\&";
+        diagnostics.push(
+            Diagnostic::warning("hl7-delimiters-repaired", Fault::Sender, message)
+                .in_input(start + 4, "MSH-2"),
+        );
+    }
+
+    let end = content_end(body);
+    let (content, trailing) = body.split_at_checked(end).unwrap_or_default();
+    let header_line = content.get(line(content, 0, delimiters.field).text).unwrap_or_default();
+    let charset = choose_charset(body, header_line, delimiters, start, settings, &mut diagnostics);
+    let encoding = Encoding { delimiters, charset: *charset.as_ref().unwrap_or(&settings.fallback) };
+    let header = || Some(Header::new(header_line.to_vec(), encoding));
+    if let Err(diagnostic) = charset {
+        return Err(Unreadable { diagnostic, header: header() });
+    }
+
+    let segments = segments(content, start, &delimiters, &mut diagnostics)
+        .map_err(|diagnostic| Unreadable { diagnostic, header: header() })?;
+    if !trailing.is_empty() {
+        let message = format!("{} bytes of padding after the last segment", trailing.len());
+        diagnostics
+            .push(Diagnostic::note("hl7-trailing-bytes", Fault::Sender, message).in_input(start + end, ""));
+    }
+    let message = Message { encoding, leading, segments, trailing, diagnostics };
+    check_header(message, start)
+}
+
+/// Without a type nothing can be done with a message, and answering AA would be a lie. A missing control id only costs the sender the
+/// matching of answers.
+fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, Unreadable> {
+    let header = message.header();
+    if header.message_type().trim().is_empty() {
+        let diagnostic = Diagnostic::error("hl7-no-type", Fault::Sender, "the header has no message type")
+            .in_input(start, "MSH-9")
+            .with_help("the sender must fill MSH-9, for example ADT^A01");
+        return Err(Unreadable { diagnostic, header: Some(header) });
+    }
+    if header.control_id().is_empty() {
+        let text = "the header has no control id, so answers can't be matched";
+        message
+            .diagnostics
+            .push(Diagnostic::warning("hl7-no-control-id", Fault::Sender, text).in_input(start, "MSH-10"));
+    }
+    Ok(message)
+}
+
+/// Where the header begins: at the first byte that is not padding, else at the first line that looks like one.
+pub(crate) fn header_start(bytes: &[u8]) -> Option<usize> {
+    let padding: IResult<&[u8], &[u8]> = take_while(is_blank).parse(bytes);
+    let first = padding.map_or(0, |(_, padding)| padding.len());
+    let rest = bytes.get(first..)?;
+    if begins(rest, "MSH") {
+        return Some(first);
+    }
+    memchr::memmem::find_iter(rest, "MSH").map(|index| first + index).find(|&index| {
+        let follows_line_end = index
+            .checked_sub(1)
+            .and_then(|before| bytes.get(before))
+            .is_some_and(|&byte| is_line_end(byte) || byte == 0x0B);
+        follows_line_end && bytes.get(index..).is_some_and(|header| begins(header, "MSH"))
+    })
+}
+
+/// Padding before a header: blanks, line ends, NUL, the frame's start byte, a UTF-8 byte order mark.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0 | 0x0B | 0xEF | 0xBB | 0xBF)
+}
+
+pub(crate) fn is_line_end(byte: u8) -> bool {
+    byte == b'\r' || byte == b'\n'
+}
+
+fn no_header_diagnostic(bytes: &[u8]) -> Diagnostic {
+    let padding = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let rest = bytes.get(padding..).unwrap_or_default();
+    let (code, message) = match rest.first() {
+        None => ("hl7-empty", "there is nothing but padding"),
+        Some(b'<') => ("hl7-xml", "this is XML, and HL7 v2 is read in its classic encoding only"),
+        Some(_) if begins(rest, "FHS") || begins(rest, "BHS") => {
+            ("hl7-empty-batch", "the batch holds no message")
+        }
+        Some(_) => ("hl7-no-header", "no MSH segment begins here"),
+    };
+    Diagnostic::error(code, Fault::Sender, message).in_input(padding, "")
+}
+
+fn bad_delimiters(start: usize) -> Diagnostic {
+    let message = "MSH-1 and MSH-2 must be different punctuation characters";
+    Diagnostic::error("hl7-bad-delimiters", Fault::Sender, message).in_input(start + 3, "MSH-1")
+}
+
+/// Where the last segment's terminator ends, and padding begins.
+fn content_end(body: &[u8]) -> usize {
+    let is_padding = |byte: &u8| is_line_end(*byte) || matches!(byte, b' ' | b'\t' | 0 | 0x1A | 0x1C);
+    let text_end = body.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
+    let tail = body.get(text_end..).unwrap_or_default();
+    // Blanks right after the text are the last field's; NUL and the frame's end bytes never are.
+    let blanks = tail.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let line_ends = tail.iter().skip(blanks).take_while(|byte| is_line_end(**byte)).count();
+    text_end + blanks + line_ends
+}
+
+/// Decides how the bytes become text: the source's override, MSH-18, UTF-8 if they are that, the fallback.
+fn choose_charset(
+    body: &[u8],
+    header_line: &[u8],
+    delimiters: Delimiters,
+    start: usize,
+    settings: &Settings,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Charset, Diagnostic> {
+    let warning =
+        |code, message: String| Diagnostic::warning(code, Fault::Sender, message).in_input(start, "MSH-18");
+    if let Some(charset) = settings.charset {
+        if !charset.accepts(body) {
+            let message = format!("the bytes are not {}, which the source's setting says", charset.name());
+            diagnostics.push(warning("hl7-charset-mismatch", message));
+        }
+        return Ok(charset);
+    }
+    let utf_8 = Charset::utf_8();
+    let is_utf_8 = utf_8.accepts(body);
+    let guess = if is_utf_8 { utf_8 } else { settings.fallback };
+    let field = nth_part(header_line, delimiters.field, 18).unwrap_or_default();
+    let name =
+        delimiters.repetition.map_or(field, |repetition| nth_part(field, repetition, 1).unwrap_or_default());
+    let name = utf_8.decode(name);
+    let is_plain = body.is_ascii() && !body.contains(&0x1B);
+    match declared(&name) {
+        Declared::Charset(charset) if is_plain || charset.accepts(body) => {
+            if charset != utf_8 && is_utf_8 && !is_plain {
+                let message = format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
+                diagnostics.push(warning("hl7-charset-doubtful", message));
+            }
+            Ok(charset)
+        }
+        Declared::Charset(charset) => {
+            let message =
+                format!("the bytes are not {}, which MSH-18 says; read as {}", charset.name(), guess.name());
+            diagnostics.push(warning("hl7-charset-mismatch", message));
+            Ok(guess)
+        }
+        Declared::Ascii if !is_plain => {
+            let message =
+                format!("MSH-18 says ASCII, but there are bytes beyond it; read as {}", guess.name());
+            diagnostics.push(warning("hl7-charset-mismatch", message));
+            Ok(guess)
+        }
+        Declared::Unsplittable if !is_plain => {
+            let message = "the charset that MSH-18 declares is not supported";
+            let help = "if the bytes are in another charset, say so with the source's `charset` setting";
+            Err(Diagnostic::error("hl7-charset-unsupported", Fault::Sender, message)
+                .in_input(start, "MSH-18")
+                .with_help(help))
+        }
+        Declared::Unknown if !name.trim().is_empty() && !is_plain => {
+            let message = format!("MSH-18 names an unknown charset; read as {}", guess.name());
+            diagnostics.push(warning("hl7-charset-unknown", message));
+            Ok(guess)
+        }
+        Declared::Ascii | Declared::Unsplittable | Declared::Unknown => Ok(guess),
+    }
+}
+
+fn segments<'a>(
+    content: &'a [u8],
+    start: usize,
+    delimiters: &Delimiters,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Vec<Segment<'a>>, Diagnostic> {
+    let mut segments = Vec::with_capacity(16);
+    let mut fields = 0;
+    let mut at = 0;
+    while at < content.len() {
+        let line = line(content, at, delimiters.field);
+        let segment = segment(content, &line, delimiters.field);
+        fields += segment.parts.len();
+        if fields > FIELDS_MAX {
+            let message = format!("more than {FIELDS_MAX} fields");
+            return Err(
+                Diagnostic::error("hl7-too-many-fields", Fault::Sender, message).in_input(start + at, "")
+            );
+        }
+        report(&segment, segments.len(), start + at, diagnostics);
+        segments.push(segment);
+        at = line.terminator.end;
+    }
+    Ok(segments)
+}
+
+fn segment<'a>(content: &'a [u8], line: &Line, separator: u8) -> Segment<'a> {
+    let text = content.get(line.text.clone()).unwrap_or_default();
+    let terminator = content.get(line.terminator.clone()).unwrap_or_default();
+    let mut parts = Vec::with_capacity(memchr::memchr_iter(separator, text).count() + 1);
+    let mut from = 0;
+    for to in memchr::memchr_iter(separator, text) {
+        parts.push(Cow::Borrowed(text.get(from..to).unwrap_or_default()));
+        from = to + 1;
+    }
+    parts.push(Cow::Borrowed(text.get(from..).unwrap_or_default()));
+    Segment { parts, terminator }
+}
+
+/// Says what is odd about a segment; it stays in the message as it is.
+fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut Vec<Diagnostic>) {
+    let name = segment.parts.first().map(Cow::as_ref).unwrap_or_default();
+    if !is_segment_name(name) {
+        let message = "a line that does not begin with a segment name";
+        let help = "a line end within a text must be sent as \\.br\\ or \\X0D\\";
+        let diagnostic = Diagnostic::warning("hl7-bad-segment-name", Fault::Sender, message);
+        diagnostics.push(diagnostic.in_input(offset, "").with_help(help));
+    } else if index > 0 && name == b"MSH" {
+        let message = "a second header: these are several messages in one";
+        diagnostics.push(
+            Diagnostic::warning("hl7-several-messages", Fault::Sender, message).in_input(offset, "MSH[2]"),
+        );
+    }
+}
+
+fn is_segment_name(name: &[u8]) -> bool {
+    segment_name(name).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
+/// A letter, then two letters or digits (chapter 2, "Segments").
+fn segment_name(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let letter = take_while_m_n(1, 1, |byte: u8| byte.is_ascii_uppercase());
+    let rest = take_while_m_n(2, 2, |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    recognize((letter, rest)).parse(input)
+}
+
+/// Where a segment's text and its terminator stand.
+pub(crate) struct Line {
+    pub(crate) text: Range<usize>,
+    /// The line end, and blank lines and indentation after it.
+    pub(crate) terminator: Range<usize>,
+}
+
+/// The segment that begins at `start`.
+pub(crate) fn line(content: &[u8], start: usize, separator: u8) -> Line {
+    let mut from = start;
+    loop {
+        let rest = content.get(from..).unwrap_or_default();
+        let Some(found) = memchr::memchr2(b'\r', b'\n', rest) else {
+            return Line { text: start..content.len(), terminator: content.len()..content.len() };
+        };
+        let at = from + found;
+        let blanks = rest
+            .iter()
+            .skip(found)
+            .take_while(|byte| is_line_end(**byte) || matches!(byte, b' ' | b'\t'))
+            .count();
+        let end = at + blanks;
+        let has_carriage_return = content.get(at..end).is_some_and(|run| run.contains(&b'\r'));
+        let follows = content.get(end..).unwrap_or_default();
+        if has_carriage_return || follows.is_empty() || starts_segment(follows, separator) {
+            return Line { text: start..at, terminator: at..end };
+        }
+        from = end;
+    }
+}
+
+/// Whether these bytes begin like a segment: a name, then a field separator or the segment's end.
+fn starts_segment(bytes: &[u8], separator: u8) -> bool {
+    segment_name(bytes)
+        .is_ok_and(|(rest, _)| rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte)))
+}

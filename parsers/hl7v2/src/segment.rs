@@ -1,0 +1,77 @@
+//! One segment: its raw fields, and the bytes that end it.
+//!
+//! Joined by the field separator and followed by the terminator, the fields are the bytes that came in.
+
+use std::borrow::Cow;
+
+use crate::delimiters::Encoding;
+use crate::view::{Level, View};
+
+/// A segment.
+#[derive(Debug, Clone)]
+pub struct Segment<'a> {
+    /// What the field separator splits, the name first.
+    pub(crate) parts: Vec<Cow<'a, [u8]>>,
+    /// Line ends, with blank lines and indentation after them; empty at the end of a message that just stops.
+    pub(crate) terminator: &'a [u8],
+}
+
+impl<'a> Segment<'a> {
+    /// Its name, `PID`; empty when the bytes there are not text.
+    pub fn name(&self) -> &str {
+        self.parts.first().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+    }
+
+    /// Whether it has this name.
+    pub fn is(&self, name: &str) -> bool {
+        self.parts.first().is_some_and(|own| own.as_ref() == name.as_bytes())
+    }
+
+    /// The number of its last field, counted as the standard counts: MSH-1 is the separator itself.
+    pub fn last_field(&self) -> usize {
+        self.parts.len().saturating_sub(1) + usize::from(self.declares_delimiters() && self.parts.len() > 1)
+    }
+
+    /// A field, counted from 1 as the standard counts; empty when it is not there.
+    pub fn field<'m>(&'m self, n: usize, encoding: &'m Encoding) -> View<'m> {
+        if self.declares_delimiters() && n <= 2 {
+            return match n {
+                1 => View::verbatim(std::slice::from_ref(&encoding.delimiters.field), encoding),
+                2 => View::verbatim(self.part(1), encoding),
+                _ => View::verbatim(&[], encoding),
+            };
+        }
+        let raw = if n == 0 { &[] } else { self.part(self.index(n)) };
+        View::new(raw, Level::Field, encoding)
+    }
+
+    /// Where in `parts` a field is.
+    pub(crate) fn index(&self, field: usize) -> usize {
+        if self.declares_delimiters() { field.saturating_sub(1) } else { field }
+    }
+
+    /// MSH, FHS and BHS: their first field is the separator, their second the other delimiters.
+    pub(crate) fn declares_delimiters(&self) -> bool {
+        self.parts.first().is_some_and(|name| matches!(name.as_ref(), b"MSH" | b"FHS" | b"BHS"))
+    }
+
+    /// Its bytes, without the terminator.
+    pub fn encode_into(&self, field_separator: u8, bytes: &mut Vec<u8>) {
+        for (index, part) in self.parts.iter().enumerate() {
+            if index > 0 {
+                bytes.push(field_separator);
+            }
+            bytes.extend_from_slice(part);
+        }
+    }
+
+    /// How many bytes it takes, terminator included.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let parts: usize = self.parts.iter().map(|part| part.len()).sum();
+        parts + self.parts.len().saturating_sub(1) + self.terminator.len()
+    }
+
+    fn part(&self, index: usize) -> &[u8] {
+        self.parts.get(index).map(Cow::as_ref).unwrap_or_default()
+    }
+}

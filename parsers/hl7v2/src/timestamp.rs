@@ -1,0 +1,169 @@
+//! Dates and times: `YYYY[MM[DD[HH[MM[SS[.S...]]]]]][+/-ZZZZ]` (chapter 2A, types DT and DTM), at the precision given.
+//!
+//! Also read, because senders write them and the record shows them: ISO 8601 (`2026-03-05T14:15`), a blank before the time, and `Z`.
+//! What is not a date of the calendar is not read at all.
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use nom::branch::alt;
+use nom::bytes::complete::{take_while_m_n, take_while1};
+use nom::character::complete::{char, one_of};
+use nom::combinator::{all_consuming, opt};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+use orderly_record::{Moment, Precision, Timestamp};
+
+/// The date and time that this text gives, or `None` when it is none.
+pub fn moment(text: &str) -> Option<Moment> {
+    let (_, (date, offset)) = all_consuming((date, opt(offset))).parse(text.trim()).ok()?;
+    let offset = match offset {
+        None => None,
+        Some(seconds) => Some(Offset::from_seconds(seconds).ok()?),
+    };
+    let Parts { year, month, day, time } = date;
+    let Time { hour, minute, second, fraction } = time.unwrap_or_default();
+    let nanosecond = fraction.map_or(0, |(nanosecond, _)| nanosecond);
+    let month_and_day = (month.unwrap_or(1), day.unwrap_or(1));
+    let civil = DateTime::new(
+        year,
+        month_and_day.0,
+        month_and_day.1,
+        hour,
+        minute.unwrap_or(0),
+        second.unwrap_or(0),
+        nanosecond,
+    )
+    .ok()?;
+    let precision = match (fraction, second, minute, time, day, month) {
+        (Some((_, digits)), ..) => Precision::Fraction(digits),
+        (_, Some(_), ..) => Precision::Second,
+        (_, _, Some(_), ..) => Precision::Minute,
+        (_, _, _, Some(_), ..) => Precision::Hour,
+        (_, _, _, _, Some(_), _) => Precision::Day,
+        (.., Some(_)) => Precision::Month,
+        _ => Precision::Year,
+    };
+    Some(Moment { civil, precision, offset })
+}
+
+/// The timestamp that this text gives; the text itself when it is no date.
+pub(crate) fn timestamp(text: &str) -> Timestamp {
+    moment(text).map_or_else(|| Timestamp::Verbatim(text.to_owned()), Timestamp::Known)
+}
+
+struct Parts {
+    year: i16,
+    month: Option<i8>,
+    day: Option<i8>,
+    time: Option<Time>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Time {
+    hour: i8,
+    minute: Option<i8>,
+    second: Option<i8>,
+    /// Nanoseconds, and how many digits gave them.
+    fraction: Option<(i32, u8)>,
+}
+
+fn date(input: &str) -> IResult<&str, Parts> {
+    let day = (preceded(opt(char('-')), two), opt(preceded(opt(one_of("T ")), time)));
+    let month = (preceded(opt(char('-')), two), opt(day));
+    let (rest, (year, month)) = (four, opt(month)).parse(input)?;
+    let (month, day) = month.map_or((None, None), |(month, day)| (Some(month), day));
+    let (day, time) = day.map_or((None, None), |(day, time)| (Some(day), time));
+    Ok((rest, Parts { year, month, day, time }))
+}
+
+fn time(input: &str) -> IResult<&str, Time> {
+    let second = (preceded(opt(char(':')), two), opt(fraction));
+    let minute = (preceded(opt(char(':')), two), opt(second));
+    let (rest, (hour, minute)) = (two, opt(minute)).parse(input)?;
+    let (minute, second) = minute.map_or((None, None), |(minute, second)| (Some(minute), second));
+    let (second, fraction) = second.map_or((None, None), |(second, fraction)| (Some(second), fraction));
+    Ok((rest, Time { hour, minute, second, fraction }))
+}
+
+/// A fraction of a second: nanoseconds, and how many digits of it count.
+fn fraction(input: &str) -> IResult<&str, (i32, u8)> {
+    let digits = take_while1(|digit: char| digit.is_ascii_digit());
+    preceded(char('.'), digits)
+        .map_opt(|digits: &str| {
+            let kept: String = digits.chars().take(9).collect();
+            let count = u8::try_from(kept.len()).ok()?;
+            let value: i32 = kept.parse().ok()?;
+            Some((value.checked_mul(10_i32.checked_pow(9 - u32::from(count))?)?, count))
+        })
+        .parse(input)
+}
+
+/// An offset from UTC in seconds.
+fn offset(input: &str) -> IResult<&str, i32> {
+    let signed = (one_of("+-"), two, opt(char(':')), two).map(|(sign, hours, _, minutes)| {
+        let seconds = (i32::from(hours) * 60 + i32::from(minutes)) * 60;
+        if sign == '-' { -seconds } else { seconds }
+    });
+    alt((char('Z').map(|_| 0), signed)).parse(input)
+}
+
+fn four(input: &str) -> IResult<&str, i16> {
+    take_while_m_n(4, 4, |digit: char| digit.is_ascii_digit())
+        .map_opt(|digits: &str| digits.parse().ok())
+        .parse(input)
+}
+
+fn two(input: &str) -> IResult<&str, i8> {
+    take_while_m_n(2, 2, |digit: char| digit.is_ascii_digit())
+        .map_opt(|digits: &str| digits.parse().ok())
+        .parse(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_precision_with_and_without_offset() {
+        let table = [
+            ("1984", "1984"),
+            ("198402", "1984-02"),
+            ("19840211", "1984-02-11"),
+            ("2026030514", "2026-03-05T14"),
+            ("202603051415", "2026-03-05T14:15"),
+            ("20260305141500", "2026-03-05T14:15:00"),
+            ("20260305141500.1", "2026-03-05T14:15:00.1"),
+            ("20260305141500.1234-0500", "2026-03-05T14:15:00.1234-05:00"),
+            ("20260305+0100", "2026-03-05+01:00"),
+            ("2026-0500", "2026-05:00"),
+            ("20260305141500Z", "2026-03-05T14:15:00+00:00"),
+            ("2026-03-05", "2026-03-05"),
+            ("20260305 1415", "2026-03-05T14:15"),
+            ("2026-03-05T14:15:00.123-05:00", "2026-03-05T14:15:00.123-05:00"),
+            (" 19840211 ", "1984-02-11"),
+            ("20240229", "2024-02-29"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(timestamp(text).to_string(), expected, "{text}");
+            assert!(moment(text).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_stays_as_sent() {
+        for text in [
+            "",
+            "00000000",
+            "20260305141",
+            "20230229",
+            "20261301",
+            "202603052500",
+            "unknown",
+            "19840211x",
+            "5.3.2026",
+        ] {
+            assert_eq!(moment(text), None, "{text}");
+            assert_eq!(timestamp(text), Timestamp::Verbatim(text.to_owned()));
+        }
+    }
+}
