@@ -20,7 +20,7 @@ pub struct Batch {
 
 /// Finds the members. What holds no message at all is one member, so that [`parse`](crate::parse) says what is wrong with it.
 pub fn split(bytes: &[u8]) -> Batch {
-    let whole = || Batch { members: vec![0..bytes.len()], diagnostics: Vec::new() };
+    let whole = || Batch { members: std::iter::once(0..bytes.len()).collect(), diagnostics: Vec::new() };
     let Some(first) = header_start(bytes) else { return whole() };
     let marks = marks(bytes, first);
     let is_batch = marks.iter().any(|mark| mark.kind != Kind::Message);
@@ -65,31 +65,26 @@ struct Mark {
 /// these letters at the start of a line is not taken for one.
 fn marks(bytes: &[u8], first: usize) -> Vec<Mark> {
     let separator = bytes.get(first + 3).copied().unwrap_or(b'|');
-    let starts_line = |at: usize| {
-        at.checked_sub(1).and_then(|before| bytes.get(before)).is_none_or(|&byte| !byte.is_ascii_graphic())
-    };
     let mut marks = Vec::new();
-    let mut at = 0;
+    let mut at = bytes.iter().position(u8::is_ascii_graphic).unwrap_or(0);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         let mark = KINDS.into_iter().find(|(name, kind)| {
             let ends = rest
                 .get(3)
                 .is_none_or(|&byte| byte == separator || (is_line_end(byte) && *kind != Kind::Message));
-            rest.starts_with(name.as_bytes()) && ends && starts_line(at)
+            rest.starts_with(name.as_bytes()) && ends
         });
         if let Some((_, kind)) = mark {
             marks.push(Mark { kind, at });
         }
+        // The first header may stand anywhere after a banner; from there on, segments begin lines, with at most blanks or frame bytes
+        // before them.
         at = match memchr::memchr2(b'\r', b'\n', rest) {
             Some(found) => {
-                let blanks = rest.iter().skip(found).take_while(|byte| byte.is_ascii_whitespace()).count();
-                at + found + blanks
+                at + found + rest.iter().skip(found).take_while(|byte| !byte.is_ascii_graphic()).count()
             }
             None => bytes.len(),
         };
-        if marks.is_empty() && at > first {
-            at = first;
-        }
     }
     marks
 }
@@ -139,7 +134,7 @@ mod tests {
     use super::*;
 
     fn members(input: &str) -> Vec<&str> {
-        split(input.as_bytes()).members.into_iter().map(|range| &input[range]).collect()
+        split(input.as_bytes()).members.into_iter().map(|range| input.get(range).unwrap()).collect()
     }
 
     #[test]

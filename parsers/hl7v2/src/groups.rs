@@ -70,8 +70,8 @@ fn own(names: &[&str]) -> Vec<Range<usize>> {
 /// A group that is open at some point of the walk.
 struct Open {
     rule: &'static Rule,
-    /// How far in the rule's openers it is: a segment of a later rank joins, one of the same or an earlier rank begins the next group.
-    rank: usize,
+    /// Whether one of the segments that complete it has come.
+    complete: bool,
     /// Index of the group in the result.
     group: usize,
 }
@@ -80,14 +80,19 @@ fn walk(names: &[&str], structure: &'static Structure) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let mut opens = false;
+        let mut placed = false;
         for rule in structure.groups {
-            if let Some(rank) = rule.rank(name).filter(|_| rule.begins_at(names, index)) {
-                opens = true;
-                enter(rule, rank, index, &mut open, &mut groups);
+            match role(rule, names, index, &open) {
+                Role::None => continue,
+                Role::Completes(depth) => {
+                    open.truncate(depth + 1);
+                    open.iter_mut().skip(depth).for_each(|level| level.complete = true);
+                }
+                Role::Begins => begin(rule, index, name, &mut open, &mut groups),
             }
+            placed = true;
         }
-        if !opens {
+        if !placed {
             leave(name, structure, &mut open);
         }
         for level in &open {
@@ -99,21 +104,38 @@ fn walk(names: &[&str], structure: &'static Structure) -> Vec<Group> {
     groups
 }
 
-/// A segment that opens a group: it joins the open one when it comes later in the group's order, else it begins a new one.
-fn enter(rule: &'static Rule, rank: usize, index: usize, open: &mut Vec<Open>, groups: &mut Vec<Group>) {
-    let is_rule = |level: &Open| std::ptr::eq(level.rule, rule);
-    if let Some(depth) = open.iter().position(is_rule) {
-        if let Some(level) = open.get_mut(depth).filter(|level| level.rank < rank) {
-            level.rank = rank;
-            open.truncate(depth + 1);
-            return;
-        }
-        open.truncate(depth);
+/// What a segment is to a group.
+enum Role {
+    None,
+    /// It completes the open one, which is this deep.
+    Completes(usize),
+    Begins,
+}
+
+fn role(rule: &'static Rule, names: &[&str], index: usize, open: &[Open]) -> Role {
+    let Some(name) = names.get(index) else { return Role::None };
+    let own = open.iter().position(|level| std::ptr::eq(level.rule, rule));
+    let is_open = |name: &&str| open.iter().any(|level| level.rule.name == *name);
+    if rule.never_in.iter().any(is_open) || (rule.only_in_parent && !rule.within.iter().any(is_open)) {
+        return Role::None;
     }
+    if rule.completes.contains(name) {
+        let incomplete = own.filter(|&depth| open.get(depth).is_some_and(|level| !level.complete));
+        return incomplete.map_or(Role::Begins, Role::Completes);
+    }
+    let decides = |later: &&&str| rule.opens.contains(*later) || rule.completes.contains(*later);
+    let is_completed =
+        || names.iter().skip(index + 1).find(decides).is_some_and(|later| rule.completes.contains(later));
+    let opens = rule.opens.contains(name) && (!rule.only_if_completed || is_completed());
+    if opens || (rule.needs.contains(name) && own.is_none()) { Role::Begins } else { Role::None }
+}
+
+/// Begins a group, in the innermost open one of those it may stand in; what is open further inside ends.
+fn begin(rule: &'static Rule, index: usize, name: &str, open: &mut Vec<Open>, groups: &mut Vec<Group>) {
     let parent = |level: &Open| rule.within.contains(&level.rule.name);
     let depth = open.iter().rposition(parent).map_or(0, |depth| depth + 1);
     open.truncate(depth);
-    open.push(Open { rule, rank, group: groups.len() });
+    open.push(Open { rule, complete: rule.completes.contains(&name), group: groups.len() });
     groups.push(Group { name: rule.name, range: index..index + 1 });
 }
 

@@ -6,7 +6,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use nom::branch::alt;
-use nom::bytes::complete::{take_while_m_n, take_while1};
+use nom::bytes::complete::{tag, take_while_m_n, take_while1};
 use nom::character::complete::{char, one_of};
 use nom::combinator::{all_consuming, opt};
 use nom::sequence::preceded;
@@ -15,7 +15,11 @@ use orderly_record::{Moment, Precision, Timestamp};
 
 /// The date and time that this text gives, or `None` when it is none.
 pub fn moment(text: &str) -> Option<Moment> {
-    let (_, (date, offset)) = all_consuming((date, opt(offset))).parse(text.trim()).ok()?;
+    let text = text.trim();
+    // HL7 first: `2026-0500` is a year and an offset there, and nothing in ISO 8601.
+    let (_, (date, offset)) = [Style::HL7, Style::ISO]
+        .iter()
+        .find_map(|style| all_consuming((|input| date(input, style), opt(offset))).parse(text).ok())?;
     let offset = match offset {
         None => None,
         Some(seconds) => Some(Offset::from_seconds(seconds).ok()?),
@@ -67,18 +71,34 @@ struct Time {
     fraction: Option<(i32, u8)>,
 }
 
-fn date(input: &str) -> IResult<&str, Parts> {
-    let day = (preceded(opt(char('-')), two), opt(preceded(opt(one_of("T ")), time)));
-    let month = (preceded(opt(char('-')), two), opt(day));
+/// What stands between the parts of a date and time.
+struct Style {
+    date: &'static str,
+    time: &'static str,
+    between: &'static [&'static str],
+}
+
+impl Style {
+    const HL7: Self = Self { date: "", time: "", between: &["", " "] };
+    const ISO: Self = Self { date: "-", time: ":", between: &["T", " "] };
+}
+
+fn date<'i>(input: &'i str, style: &Style) -> IResult<&'i str, Parts> {
+    let between = |input: &'i str| {
+        let separator = style.between.iter().rev().find(|separator| input.starts_with(**separator));
+        tag(*separator.unwrap_or(&"T")).parse(input)
+    };
+    let day = (preceded(tag(style.date), two), opt(preceded(between, |input| time(input, style))));
+    let month = (preceded(tag(style.date), two), opt(day));
     let (rest, (year, month)) = (four, opt(month)).parse(input)?;
     let (month, day) = month.map_or((None, None), |(month, day)| (Some(month), day));
     let (day, time) = day.map_or((None, None), |(day, time)| (Some(day), time));
     Ok((rest, Parts { year, month, day, time }))
 }
 
-fn time(input: &str) -> IResult<&str, Time> {
-    let second = (preceded(opt(char(':')), two), opt(fraction));
-    let minute = (preceded(opt(char(':')), two), opt(second));
+fn time<'i>(input: &'i str, style: &Style) -> IResult<&'i str, Time> {
+    let second = (preceded(tag(style.time), two), opt(fraction));
+    let minute = (preceded(tag(style.time), two), opt(second));
     let (rest, (hour, minute)) = (two, opt(minute)).parse(input)?;
     let (minute, second) = minute.map_or((None, None), |(minute, second)| (Some(minute), second));
     let (second, fraction) = second.map_or((None, None), |(second, fraction)| (Some(second), fraction));
@@ -135,7 +155,10 @@ mod tests {
             ("20260305141500.1", "2026-03-05T14:15:00.1"),
             ("20260305141500.1234-0500", "2026-03-05T14:15:00.1234-05:00"),
             ("20260305+0100", "2026-03-05+01:00"),
+            ("2026+0100", "2026+01:00"),
             ("2026-0500", "2026-05:00"),
+            ("2026-05", "2026-05"),
+            ("202603-0500", "2026-03-05:00"),
             ("20260305141500Z", "2026-03-05T14:15:00+00:00"),
             ("2026-03-05", "2026-03-05"),
             ("20260305 1415", "2026-03-05T14:15"),

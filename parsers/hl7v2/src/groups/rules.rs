@@ -16,30 +16,33 @@ pub(super) struct Rule {
     pub(super) name: &'static str,
     /// The groups it may stand in; the innermost open one is taken.
     pub(super) within: &'static [&'static str],
-    /// Segments that open it, in their order in the group; those of one rank are alternatives.
-    openers: &'static [&'static [&'static str]],
+    /// Segments that always begin a new one.
+    pub(super) opens: &'static [&'static str],
+    /// Segments that complete the one that is open, once; when it is complete, or none is open, they begin a new one.
+    pub(super) completes: &'static [&'static str],
+    /// Segments that need it: they begin one when none is open.
+    pub(super) needs: &'static [&'static str],
     /// Further segments that are directly in it.
     pub(super) members: &'static [&'static str],
-    /// An opener of the first rank opens the group only when one of the second rank follows before the next of the first.
-    needs_second: bool,
+    /// Segments of `opens` begin a new one only when one of `completes` comes before the next of `opens`.
+    pub(super) only_if_completed: bool,
+    /// Groups in which it can't begin.
+    pub(super) never_in: &'static [&'static str],
+    /// It begins only where one of `within` is open.
+    pub(super) only_in_parent: bool,
 }
 
-impl Rule {
-    /// How far in the group's order a segment stands, when it is an opener.
-    pub(super) fn rank(&self, name: &str) -> Option<usize> {
-        self.openers.iter().position(|rank| rank.contains(&name))
-    }
-
-    /// Whether the opener at this index really begins the group.
-    pub(super) fn begins_at(&self, names: &[&str], index: usize) -> bool {
-        let (Some(first), Some(second)) = (self.openers.first(), self.openers.get(1)) else { return true };
-        if !self.needs_second || !names.get(index).is_some_and(|name| first.contains(name)) {
-            return true;
-        }
-        let mut following = names.iter().skip(index + 1);
-        following.find(|name| self.rank(name).is_some()).is_some_and(|name| second.contains(name))
-    }
-}
+const NONE: Rule = Rule {
+    name: "",
+    within: &[],
+    opens: &[],
+    completes: &[],
+    needs: &[],
+    members: &[],
+    only_if_completed: false,
+    never_in: &[],
+    only_in_parent: false,
+};
 
 /// The structure of a message of this type and trigger event.
 pub(super) fn structure(kind: &str, event: &str) -> &'static Structure {
@@ -61,82 +64,87 @@ pub(super) fn structure(kind: &str, event: &str) -> &'static Structure {
     }
 }
 
-const fn rule(
+/// A group that each of the segments `opens` begins anew.
+const fn group(
     name: &'static str,
     within: &'static [&'static str],
-    openers: &'static [&'static [&'static str]],
+    opens: &'static [&'static str],
     members: &'static [&'static str],
 ) -> Rule {
-    Rule { name, within, openers, members, needs_second: false }
+    Rule { name, within, opens, members, ..NONE }
 }
 
 static RESULTS: Structure = Structure {
     groups: &[
-        Rule { needs_second: false, ..rule("PATIENT_RESULT", &[], &[&["PID"], &["ORC", "OBR"]], &[]) },
-        rule("PATIENT", &["PATIENT_RESULT"], &[&["PID"]], &["PD1", "NK1", "ARV"]),
-        rule("VISIT", &["PATIENT"], &[&["PV1"]], &["PV2"]),
+        Rule { needs: &["ORC", "OBR"], ..group("PATIENT_RESULT", &[], &["PID"], &[]) },
+        group("PATIENT", &["PATIENT_RESULT"], &["PID"], &["PD1", "NK1", "ARV"]),
+        group("VISIT", &["PATIENT"], &["PV1"], &["PV2"]),
         Rule {
-            needs_second: true,
-            ..rule(
-                "ORDER_OBSERVATION",
-                &["PATIENT_RESULT"],
-                &[&["ORC"], &["OBR"]],
-                &["ORC", "CTD", "FT1", "CTI", "DG1"],
-            )
+            completes: &["OBR"],
+            // Some send ORC after OBR, about the same order.
+            only_if_completed: true,
+            ..group("ORDER_OBSERVATION", &["PATIENT_RESULT"], &["ORC"], &["ORC", "CTD", "FT1", "CTI", "DG1"])
         },
-        rule("TIMING_QTY", &["ORDER_OBSERVATION"], &[&["TQ1"]], &["TQ2"]),
-        rule("SPECIMEN", &["ORDER_OBSERVATION"], &[&["SPM"]], &["SAC"]),
-        rule("OBSERVATION", &["SPECIMEN", "ORDER_OBSERVATION"], &[&["OBX"]], &["PRT", "TCD"]),
+        group("TIMING_QTY", &["ORDER_OBSERVATION"], &["TQ1"], &["TQ2"]),
+        group("SPECIMEN", &["ORDER_OBSERVATION"], &["SPM"], &["SAC"]),
+        group("OBSERVATION", &["SPECIMEN", "ORDER_OBSERVATION"], &["OBX"], &["PRT", "TCD"]),
     ],
     members: &["DSC"],
 };
 
 static ORDERS: Structure = Structure {
     groups: &[
-        rule("PATIENT", &[], &[&["PID"]], &["PD1", "GT1", "AL1"]),
-        rule("PATIENT_VISIT", &["PATIENT"], &[&["PV1"]], &["PV2"]),
-        rule("INSURANCE", &["PATIENT"], &[&["IN1"]], &["IN2", "IN3"]),
-        rule("ORDER", &[], &[&["ORC"], &["OBR", "RQD", "RQ1", "RXO", "ODS", "ODT"]], &["FT1", "CTI", "BLG"]),
-        rule("ORDER_DETAIL", &["ORDER"], &[&["OBR", "RQD", "RQ1", "RXO", "ODS", "ODT"]], &["CTD", "DG1"]),
-        rule("OBSERVATION", &["ORDER_DETAIL"], &[&["OBX"]], &[]),
+        group("PATIENT", &[], &["PID"], &["PD1", "GT1", "AL1"]),
+        group("PATIENT_VISIT", &["PATIENT"], &["PV1"], &["PV2"]),
+        group("INSURANCE", &["PATIENT"], &["IN1"], &["IN2", "IN3"]),
+        Rule { completes: DETAILS, ..group("ORDER", &[], &["ORC"], &["FT1", "CTI", "BLG"]) },
+        group("ORDER_DETAIL", &["ORDER"], DETAILS, &["CTD", "DG1"]),
+        group("OBSERVATION", &["ORDER_DETAIL"], &["OBX"], &[]),
     ],
     members: &["DSC"],
 };
 
+/// What an order of an ORM may be about.
+const DETAILS: &[&str] = &["OBR", "RQD", "RQ1", "RXO", "ODS", "ODT"];
+
 static LABORATORY_ORDERS: Structure = Structure {
     groups: &[
-        rule("PATIENT", &[], &[&["PID"]], &["PD1", "NK1", "GT1", "AL1"]),
-        rule("PATIENT_VISIT", &["PATIENT"], &[&["PV1"]], &["PV2"]),
-        rule("INSURANCE", &["PATIENT"], &[&["IN1"]], &["IN2", "IN3"]),
-        rule("ORDER", &[], &[&["ORC"], &["OBR"]], &["FT1", "CTI", "BLG"]),
-        rule("TIMING", &["ORDER"], &[&["TQ1"]], &["TQ2"]),
-        rule("OBSERVATION_REQUEST", &["ORDER"], &[&["OBR"]], &["TCD", "CTD", "DG1"]),
-        rule("SPECIMEN", &["OBSERVATION_REQUEST"], &[&["SPM"]], &[]),
-        rule("CONTAINER", &["SPECIMEN"], &[&["SAC"]], &[]),
-        // An OBX after a specimen or a container is the specimen's or the container's own, without a group of its own.
-        rule("OBSERVATION", &["OBSERVATION_REQUEST"], &[&["OBX"]], &["TCD"]),
+        group("PATIENT", &[], &["PID"], &["PD1", "NK1", "GT1", "AL1"]),
+        group("PATIENT_VISIT", &["PATIENT"], &["PV1"], &["PV2"]),
+        group("INSURANCE", &["PATIENT"], &["IN1"], &["IN2", "IN3"]),
+        Rule { completes: &["OBR"], ..group("ORDER", &[], &["ORC"], &["FT1", "CTI", "BLG"]) },
+        group("TIMING", &["ORDER"], &["TQ1"], &["TQ2"]),
+        group("OBSERVATION_REQUEST", &["ORDER"], &["OBR"], &["TCD", "CTD", "DG1"]),
+        // An OBX after a specimen or a container is the specimen's or the container's own.
+        Rule {
+            never_in: &["SPECIMEN"],
+            ..group("OBSERVATION", &["OBSERVATION_REQUEST"], &["OBX"], &["TCD"])
+        },
+        group("SPECIMEN", &["OBSERVATION_REQUEST"], &["SPM"], &[]),
+        group("CONTAINER", &["SPECIMEN"], &["SAC"], &[]),
     ],
     members: &["DSC"],
 };
 
 static PHARMACY_ORDERS: Structure = Structure {
     groups: &[
-        rule("PATIENT", &[], &[&["PID"]], &["PD1", "GT1", "AL1"]),
-        rule("PATIENT_VISIT", &["PATIENT"], &[&["PV1"]], &["PV2"]),
-        rule("INSURANCE", &["PATIENT"], &[&["IN1"]], &["IN2", "IN3"]),
-        rule("ORDER", &[], &[&["ORC"], &["RXE"]], &["RXR", "RXC", "FT1", "BLG", "CTI"]),
-        rule("ORDER_DETAIL", &["ORDER"], &[&["RXO"]], &["RXR"]),
-        rule("COMPONENT", &["ORDER_DETAIL"], &[&["RXC"]], &[]),
-        rule("TIMING", &["ORDER"], &[&["TQ1"]], &["TQ2"]),
-        rule("OBSERVATION", &["ORDER"], &[&["OBX"]], &[]),
+        group("PATIENT", &[], &["PID"], &["PD1", "GT1", "AL1"]),
+        group("PATIENT_VISIT", &["PATIENT"], &["PV1"], &["PV2"]),
+        group("INSURANCE", &["PATIENT"], &["IN1"], &["IN2", "IN3"]),
+        Rule { completes: &["RXE"], ..group("ORDER", &[], &["ORC"], &["RXR", "RXC", "FT1", "BLG", "CTI"]) },
+        group("ORDER_DETAIL", &["ORDER"], &["RXO"], &["RXR"]),
+        // The same segment after RXE tells what is given, and stands in the order itself.
+        Rule { only_in_parent: true, ..group("COMPONENT", &["ORDER_DETAIL"], &["RXC"], &[]) },
+        group("TIMING", &["ORDER"], &["TQ1"], &["TQ2"]),
+        group("OBSERVATION", &["ORDER"], &["OBX"], &[]),
     ],
     members: &["DSC"],
 };
 
 static ADMISSIONS: Structure = Structure {
     groups: &[
-        rule("PROCEDURE", &[], &[&["PR1"]], &["ROL"]),
-        rule("INSURANCE", &[], &[&["IN1"]], &["IN2", "IN3", "ROL"]),
+        group("PROCEDURE", &[], &["PR1"], &["ROL"]),
+        group("INSURANCE", &[], &["IN1"], &["IN2", "IN3", "ROL"]),
     ],
     members: &[
         "EVN", "PID", "PD1", "NK1", "PV1", "PV2", "DB1", "OBX", "AL1", "IAM", "DG1", "DRG", "GT1", "ACC",
@@ -145,46 +153,46 @@ static ADMISSIONS: Structure = Structure {
 };
 
 static MERGES: Structure =
-    Structure { groups: &[rule("PATIENT", &[], &[&["PID"]], &["PD1", "MRG", "PV1"])], members: &["EVN"] };
+    Structure { groups: &[group("PATIENT", &[], &["PID"], &["PD1", "MRG", "PV1"])], members: &["EVN"] };
 
 static DOCUMENTS: Structure = Structure {
     groups: &[
-        rule("COMMON_ORDER", &[], &[&["ORC"], &["OBR"]], &[]),
-        rule("TIMING", &["COMMON_ORDER"], &[&["TQ1"]], &["TQ2"]),
-        rule("OBSERVATION", &[], &[&["OBX"]], &["PRT"]),
+        Rule { completes: &["OBR"], ..group("COMMON_ORDER", &[], &["ORC"], &[]) },
+        group("TIMING", &["COMMON_ORDER"], &["TQ1"], &["TQ2"]),
+        group("OBSERVATION", &[], &["OBX"], &["PRT"]),
     ],
     members: &["EVN", "PID", "PV1", "TXA", "CON"],
 };
 
 static APPOINTMENTS: Structure = Structure {
     groups: &[
-        rule("PATIENT", &[], &[&["PID"]], &["PD1", "PV1", "PV2", "OBX", "DG1"]),
-        rule("RESOURCES", &[], &[&["RGS"], &["AIS", "AIG", "AIL", "AIP"]], &[]),
-        rule("SERVICE", &["RESOURCES"], &[&["AIS"]], &[]),
-        rule("GENERAL_RESOURCE", &["RESOURCES"], &[&["AIG"]], &[]),
-        rule("LOCATION_RESOURCE", &["RESOURCES"], &[&["AIL"]], &[]),
-        rule("PERSONNEL_RESOURCE", &["RESOURCES"], &[&["AIP"]], &[]),
+        group("PATIENT", &[], &["PID"], &["PD1", "PV1", "PV2", "OBX", "DG1"]),
+        Rule { needs: &["AIS", "AIG", "AIL", "AIP"], ..group("RESOURCES", &[], &["RGS"], &[]) },
+        group("SERVICE", &["RESOURCES"], &["AIS"], &[]),
+        group("GENERAL_RESOURCE", &["RESOURCES"], &["AIG"], &[]),
+        group("LOCATION_RESOURCE", &["RESOURCES"], &["AIL"], &[]),
+        group("PERSONNEL_RESOURCE", &["RESOURCES"], &["AIP"], &[]),
     ],
     members: &["SCH", "TQ1"],
 };
 
 static VACCINATIONS: Structure = Structure {
     groups: &[
-        rule("PATIENT", &[], &[&["PV1"]], &["PV2"]),
-        rule("INSURANCE", &[], &[&["IN1"]], &["IN2", "IN3"]),
-        rule("ORDER", &[], &[&["ORC"], &["RXA"]], &["RXR"]),
-        rule("TIMING", &["ORDER"], &[&["TQ1"]], &["TQ2"]),
-        rule("OBSERVATION", &["ORDER"], &[&["OBX"]], &[]),
+        group("PATIENT", &[], &["PV1"], &["PV2"]),
+        group("INSURANCE", &[], &["IN1"], &["IN2", "IN3"]),
+        Rule { completes: &["RXA"], ..group("ORDER", &[], &["ORC"], &["RXR"]) },
+        group("TIMING", &["ORDER"], &["TQ1"], &["TQ2"]),
+        group("OBSERVATION", &["ORDER"], &["OBX"], &[]),
     ],
     members: &["PID", "PD1", "NK1", "GT1"],
 };
 
 static CHARGES: Structure = Structure {
     groups: &[
-        rule("COMMON_ORDER", &[], &[&["ORC"], &["OBR"]], &[]),
-        rule("FINANCIAL", &[], &[&["FT1"]], &[]),
-        rule("FINANCIAL_PROCEDURE", &["FINANCIAL"], &[&["PR1"]], &["ROL"]),
-        rule("INSURANCE", &[], &[&["IN1"]], &["IN2", "IN3", "ROL"]),
+        Rule { completes: &["OBR"], ..group("COMMON_ORDER", &[], &["ORC"], &[]) },
+        group("FINANCIAL", &[], &["FT1"], &[]),
+        group("FINANCIAL_PROCEDURE", &["FINANCIAL"], &["PR1"], &["ROL"]),
+        group("INSURANCE", &[], &["IN1"], &["IN2", "IN3", "ROL"]),
     ],
     members: &["EVN", "PID", "PD1", "PV1", "PV2", "DB1", "DG1", "DRG", "GT1", "ACC"],
 };
