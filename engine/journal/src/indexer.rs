@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::JournalError;
 use crate::journal::Shared;
-use crate::key_index::{self, Entry, KeyIndex};
+use crate::key_block;
+use crate::key_index::{self, KeyIndex};
 use crate::keys;
 use crate::lock::Lock;
 use crate::retention::Retention;
@@ -92,7 +93,11 @@ impl Indexer {
 }
 
 /// The keys of the messages after the cursor, the last such message, and how many there were.
-fn new_entries(shared: &Shared, number: u32, cursor: u64) -> Result<(Vec<Entry>, u64, usize), JournalError> {
+fn new_entries(
+    shared: &Shared,
+    number: u32,
+    cursor: u64,
+) -> Result<(Vec<Box<[u8]>>, u64, usize), JournalError> {
     let mut batch = Vec::new();
     let (mut last, mut messages) = (cursor, 0);
     shared.pool.segment(number)?.run(|connection| {
@@ -101,11 +106,8 @@ fn new_entries(shared: &Shared, number: u32, cursor: u64) -> Result<(Vec<Entry>,
         let mut rows = statement.query([int(cursor), int(BATCH_MESSAGES_MAX as u64)])?;
         while let Some(row) = rows.next()? {
             let seq = unsigned(row, 0)?;
-            batch.extend(keys::read(row.get_ref(1)?.as_blob()?).map(|(kind, value)| Entry {
-                kind,
-                value: value.into(),
-                seq,
-            }));
+            let keys = keys::read(row.get_ref(1)?.as_blob()?);
+            batch.extend(keys.map(|(kind, value)| key_block::entry(kind, value, seq)));
             last = seq;
             messages += 1;
         }

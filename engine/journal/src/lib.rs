@@ -31,6 +31,7 @@ mod files;
 mod inbox;
 mod indexer;
 mod journal;
+mod key_block;
 mod key_index;
 mod keys;
 mod layout;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::error::JournalError;
+use crate::key_block;
 use crate::key_index;
 use crate::keys::{self, KeyKind};
 use crate::message::{DeliveryState, Fate};
@@ -162,29 +163,11 @@ impl Wanted {
     }
 
     fn indexed(&self, connection: &Connection) -> rusqlite::Result<HashSet<u64>> {
-        let seq = |row: &Row<'_>| unsigned(row, 0);
-        match (self.match_, self.after()) {
-            (Match::Exact, _) => connection
-                .prepare_cached("SELECT seq FROM key WHERE kind = ?1 AND value = ?2")?
-                .query_map(params![self.kind, self.value], seq)?
-                .collect(),
-            (Match::Prefix, Some(after)) => connection
-                .prepare_cached("SELECT seq FROM key WHERE kind = ?1 AND value >= ?2 AND value < ?3")?
-                .query_map(params![self.kind, self.value, after], seq)?
-                .collect(),
-            (Match::Prefix, None) => connection
-                .prepare_cached("SELECT seq FROM key WHERE kind = ?1")?
-                .query_map([self.kind], seq)?
-                .collect(),
-        }
-    }
-
-    /// The first value that sorts after all that begin like this one. UTF-8 has no byte 0xFF, so there is one unless it is empty.
-    fn after(&self) -> Option<Vec<u8>> {
-        let mut after = self.value.clone();
-        let last = after.last_mut()?;
-        *last = last.checked_add(1)?;
-        Some(after)
+        let beginning = match self.match_ {
+            Match::Exact => key_block::exact(self.kind, &self.value),
+            Match::Prefix => key_block::beginning(self.kind, &self.value),
+        };
+        Ok(key_index::find(connection, &beginning)?.into_iter().collect())
     }
 }
 
@@ -252,7 +235,7 @@ fn select(
     conditions.add("m.accepted_at_us < ?", query.until_us);
     let by_delivery = query.state.is_some() || query.destination.is_some();
     let sql = format!(
-        "{COLUMNS} {} {} ORDER BY m.seq DESC",
+        "{COLUMNS} {} ORDER BY m.seq DESC {}",
         conditions.sql(),
         if by_delivery { "" } else { "LIMIT ?" }
     );

@@ -110,7 +110,13 @@ fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> AttemptRecord 
 }
 
 fn waiting(reader: &Reader, destination: &str) -> Vec<u64> {
-    reader.waiting(destination, 0, 1000, usize::MAX).unwrap().deliveries.iter().map(|waiting| waiting.seq).collect()
+    reader
+        .waiting(destination, 0, 1000, usize::MAX)
+        .unwrap()
+        .deliveries
+        .iter()
+        .map(|waiting| waiting.seq)
+        .collect()
 }
 
 #[test]
