@@ -12,7 +12,9 @@ use crate::message::{Accepted, AttemptRecord, NewMessage, Reprocessed};
 use crate::options::Options;
 
 /// The way back to whoever asked; called once, with [`CommitError::Closed`] when dropped.
-pub(crate) struct Done<T>(Option<Box<dyn FnOnce(Result<T, CommitError>) + Send>>);
+pub(crate) struct Done<T>(Option<Answer<T>>);
+
+type Answer<T> = Box<dyn FnOnce(Result<T, CommitError>) + Send>;
 
 impl<T> Done<T> {
     pub(crate) fn new(answer: impl FnOnce(Result<T, CommitError>) + Send + 'static) -> Done<T> {

@@ -18,9 +18,6 @@ use crate::sqlite::{int, unsigned};
 /// Messages in one batch: enough that sorted neighbours share pages, and a few MB of memory.
 const BATCH_MESSAGES_MAX: usize = 20_000;
 
-/// How often files are looked at for sealing and removal: it is not urgent.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Indexes, seals and removes; run by [`Indexer::run`] on a thread of its own.
 pub struct Indexer {
     shared: Arc<Shared>,
@@ -47,7 +44,7 @@ impl Indexer {
                 self.index = None;
             }
             if Instant::now() >= retention_at {
-                retention_at = Instant::now() + RETENTION_INTERVAL;
+                retention_at = Instant::now() + shared.options.retention_interval;
                 // A file that cannot be sealed or removed now is looked at again.
                 let _ = self.retention.turn();
             }
@@ -79,27 +76,29 @@ impl Indexer {
         let index = self.index.insert(index);
         let mut cursor = index.cursor()?;
         loop {
-            let (batch, last, messages) = new_entries(&self.shared, number, cursor)?;
-            if messages == 0 {
+            let batch = read_batch(&self.shared, number, cursor)?;
+            if batch.messages == 0 {
                 return Ok(());
             }
-            index.add(batch, last)?;
-            cursor = last;
-            if messages < BATCH_MESSAGES_MAX {
+            index.add(batch.entries, batch.last)?;
+            cursor = batch.last;
+            if batch.messages < BATCH_MESSAGES_MAX {
                 return Ok(());
             }
         }
     }
 }
 
-/// The keys of the messages after the cursor, the last such message, and how many there were.
-fn new_entries(
-    shared: &Shared,
-    number: u32,
-    cursor: u64,
-) -> Result<(Vec<Box<[u8]>>, u64, usize), JournalError> {
-    let mut batch = Vec::new();
-    let (mut last, mut messages) = (cursor, 0);
+/// What one turn takes from a segment file.
+struct Batch {
+    entries: Vec<Box<[u8]>>,
+    messages: usize,
+    last: u64,
+}
+
+/// The keys of the messages after the cursor.
+fn read_batch(shared: &Shared, number: u32, cursor: u64) -> Result<Batch, JournalError> {
+    let mut batch = Batch { entries: Vec::new(), messages: 0, last: cursor };
     shared.pool.segment(number)?.run(|connection| {
         let mut statement = connection
             .prepare_cached("SELECT seq, keys FROM message WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
@@ -107,13 +106,13 @@ fn new_entries(
         while let Some(row) = rows.next()? {
             let seq = unsigned(row, 0)?;
             let keys = keys::read(row.get_ref(1)?.as_blob()?);
-            batch.extend(keys.map(|(kind, value)| key_block::entry(kind, value, seq)));
-            last = seq;
-            messages += 1;
+            batch.entries.extend(keys.map(|(kind, value)| key_block::entry(kind, value, seq)));
+            batch.last = seq;
+            batch.messages += 1;
         }
         Ok(())
     })?;
-    Ok((batch, last, messages))
+    Ok(batch)
 }
 
 /// Paces the indexer and ends it.

@@ -1,6 +1,6 @@
 //! The handle to an open journal, and opening one.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -188,8 +188,8 @@ pub(crate) fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn make_private_folder(folder: &PathBuf) -> Result<(), JournalError> {
-    make_folder(folder).map_err(|source| JournalError::File { path: folder.clone(), source })
+fn make_private_folder(folder: &Path) -> Result<(), JournalError> {
+    make_folder(folder).map_err(|source| JournalError::File { path: folder.to_path_buf(), source })
 }
 
 /// Brings catalog and folder together. A file on disk that the catalog does not name was made just before a crash, and nothing was

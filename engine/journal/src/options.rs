@@ -38,6 +38,8 @@ pub struct Options {
     pub waiting_bytes_max: usize,
     /// How long new messages may stay out of the key index; a search looks through those itself. Default 1 s.
     pub index_interval: Duration,
+    /// How often files are looked at for sealing and removal. Default 10 s: it is not urgent.
+    pub retention_interval: Duration,
     /// Sealed segment files older than this are removed. Default `None`: everything is kept.
     pub keep: Option<Duration>,
 }
@@ -59,6 +61,7 @@ impl Options {
             waiting_messages_max: 10_000,
             waiting_bytes_max: 256 << 20,
             index_interval: Duration::from_secs(1),
+            retention_interval: Duration::from_secs(10),
             keep: None,
         }
     }

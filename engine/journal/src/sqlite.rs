@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use crate::error::JournalError;
@@ -76,6 +77,9 @@ impl Database {
 fn configure(connection: &Connection, purpose: Purpose) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
+    // Without it, SQLite compiles a statement anew whenever a bound value might make another plan better: several times what
+    // running it costs.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let settings = match purpose {
         Purpose::Durable => DURABLE,
         Purpose::Derived => DERIVED,
