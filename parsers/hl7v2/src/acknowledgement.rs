@@ -121,7 +121,7 @@ fn message_header(writer: &mut Writer, header: Option<&Header>, version: Version
         if raw.is_empty() { instead.as_bytes().to_vec() } else { raw.to_vec() }
     };
     writer.bytes.extend_from_slice(b"MSH");
-    writer.raw(&or(field(2), if header.is_some() { "" } else { "^~\\&" }));
+    writer.raw(&writer.encoding.delimiters.declaration());
     for n in [5, 6, 3, 4] {
         writer.raw(field(n));
     }
@@ -323,5 +323,133 @@ impl Writer {
             text.chars().map(|character| if plain(character) { character as u8 } else { b'?' }).collect()
         });
         self.bytes.extend_from_slice(&escaped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Settings, parse};
+    use crate::read_reply;
+
+    /// The answer to a message with this header, its segments one a line.
+    fn answer(header: &str, code: AckCode, errors: &[AckError]) -> String {
+        let message = parse(header.as_bytes(), &Settings::default()).unwrap();
+        let answer = Answer { code, control_id: "E9914", at: "20260305141501-0500", errors };
+        let bytes = acknowledge(Some(&message.header()), &answer);
+        assert_eq!(read_reply(&bytes).unwrap().code, Some(code));
+        assert_eq!(read_reply(&bytes).unwrap().control_id, message.header().control_id());
+        String::from_utf8_lossy(&bytes).replace('\r', "\n")
+    }
+
+    fn header(version: &str) -> String {
+        format!(
+            "MSH|^~\\&|REGI^1.2^ISO|NORTH|ENG|HUB|20260305141500-0500||ADT^A04^ADT_A01|N000731|P|{version}|||AL|NE\r"
+        )
+    }
+
+    fn missing() -> AckError {
+        AckError {
+            location: "PID-3".into(),
+            code: 101,
+            severity: Severity::Error,
+            text: "Patient identifier is missing".into(),
+        }
+    }
+
+    #[test]
+    fn sender_and_receiver_change_places() {
+        assert_eq!(
+            answer(&header("2.5.1"), AckCode::AA, &[]),
+            "MSH|^~\\&|ENG|HUB|REGI^1.2^ISO|NORTH|20260305141501-0500||ACK^A04^ACK|E9914|P|2.5.1\nMSA|AA|N000731\n"
+        );
+    }
+
+    #[test]
+    fn the_type_s_form_follows_the_version() {
+        let forms = [
+            ("2.1", "ACK"),
+            ("2.2", "ACK"),
+            ("2.3", "ACK^A04"),
+            ("2.3.1", "ACK^A04"),
+            ("2.4", "ACK^A04"),
+            ("2.5", "ACK^A04^ACK"),
+            ("2.8", "ACK^A04^ACK"),
+            ("", "ACK^A04"),
+        ];
+        for (version, form) in forms {
+            let answer = answer(&header(version), AckCode::AA, &[]);
+            assert!(answer.contains(&format!("||{form}|E9914|")), "{version}: {answer}");
+        }
+    }
+
+    #[test]
+    fn errors_since_2_5_have_a_segment_each() {
+        let odd = AckError {
+            location: "PV1[2]-2.1".into(),
+            code: 103,
+            severity: Severity::Warning,
+            text: "a|b".into(),
+        };
+        let text = answer(&header("2.5"), AckCode::AE, &[missing(), odd]);
+        let expected = "MSA|AE|N000731|Patient identifier is missing\n\
+            ERR||PID^1^3|101^Required field missing^HL70357|E||||Patient identifier is missing\n\
+            ERR||PV1^2^2^1^1|103^Table value not found^HL70357|W||||a\\F\\b\n";
+        assert_eq!(text.split_once('\n').unwrap().1, expected);
+        assert!(answer(&header("2.7"), AckCode::AE, &[missing()]).contains("\nMSA|AE|N000731\n"));
+    }
+
+    #[test]
+    fn errors_before_2_5_share_one_segment() {
+        let text = answer(
+            &header("2.3"),
+            AckCode::AE,
+            &[missing(), AckError { location: String::new(), code: 199, ..missing() }],
+        );
+        let expected = "MSA|AE|N000731|Patient identifier is missing\n\
+            ERR|PID^1^3^101&Required field missing&HL70357~^^^199&Other error&HL70357\n";
+        assert_eq!(text.split_once('\n').unwrap().1, expected);
+    }
+
+    #[test]
+    fn the_sender_s_delimiters_and_bytes_are_kept() {
+        let text =
+            answer("MSH#*!?:#APP#FAC#ENG#HUB#20260305##ADT*A01#a?T?b ^#P#2.5\r", AckCode::AR, &[missing()]);
+        let expected = "MSH#*!?:#ENG#HUB#APP#FAC#20260305141501-0500##ACK*A01*ACK#E9914#P#2.5\n\
+            MSA#AR#a?T?b ^#Patient identifier is missing\n\
+            ERR##PID*1*3#101*Required field missing*HL70357#E####Patient identifier is missing\n";
+        assert_eq!(text, expected);
+        let short = answer(
+            "MSH|^|A|B|C|D|||ADT^A01|1|P|2.5\r",
+            AckCode::AE,
+            &[AckError { text: "a^b".into(), ..missing() }],
+        );
+        assert!(short.starts_with("MSH|^|C|D|A|B|"));
+        assert!(short.ends_with("|E||||a?b\n"), "{short}");
+    }
+
+    #[test]
+    fn a_charset_is_named_when_its_letters_are_repeated() {
+        let header = "MSH|^~\\&|M\u{fc}ller|B|C|D|||ADT^A01|1|P|2.5||||||UNICODE UTF-8\r";
+        assert!(answer(header, AckCode::AA, &[]).contains("|P|2.5||||||UNICODE UTF-8\n"));
+        let header = "MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5||||||UNICODE UTF-8\r";
+        assert!(answer(header, AckCode::AA, &[]).contains("|P|2.5\n"));
+    }
+
+    #[test]
+    fn damage_is_answered_too() {
+        let unreadable = parse(b"MSH|^~\\&|A|B", &Settings::default()).unwrap_err();
+        let errors = [AckError::from(&unreadable.diagnostic)];
+        let answer = Answer { code: AckCode::AE, control_id: "E1", at: "2026", errors: &errors };
+        let bytes = acknowledge(unreadable.header.as_ref(), &answer);
+        let expected = "MSH|^~\\&|||A|B|2026||ACK|E1|P|2.4\r\
+            MSA|AE||the header has no message type\r\
+            ERR|MSH^1^9^101&Required field missing&HL70357\r";
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        let nobody = acknowledge(None, &Answer { errors: &[], ..answer });
+        assert_eq!(nobody, b"MSH|^~\\&|||||2026||ACK|E1|P|2.4\rMSA|AE|\r");
+        let refused = parse(b"MSH|^^\\&|A|B|C|D|||ADT^A01|7\r", &Settings::default()).unwrap_err();
+        let answer = acknowledge(refused.header.as_ref(), &Answer { errors: &[], ..answer });
+        assert_eq!(answer, b"MSH|^~\\&|C|D|A|B|2026||ACK^A01|E1|P|2.4\rMSA|AE|7\r");
     }
 }

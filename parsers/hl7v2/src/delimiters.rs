@@ -60,6 +60,12 @@ impl Delimiters {
         }
     }
 
+    /// MSH-2 as it declares these.
+    pub fn declaration(&self) -> Vec<u8> {
+        let all = [self.component, self.repetition, self.escape, self.subcomponent, self.truncation];
+        all.into_iter().map_while(|delimiter| delimiter).collect()
+    }
+
     /// Whether this byte splits a part of this level, or any part inside it.
     pub(crate) fn splits(&self, level: Level, byte: u8) -> bool {
         let byte = Some(byte);
@@ -100,6 +106,13 @@ pub(crate) fn declaration(header: &[u8]) -> Option<Declaration> {
     let usable =
         usable(field) && characters.len() <= 5 && characters.iter().all(|&character| usable(character));
     (usable && differ(characters)).then_some(Declaration { delimiters, repaired })
+}
+
+/// The delimiters to answer a header in whose declaration is of no use: its field separator if that is one, else the usual one.
+pub(crate) fn presumed(header: &[u8]) -> Delimiters {
+    let field =
+        header.get(3).copied().filter(|&separator| usable(separator) && !b"^~\\&".contains(&separator));
+    Delimiters { field: field.unwrap_or(b'|'), ..Delimiters::default() }
 }
 
 /// The three letters of the segment, then MSH-1 and MSH-2.
@@ -164,6 +177,9 @@ mod tests {
         let long = Delimiters { truncation: Some(b'#'), ..Delimiters::default() };
         assert_eq!(read("MSH|^~\\&#|A"), Some((long, false)));
         assert_eq!(read("MSH||A").map(|(delimiters, _)| delimiters.component), Some(None));
+        for (delimiters, declared) in [(short, "^"), (long, "^~\\&#"), (Delimiters::default(), "^~\\&")] {
+            assert_eq!(delimiters.declaration(), declared.as_bytes());
+        }
     }
 
     #[test]

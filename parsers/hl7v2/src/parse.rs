@@ -13,11 +13,11 @@ use nom::{IResult, Parser};
 use orderly_record::{Diagnostic, Fault};
 
 use crate::charset::{Charset, Declared, declared};
-use crate::delimiters::{Delimiters, Encoding, begins, declaration};
+use crate::delimiters::{Delimiters, Encoding, begins, declaration, presumed};
 use crate::header::Header;
 use crate::message::Message;
 use crate::segment::Segment;
-use crate::view::nth_part;
+use crate::view::{Presence, nth_part};
 
 /// The most fields a message may have, all segments together. A field of no length takes one byte on the wire and 24 in memory; this
 /// keeps a hostile frame from being many times its size. The largest real messages have tens of thousands.
@@ -52,7 +52,7 @@ pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Un
     let no_header = |diagnostic| Unreadable { diagnostic, header: None };
     let start = header_start(bytes).ok_or_else(|| no_header(no_header_diagnostic(bytes)))?;
     let (leading, body) = bytes.split_at_checked(start).unwrap_or_default();
-    let declaration = declaration(body).ok_or_else(|| no_header(bad_delimiters(start)))?;
+    let declaration = declaration(body).ok_or_else(|| bad_delimiters(body, start, settings))?;
     let delimiters = declaration.delimiters;
 
     let mut diagnostics = Vec::new();
@@ -93,7 +93,8 @@ pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Un
 /// matching of answers.
 fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, Unreadable> {
     let header = message.header();
-    if header.message_type().trim().is_empty() {
+    let kind = header.field(9).leaf();
+    if kind.presence() != Presence::Present || kind.text().trim().is_empty() {
         let diagnostic = Diagnostic::error("hl7-no-type", Fault::Sender, "the header has no message type")
             .in_input(start, "MSH-9")
             .with_help("the sender must fill MSH-9, for example ADT^A01");
@@ -148,9 +149,14 @@ fn no_header_diagnostic(bytes: &[u8]) -> Diagnostic {
     Diagnostic::error(code, Fault::Sender, message).in_input(padding, "")
 }
 
-fn bad_delimiters(start: usize) -> Diagnostic {
+fn bad_delimiters(body: &[u8], start: usize, settings: &Settings) -> Unreadable {
     let message = "MSH-1 and MSH-2 must be different punctuation characters";
-    Diagnostic::error("hl7-bad-delimiters", Fault::Sender, message).in_input(start + 3, "MSH-1")
+    let diagnostic =
+        Diagnostic::error("hl7-bad-delimiters", Fault::Sender, message).in_input(start + 3, "MSH-1");
+    let encoding =
+        Encoding { delimiters: presumed(body), charset: settings.charset.unwrap_or(settings.fallback) };
+    let header = body.get(line(body, 0, encoding.delimiters.field).text).unwrap_or_default();
+    Unreadable { diagnostic, header: Some(Header::new(header.to_vec(), encoding)) }
 }
 
 /// Where the last segment's terminator ends, and padding begins.
@@ -327,4 +333,148 @@ pub(crate) fn line(content: &[u8], start: usize, separator: u8) -> Line {
 fn starts_segment(bytes: &[u8], separator: u8) -> bool {
     segment_name(bytes)
         .is_ok_and(|(rest, _)| rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5";
+
+    fn read(bytes: &[u8]) -> Message<'_> {
+        let message = parse(bytes, &Settings::default()).unwrap();
+        assert_eq!(message.encode(), bytes);
+        message
+    }
+
+    /// The segments' names, and the codes of what is odd.
+    fn outline(input: &str) -> (Vec<String>, Vec<&'static str>) {
+        let message = read(input.as_bytes());
+        let names = message.segments().iter().map(|segment| segment.name().to_owned()).collect();
+        (names, message.diagnostics().iter().map(|diagnostic| diagnostic.code).collect())
+    }
+
+    fn refusal(bytes: &[u8]) -> &'static str {
+        parse(bytes, &Settings::default()).unwrap_err().diagnostic.code
+    }
+
+    #[test]
+    fn any_line_end_will_do() {
+        for end in ["\r", "\n", "\r\n", "\r\r", "\n\r\n"] {
+            let input = format!("{HEADER}{end}PID|1{end}ZPI|x{end}");
+            assert_eq!(outline(&input), (vec!["MSH".into(), "PID".into(), "ZPI".into()], vec![]), "{end:?}");
+        }
+        assert_eq!(outline(&format!("{HEADER}\rPID|1\nPV1|1\r\n  OBX|1")).0, ["MSH", "PID", "PV1", "OBX"]);
+    }
+
+    #[test]
+    fn a_line_feed_in_a_text_is_the_text_s() {
+        let input = format!("{HEADER}\rNTE|1||one\ntwo\n\nOBX three\rPID|1\r");
+        assert_eq!(outline(&input), (vec!["MSH".into(), "NTE".into(), "PID".into()], vec![]));
+        assert_eq!(read(input.as_bytes()).field(1, 3).text(), "one\ntwo\n\nOBX three");
+    }
+
+    #[test]
+    fn fields_are_counted_as_the_standard_counts() {
+        let message = read(b"MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5\rPID|1||70014^^^NORTH\r");
+        let raw = |segment, field| String::from_utf8(message.field(segment, field).raw().to_vec()).unwrap();
+        assert_eq!(
+            (raw(0, 1), raw(0, 2), raw(0, 3), raw(0, 12)),
+            ("|".into(), "^~\\&".into(), "A".into(), "2.5".into())
+        );
+        assert_eq!(
+            (raw(1, 1), raw(1, 3), raw(1, 4), raw(9, 1)),
+            ("1".into(), "70014^^^NORTH".into(), String::new(), String::new())
+        );
+        assert_eq!(message.field(0, 2).text(), "^~\\&");
+        assert_eq!((message.segments()[0].last_field(), message.segments()[1].last_field()), (12, 3));
+    }
+
+    #[test]
+    fn padding_is_kept_and_reported() {
+        let (names, odd) = outline(&format!("\u{feff}\r\n{HEADER}\rPID|1|x  \r\n \0\0"));
+        assert_eq!((names.len(), odd), (2, vec!["hl7-leading-bytes", "hl7-trailing-bytes"]));
+        let input = format!("{HEADER}\rPID|1|x  \r \0");
+        let message = read(input.as_bytes());
+        assert_eq!(message.field(1, 2).raw(), b"x  ");
+        let (names, odd) = outline(&format!("\u{b}{HEADER}\rPID|1\r\u{1c}\r"));
+        assert_eq!((names.len(), odd.len()), (2, 2));
+        assert_eq!(outline(&format!("listener ready\n{HEADER}\rPID|1\r")).1, ["hl7-leading-bytes"]);
+    }
+
+    #[test]
+    fn odd_lines_are_kept_and_reported() {
+        let (names, odd) = outline(&format!("{HEADER}\rNTE|1||cut here\rand here\rpid|1\rMSH|^~\\&|x\r"));
+        assert_eq!(names, ["MSH", "NTE", "and here", "pid", "MSH"]);
+        assert_eq!(odd, ["hl7-bad-segment-name", "hl7-bad-segment-name", "hl7-several-messages"]);
+    }
+
+    #[test]
+    fn what_can_not_be_read_says_why() {
+        let table: &[(&[u8], &str)] = &[
+            (b"", "hl7-empty"),
+            (b" \r\n\0", "hl7-empty"),
+            (b"\x00\xFF\x13\x37", "hl7-no-header"),
+            (b"GET / HTTP/1.1\r\n", "hl7-no-header"),
+            (b"PID|1\r", "hl7-no-header"),
+            (b"<ADT_A01/>", "hl7-xml"),
+            (b"FHS|^~\\&\rFTS|0\r", "hl7-empty-batch"),
+            (b"MSH|^^\\&|A\r", "hl7-bad-delimiters"),
+            (b"MSH|^~\\&|A|B", "hl7-no-type"),
+            (b"MSH|^~\\&|A|B|C|D|||\"\"|1\rPID|1\r", "hl7-no-type"),
+        ];
+        for (bytes, code) in table {
+            assert_eq!(refusal(bytes), *code, "{}", bytes.escape_ascii());
+        }
+        assert_eq!(outline("MSH|^~\\&|A|B|C|D|||ADT^A01\r").1, ["hl7-no-control-id"]);
+    }
+
+    /// The charset chosen for a message that declares `declared` and has `letters` in PID-5, and what is odd.
+    fn charset(
+        declared: &str,
+        letters: &[u8],
+        settings: &Settings,
+    ) -> Result<(&'static str, Vec<&'static str>), &'static str> {
+        let mut bytes = format!("{HEADER}||||||{declared}\rPID|1||||").into_bytes();
+        bytes.extend_from_slice(letters);
+        let message = parse(&bytes, settings).map_err(|refused| refused.diagnostic.code)?;
+        assert_eq!(message.encode(), bytes);
+        let odd = message.diagnostics().iter().map(|diagnostic| diagnostic.code).collect();
+        Ok((message.encoding().charset.name(), odd))
+    }
+
+    #[test]
+    fn the_charset_is_declared_or_found_out() {
+        let usual = Settings::default();
+        let (latin, utf_8, plain) = (b"M\xFCller".as_slice(), "M\u{fc}ller".as_bytes(), b"Muller".as_slice());
+        let table: &[(&str, &[u8], &str, &[&str])] = &[
+            ("", plain, "UTF-8", &[]),
+            ("", utf_8, "UTF-8", &[]),
+            ("", latin, "windows-1252", &[]),
+            ("UNICODE UTF-8", utf_8, "UTF-8", &[]),
+            ("UNICODE UTF-8", latin, "windows-1252", &["hl7-charset-mismatch"]),
+            ("8859/1", latin, "windows-1252", &[]),
+            ("8859/1", utf_8, "windows-1252", &["hl7-charset-doubtful"]),
+            ("8859/2~UNICODE UTF-8", latin, "ISO-8859-2", &[]),
+            ("ASCII", plain, "UTF-8", &[]),
+            ("ASCII", latin, "windows-1252", &["hl7-charset-mismatch"]),
+            ("KLINGON", latin, "windows-1252", &["hl7-charset-unknown"]),
+            ("BIG-5", plain, "UTF-8", &[]),
+        ];
+        for (declared, letters, expected, odd) in table {
+            assert_eq!(charset(declared, letters, &usual), Ok((*expected, odd.to_vec())), "{declared}");
+        }
+        assert_eq!(charset("BIG-5", b"\xA4\x7C", &usual), Err("hl7-charset-unsupported"));
+        assert_eq!(charset("ISO IR87", b"\x1B$B$|\x1B(B", &usual), Err("hl7-charset-unsupported"));
+    }
+
+    #[test]
+    fn a_source_may_overrule_the_declaration() {
+        let set = Settings { charset: Some(Charset::latin_1()), ..Settings::default() };
+        assert_eq!(charset("UNICODE UTF-8", b"M\xFCller", &set), Ok(("windows-1252", vec![])));
+        let set = Settings { charset: Some(Charset::utf_8()), ..Settings::default() };
+        assert_eq!(charset("8859/1", b"M\xFCller", &set), Ok(("UTF-8", vec!["hl7-charset-mismatch"])));
+        let set = Settings { charset: None, fallback: Charset::named("8859/2").unwrap() };
+        assert_eq!(charset("", b"M\xFCller", &set), Ok(("ISO-8859-2", vec![])));
+    }
 }

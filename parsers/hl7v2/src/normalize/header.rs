@@ -1,46 +1,33 @@
 //! MSH and EVN: what kind of message, from whom, to whom, when.
 
-use orderly_record::{Authority, Header, Timestamp};
+use orderly_record::Header;
 
-use crate::message::Message;
-use crate::timestamp::timestamp;
-use crate::view::{Presence, View};
+use super::Fields;
+use super::values::{authority, text, time};
 
-pub(super) fn header(message: &Message<'_>) -> Header {
-    let field = |n| message.field(0, n);
-    let kind = field(9).child(1);
+pub(super) fn header(msh: &Fields<'_>) -> Header {
+    let kind = msh.first(9);
     Header {
         format: "hl7v2".into(),
         kind: text(kind.child(1)),
         event: text(kind.child(2)),
         structure: text(kind.child(3)),
-        control_id: text(field(10)),
-        version: text(field(12)),
-        processing: text(field(11)),
-        sending_application: authority(field(3).child(1)),
-        sending_facility: authority(field(4).child(1)),
-        receiving_application: authority(field(5).child(1)),
-        receiving_facility: authority(field(6).child(1)),
-        sent_at: time(field(7)),
+        control_id: text(msh.first(10)),
+        version: text(msh.first(12)),
+        processing: text(msh.first(11)),
+        sending_application: authority(msh.first(3)),
+        sending_facility: authority(msh.first(4)),
+        receiving_application: authority(msh.first(5)),
+        receiving_facility: authority(msh.first(6)),
+        sent_at: time(msh.first(7)),
         recorded_at: None,
         occurred_at: None,
     }
 }
 
-fn text(view: View<'_>) -> Option<String> {
-    let leaf = view.leaf();
-    (leaf.presence() == Presence::Present).then(|| leaf.text().into_owned())
-}
-
-fn time(view: View<'_>) -> Option<Timestamp> {
-    text(view).map(|text| timestamp(&text))
-}
-
-fn authority(view: View<'_>) -> Option<Authority> {
-    let authority = Authority {
-        name: text(view.child(1)),
-        universal_id: text(view.child(2)),
-        universal_id_type: text(view.child(3)),
-    };
-    (authority != Authority::default()).then_some(authority)
+/// EVN-1 tells the event to versions whose MSH-9 does not.
+pub(super) fn event(evn: &Fields<'_>, header: &mut Header) {
+    header.event = header.event.take().or_else(|| text(evn.first(1)));
+    header.recorded_at = time(evn.first(2));
+    header.occurred_at = time(evn.first(6));
 }

@@ -1,0 +1,25 @@
+//! TXA: a document's facts.
+
+use orderly_record::{Document, Location};
+
+use super::Fields;
+use super::values::{coded, entity, providers, text, time};
+
+pub(super) fn document(txa: &Fields<'_>, source: Location) -> Document {
+    Document {
+        number: entity(txa.first(12)),
+        parent_number: entity(txa.first(13)),
+        placer_number: entity(txa.first(14)),
+        filler_number: entity(txa.first(15)),
+        kind: coded(txa.first(2)),
+        title: text(txa.first(25)),
+        completion: text(txa.first(17)),
+        availability: text(txa.first(19)),
+        confidentiality: text(txa.first(18)),
+        activity_at: time(txa.first(4)),
+        created_at: time(txa.first(6)),
+        authors: providers(txa.field(9)),
+        authenticators: providers(txa.field(10)),
+        source: Some(source),
+    }
+}

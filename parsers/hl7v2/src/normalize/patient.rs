@@ -1,0 +1,94 @@
+//! PID, PD1, MRG and NK1: the patient and those around.
+
+use orderly_record::{Identifier, Location, Patient, RelatedPerson};
+
+use super::Fields;
+use super::values::{
+    addresses, all_coded, coded, flag, identifier, name, names, providers, telecoms, text, time,
+};
+
+pub(super) fn patient(pid: &Fields<'_>, source: Location) -> Patient {
+    let names = all_names(pid);
+    let deceased_at = time(pid.first(29));
+    let mut telecoms_of_all = telecoms(pid.field(13), Some("PRN"));
+    telecoms_of_all.extend(telecoms(pid.field(14), Some("WPN")));
+    telecoms_of_all.extend(telecoms(pid.field(40), None));
+    Patient {
+        identifiers: identifiers(pid),
+        prior_identifiers: Vec::new(),
+        account: identifier(pid.first(18), Some("AN")),
+        name: names.first().cloned(),
+        names,
+        mother_maiden_name: name(pid.first(6)),
+        birth_date: time(pid.first(7)),
+        sex: text(pid.first(8)),
+        races: all_coded(pid.field(10)),
+        ethnicities: all_coded(pid.field(22)),
+        language: coded(pid.first(15)),
+        marital_status: coded(pid.first(16)),
+        religion: coded(pid.first(17)),
+        addresses: addresses(pid.field(11)),
+        telecoms: telecoms_of_all,
+        birth_place: text(pid.first(23)),
+        multiple_birth: flag(pid.first(24)),
+        birth_order: text(pid.first(25)),
+        deceased: flag(pid.first(30)).or(deceased_at.is_some().then_some(true)),
+        deceased_at,
+        primary_providers: Vec::new(),
+        related: Vec::new(),
+        notes: Vec::new(),
+        source: Some(source),
+    }
+}
+
+/// The list in PID-3, then what old versions put elsewhere: PID-2 and PID-4, the social security number and the driver's licence. What is
+/// there already is not repeated.
+fn identifiers(pid: &Fields<'_>) -> Vec<Identifier> {
+    let list = pid.field(3).children().filter_map(|view| identifier(view, None));
+    let mut identifiers: Vec<Identifier> = list.collect();
+    for (field, kind) in [(2, None), (4, None), (19, Some("SS")), (20, Some("DL"))] {
+        for view in pid.field(field).children() {
+            // PID-20 is licence ^ state ^ expiry: only its first component is an identifier's.
+            let view = if field == 20 { view.child(1) } else { view };
+            let found = identifier(view, kind);
+            identifiers
+                .extend(found.filter(|found| !identifiers.iter().any(|known| known.value == found.value)));
+        }
+    }
+    identifiers
+}
+
+/// PID-5, then the aliases of PID-9.
+fn all_names(pid: &Fields<'_>) -> Vec<orderly_record::HumanName> {
+    let mut all = names(pid.field(5));
+    all.extend(names(pid.field(9)).into_iter().map(|mut alias| {
+        alias.usage.get_or_insert_with(|| "A".to_owned());
+        alias
+    }));
+    all
+}
+
+/// PD1: the physician in charge in general.
+pub(super) fn additional(pd1: &Fields<'_>, patient: &mut Patient) {
+    patient.primary_providers = providers(pd1.field(4));
+}
+
+/// MRG: the identifiers that are given up; MRG-4 in versions before 2.3.1.
+pub(super) fn merge(mrg: &Fields<'_>, patient: &mut Patient) {
+    let prior = [1, 4].into_iter().flat_map(|field| mrg.field(field).children());
+    patient.prior_identifiers.extend(prior.filter_map(|view| identifier(view, None)));
+}
+
+pub(super) fn related(nk1: &Fields<'_>, source: Location) -> RelatedPerson {
+    let mut telecoms_of_all = telecoms(nk1.field(5), None);
+    telecoms_of_all.extend(telecoms(nk1.field(6), Some("WPN")));
+    telecoms_of_all.extend(telecoms(nk1.field(40), None));
+    RelatedPerson {
+        name: name(nk1.first(2)),
+        relationship: coded(nk1.first(3)),
+        role: coded(nk1.first(7)),
+        addresses: addresses(nk1.field(4)),
+        telecoms: telecoms_of_all,
+        source: Some(source),
+    }
+}

@@ -1,0 +1,308 @@
+//! ORC, OBR, SPM and OBX: orders, what was examined, and what was found.
+
+use orderly_record::{Coded, Content, Location, Observation, ObservationValue, Quantity, Report, Specimen};
+
+use super::Fields;
+use super::values::{all_coded, coded, entity, lines, provider_of_location, providers, text, time};
+use crate::view::{Presence, View};
+
+/// Longer texts are embedded documents that their sender did not declare as such, and stay in the message: bytes.
+const TEXT_LENGTH_MAX: usize = 65_536;
+
+/// ORC: what is known of an order without its OBR.
+pub(super) fn order(orc: &Fields<'_>, source: Location) -> Report {
+    Report {
+        order_control: text(orc.first(1)),
+        placer_number: entity(orc.first(2)),
+        filler_number: entity(orc.first(3)),
+        ordered_by: providers(orc.field(12)),
+        source: Some(source),
+        ..Report::default()
+    }
+}
+
+/// Adds to a report what only its ORC says.
+pub(super) fn complete(report: &mut Report, order: Report) {
+    report.order_control = order.order_control;
+    report.placer_number = report.placer_number.take().or(order.placer_number);
+    report.filler_number = report.filler_number.take().or(order.filler_number);
+    if report.ordered_by.is_empty() {
+        report.ordered_by = order.ordered_by;
+    }
+    if report.notes.is_empty() {
+        report.notes = order.notes;
+    }
+}
+
+/// OBR.
+pub(super) fn request(obr: &Fields<'_>, source: Location) -> Report {
+    Report {
+        code: coded(obr.first(4)),
+        status: text(obr.first(25)),
+        placer_number: entity(obr.first(2)),
+        filler_number: entity(obr.first(3)),
+        // No field of OBR is the accession number by the standard; imaging puts it into OBR-18 (IHE), laboratories often into OBR-20.
+        accession_number: entity(obr.first(18)).or_else(|| entity(obr.first(20))),
+        order_control: None,
+        section: text(obr.first(24)),
+        observed_at: time(obr.first(7)),
+        observed_to: time(obr.first(8)),
+        reported_at: time(obr.first(22)),
+        ordered_by: providers(obr.field(16)),
+        interpreted_by: provider_of_location(obr.first(32)),
+        copies_to: providers(obr.field(28)),
+        reasons: all_coded(obr.field(31)),
+        specimens: old_specimen(obr, source).into_iter().collect(),
+        observations: Vec::new(),
+        notes: Vec::new(),
+        source: Some(source),
+    }
+}
+
+/// OBR-15 (type SPS): the specimen before there was SPM.
+fn old_specimen(obr: &Fields<'_>, source: Location) -> Option<Specimen> {
+    let sps = obr.first(15);
+    let kind = coded(sps.child(1))?;
+    Some(Specimen {
+        kind: Some(kind),
+        site: coded(sps.child(4)),
+        received_at: time(obr.first(14)),
+        source: Some(source),
+        ..Specimen::default()
+    })
+}
+
+/// SPM; its accession number (since 2.7) is the report's.
+pub(super) fn specimen(spm: &Fields<'_>, source: Location, report: &mut Report) {
+    let id = spm.first(2);
+    report.specimens.push(Specimen {
+        kind: coded(spm.first(4)),
+        placer_number: entity(id.child(1)),
+        filler_number: entity(id.child(2)),
+        site: coded(spm.first(8)),
+        collected_at: time(spm.first(17)),
+        received_at: time(spm.first(18)),
+        source: Some(source),
+    });
+    if let Some(accession) = super::values::identifier(spm.first(30), None) {
+        report.accession_number = Some(accession);
+    }
+}
+
+/// OBX.
+pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
+    let value_type = text(obx.first(2));
+    let units = coded(obx.first(6));
+    let values = values(obx.field(5), value_type.as_deref().unwrap_or_default(), units.as_ref());
+    Observation {
+        code: coded(obx.first(3)),
+        sub_id: text(obx.first(4)),
+        value: words(&values),
+        values,
+        value_type,
+        units,
+        reference_range: text(obx.first(7)),
+        interpretations: obx.field(8).children().filter_map(text).collect(),
+        status: text(obx.first(11)),
+        observed_at: time(obx.first(14)),
+        observed_by: providers(obx.field(16)),
+        method: coded(obx.first(17)),
+        notes: Vec::new(),
+        source: Some(source),
+    }
+}
+
+/// OBX-5 by its declared type (HL7 table 0125). A value that is not of its type is text.
+fn values(field: View<'_>, value_type: &str, units: Option<&Coded>) -> Vec<ObservationValue> {
+    match value_type {
+        // Repetitions of text are its lines.
+        "ST" | "TX" | "FT" => words_or_content(field).into_iter().collect(),
+        _ => field.children().filter_map(|view| value(view, value_type, units)).collect(),
+    }
+}
+
+fn value(view: View<'_>, value_type: &str, units: Option<&Coded>) -> Option<ObservationValue> {
+    if view.presence() != Presence::Present {
+        return None;
+    }
+    let typed = match value_type {
+        "NM" => text(view).filter(|text| is_number(text)).map(|value| quantity(value, None, units)),
+        "SN" => structured_number(view, units),
+        "CE" | "CWE" | "CNE" | "CF" => coded(view).map(ObservationValue::Coded),
+        "ID" | "IS" => {
+            text(view).map(|code| ObservationValue::Coded(Coded { code: Some(code), ..Coded::default() }))
+        }
+        "DT" | "DTM" | "TS" => time(view).map(ObservationValue::Time),
+        "ED" => Some(embedded(view)),
+        "RP" => Some(pointer(view)),
+        _ => None,
+    };
+    typed.or_else(|| words_or_content(view))
+}
+
+fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
+    let length = view.raw().len();
+    if length > TEXT_LENGTH_MAX {
+        return Some(ObservationValue::Content(Content { length: Some(length), ..Content::default() }));
+    }
+    let text = match view.level() {
+        crate::view::Level::Field => lines(view),
+        _ => Some(view.whole_text().trim().to_owned()).filter(|text| !text.is_empty()),
+    };
+    text.filter(|text| text != "\"\"").map(ObservationValue::Text)
+}
+
+fn quantity(value: String, comparator: Option<String>, units: Option<&Coded>) -> ObservationValue {
+    ObservationValue::Quantity(Quantity { value, comparator, units: units.cloned() })
+}
+
+/// NM: a sign, digits, a point and digits.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits(whole) && all_digits(fraction)
+}
+
+/// SN: comparator ^ number ^ separator ^ number.
+fn structured_number(view: View<'_>, units: Option<&Coded>) -> Option<ObservationValue> {
+    let comparator = text(view.child(1));
+    let value = text(view.child(2)).filter(|text| is_number(text))?;
+    let second = text(view.child(4));
+    Some(match text(view.child(3)) {
+        None => quantity(value, comparator, units),
+        Some(separator) => {
+            let first = Quantity { value, comparator, units: units.cloned() };
+            ObservationValue::Ratio { first, separator, second }
+        }
+    })
+}
+
+/// ED: application ^ type ^ subtype ^ encoding ^ data.
+fn embedded(view: View<'_>) -> ObservationValue {
+    let media_type = match (text(view.child(2)), text(view.child(3))) {
+        (_, Some(subtype)) if subtype.contains('/') => Some(subtype),
+        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}")),
+        (kind, subtype) => kind.or(subtype),
+    };
+    ObservationValue::Content(Content {
+        media_type: media_type.map(|media_type| media_type.to_ascii_lowercase()),
+        encoding: text(view.child(4)),
+        length: Some(view.child(5).raw().len()),
+        pointer: None,
+    })
+}
+
+/// RP: pointer ^ application ^ type ^ subtype.
+fn pointer(view: View<'_>) -> ObservationValue {
+    let media_type = match (text(view.child(3)), text(view.child(4))) {
+        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}").to_ascii_lowercase()),
+        (kind, subtype) => kind.or(subtype).map(|media_type| media_type.to_ascii_lowercase()),
+    };
+    ObservationValue::Content(Content { media_type, pointer: text(view.child(1)), ..Content::default() })
+}
+
+/// All values as one text.
+fn words(values: &[ObservationValue]) -> Option<String> {
+    let of_one = |value: &ObservationValue| match value {
+        ObservationValue::Text(text) => Some(text.clone()),
+        ObservationValue::Quantity(quantity) => Some(amount(quantity)),
+        ObservationValue::Ratio { first, separator, second } => {
+            Some(format!("{}{separator}{}", amount(first), second.as_deref().unwrap_or_default()))
+        }
+        ObservationValue::Coded(coded) => {
+            coded.code.clone().or_else(|| coded.display.clone()).or_else(|| coded.text.clone())
+        }
+        ObservationValue::Time(time) => Some(time.to_string()),
+        ObservationValue::Content(_) => None,
+    };
+    let words: Vec<String> = values.iter().filter_map(of_one).collect();
+    (!words.is_empty()).then(|| words.join("\n"))
+}
+
+fn amount(quantity: &Quantity) -> String {
+    format!("{}{}", quantity.comparator.as_deref().unwrap_or_default(), quantity.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Settings, parse};
+
+    /// Type and text of the observation in an OBX with this type and value.
+    fn read(value_type: &str, raw: &str) -> (Vec<ObservationValue>, Option<String>) {
+        let message = format!("MSH|^~\\&|||||||ORU^R01|1\rOBX|1|{value_type}|X||{raw}\r");
+        let message = parse(message.as_bytes(), &Settings::default()).unwrap();
+        let observation = crate::normalize(&message).results.remove(0).observations.remove(0);
+        (observation.values, observation.value)
+    }
+
+    fn value(value_type: &str, raw: &str) -> Option<String> {
+        read(value_type, raw).1
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        assert_eq!(value("NM", "2.50").as_deref(), Some("2.50"));
+        assert!(matches!(read("NM", "-7").0.as_slice(), [ObservationValue::Quantity(_)]));
+        for odd in ["<5", "5.0E3", "1,200", ".5", "NEG", "5."] {
+            assert_eq!(
+                read("NM", odd),
+                (vec![ObservationValue::Text(odd.into())], Some(odd.into())),
+                "{odd}"
+            );
+        }
+        assert_eq!(value("NM", "1~2").as_deref(), Some("1\n2"));
+    }
+
+    #[test]
+    fn structured_numbers_in_all_forms() {
+        for (raw, words) in
+            [("^100", "100"), (">^1000", ">1000"), ("^1^:^128", "1:128"), ("^2^-^4", "2-4"), ("^2^+", "2+")]
+        {
+            assert_eq!(value("SN", raw).as_deref(), Some(words), "{raw}");
+        }
+        assert_eq!(value("SN", ">^many").as_deref(), Some(">^many"));
+    }
+
+    #[test]
+    fn text_keeps_what_its_sender_forgot_to_escape() {
+        assert_eq!(value("ST", "Smith & Sons^x").as_deref(), Some("Smith & Sons^x"));
+        assert_eq!(value("TX", "one~two").as_deref(), Some("one\ntwo"));
+        assert_eq!(value("FT", "a\\.br\\b").as_deref(), Some("a\nb"));
+        assert_eq!(value("ST", "\"\""), None);
+        assert_eq!(value("ST", ""), None);
+    }
+
+    #[test]
+    fn codes_times_and_unknown_types() {
+        assert_eq!(value("CE", "260385009^Negative^SCT").as_deref(), Some("260385009"));
+        assert_eq!(value("CWE", "^Negative").as_deref(), Some("Negative"));
+        assert_eq!(value("IS", "POS").as_deref(), Some("POS"));
+        assert_eq!(value("TS", "20260305").as_deref(), Some("2026-03-05"));
+        assert_eq!(value("TM", "1415").as_deref(), Some("1415"));
+        assert_eq!(value("XX", "a^b").as_deref(), Some("a^b"));
+        assert_eq!(value("", "a").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn documents_stay_in_the_message() {
+        let (values, words) = read("ED", "LAB1^application^pdf^Base64^JVBERi0=");
+        let content = Content {
+            media_type: Some("application/pdf".into()),
+            encoding: Some("Base64".into()),
+            length: Some(8),
+            pointer: None,
+        };
+        assert_eq!((values, words), (vec![ObservationValue::Content(content)], None));
+        let (values, _) = read("RP", "https://pacs.example/1^PACS^image^DICOM");
+        let content = Content {
+            media_type: Some("image/dicom".into()),
+            pointer: Some("https://pacs.example/1".into()),
+            ..Content::default()
+        };
+        assert_eq!(values, vec![ObservationValue::Content(content)]);
+        let long = "A".repeat(TEXT_LENGTH_MAX + 1);
+        assert!(matches!(read("TX", &long).0.as_slice(), [ObservationValue::Content(_)]));
+    }
+}
