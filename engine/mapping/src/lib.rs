@@ -1,4 +1,149 @@
-//! The mapping language: expressions, rules, compile, execute. Pure.
+//! The mapping language: what an analyst declares in YAML, compiled when it is loaded and applied to messages. Pure.
+//!
+//! The way through: `yaml` reads a file into a located tree → `rule` and `expression` say what is written → `compile` resolves every
+//! path, name, table and function, and reports all that is wrong at once → `plan` is the result → `execute` applies it to a message,
+//! `evaluate` computes its expressions in a `scope` → `functions` and `table` are what expressions can use.
+//!
+//! A mapping always ends, reads nothing but its input, and gives the same output for the same input. Fields that no rule touches keep
+//! their bytes. `docs/mapping.md` in the repository is the language for its users.
 
+mod comparison;
+mod compile;
+mod evaluate;
+mod execute;
+mod expression;
+mod functions;
+mod picker;
+mod plan;
 pub mod problems;
+mod rule;
+mod scope;
+mod structure;
+mod table;
+mod time;
+mod trace;
+mod value;
 pub mod yaml;
+
+use jiff::Timestamp;
+use orderly_hl7v2::Message;
+use orderly_record::{Diagnostic, Record};
+
+pub use compile::{compile, compile_condition, compile_template};
+pub use trace::{Trace, Traced};
+
+/// What is known of a message besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'x> {
+    /// Its number in the journal.
+    pub id: u64,
+    /// The source it came in by.
+    pub source: &'x str,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+}
+
+/// What a mapping or a condition looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'m> {
+    /// Where it came from, and when.
+    pub facts: &'m Facts<'m>,
+    /// The message as received.
+    pub message: &'m Message<'m>,
+    /// The record made of it.
+    pub record: &'m Record,
+}
+
+/// A compiled mapping.
+#[derive(Debug)]
+pub struct Mapping {
+    name: String,
+    rules: Vec<plan::Rule>,
+    /// How many parts of the record its paths take.
+    parts: usize,
+    /// How many names its rules give.
+    slots: usize,
+}
+
+impl Mapping {
+    /// The name that routes use.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Applies the rules to a message.
+    pub fn execute(&self, input: &Input<'_>) -> Outcome {
+        execute::execute(self, input, None)
+    }
+
+    /// The same, telling what each rule did.
+    pub fn execute_traced(&self, input: &Input<'_>) -> (Outcome, Trace) {
+        let mut trace = Trace::new();
+        let outcome = execute::execute(self, input, Some(&mut trace));
+        (outcome, trace)
+    }
+}
+
+/// What a mapping made of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A message to deliver.
+    Output(Output),
+    /// Not for this destination.
+    Filtered {
+        /// The rule that said so, as file and line.
+        rule: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// The mapping can't be applied to this message.
+    Failed(Diagnostic),
+    /// A person has to decide.
+    Parked(Diagnostic),
+}
+
+/// A message to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// Its MSH-10, by which the receiver's answer names it.
+    pub control_id: String,
+    /// What was odd on the way and did not stop it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A compiled condition.
+#[derive(Debug)]
+pub struct Condition {
+    test: plan::Test,
+    parts: usize,
+}
+
+impl Condition {
+    /// Whether it holds for this message. A condition that meets a limit does not.
+    pub fn holds(&self, input: &Input<'_>) -> bool {
+        let case = scope::Case::new(input, self.parts);
+        evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false)
+    }
+}
+
+/// A compiled text with `${...}` in it.
+#[derive(Debug)]
+pub struct Template {
+    term: plan::Term,
+    parts: usize,
+}
+
+impl Template {
+    /// The text for this message; what is empty or null in it is nothing.
+    ///
+    /// # Errors
+    /// A limit that was met.
+    pub fn text(&self, input: &Input<'_>) -> Result<String, Diagnostic> {
+        let case = scope::Case::new(input, self.parts);
+        let scalar = evaluate::scalar(&self.term, &scope::Scope::of(&case));
+        let text = scalar.map_err(|refusal| refusal.diagnostic)?.present();
+        Ok(text.map(std::borrow::Cow::into_owned).unwrap_or_default())
+    }
+}

@@ -103,6 +103,22 @@ impl<'n, 'p> Fields<'n, 'p> {
         self.parsed(key, "a duration with its unit, such as 500ms, 10s, 5m, 2h or 30d", duration)
     }
 
+    /// The durations of `key`, which is a list of them or one; empty when the key is not there.
+    pub fn durations(&self, key: &'static str) -> Vec<Duration> {
+        let mut read = Vec::new();
+        for written in self.texts(key) {
+            match duration(&written) {
+                Some(value) => read.push(value),
+                None => {
+                    let message =
+                        format!("`{key}` takes durations with their units, such as 500ms, 10s or 5m");
+                    self.problems.error("config-value", &written.node.span, message);
+                }
+            }
+        }
+        read
+    }
+
     /// The size of `key` in bytes, if it is there: `64MiB`, `256KiB`, `1GiB`, `512B`.
     pub fn size(&self, key: &'static str) -> Option<u64> {
         self.parsed(key, "a size with its unit, such as 512B, 256KiB, 64MiB or 1GiB", size)

@@ -1,0 +1,255 @@
+//! From what a mapping says to what it means: every path, name, table and function is resolved when the mapping is loaded.
+//!
+//! Nothing stops at the first error; all of them are reported, each with its place and what to do.
+
+mod expression;
+mod record;
+mod rules;
+mod tables;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use orderly_hl7v2::Level;
+use orderly_record::Diagnostic;
+
+use self::expression::Reader;
+use crate::functions::TableFound;
+use crate::plan::{Rule, Term, Test};
+use crate::problems::Problems;
+use crate::table::Table;
+use crate::yaml::{Document, Fields, Node};
+use crate::{Condition, Mapping, Template};
+
+/// The versions of HL7 v2 that a mapping can name as its input.
+const VERSIONS: [&str; 13] =
+    ["2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"];
+
+/// Compiles a mapping. `tables` gives the text of a table's file by the path written in the mapping, or a sentence why it can't.
+///
+/// The mapping is there when no error was found; warnings come beside it.
+pub fn compile(
+    source: &Document,
+    tables: &dyn Fn(&str) -> Result<String, String>,
+) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let problems = Problems::new();
+    let mapping = mapping(&source.root, tables, &problems);
+    let mapping = mapping.filter(|_| problems.errors() == 0);
+    (mapping, problems.into_vec())
+}
+
+/// Compiles a condition outside a mapping, such as a route's `when`. It sees the message as received, the record and the facts.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
+    outside(node, |compiler, reader| {
+        let test = reader.condition()?;
+        Some(Condition { test, parts: compiler.parts.borrow().len() })
+    })
+}
+
+/// Compiles a text with `${...}` in it outside a mapping, such as a file name.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn compile_template(node: &Node) -> Result<Template, Vec<Diagnostic>> {
+    outside(node, |compiler, reader| {
+        let term = reader.text()?;
+        Some(Template { term, parts: compiler.parts.borrow().len() })
+    })
+}
+
+fn outside<T>(
+    node: &Node,
+    compile: impl FnOnce(&Compiler<'_>, &Reader<'_, '_>) -> Option<T>,
+) -> Result<T, Vec<Diagnostic>> {
+    let problems = Problems::new();
+    let compiler = Compiler::new(&problems);
+    let compiled = compile(&compiler, &Reader::new(&compiler, node, Here::Nothing));
+    drop(compiler);
+    match compiled {
+        Some(compiled) if problems.errors() == 0 => Ok(compiled),
+        _ => Err(problems.into_vec()),
+    }
+}
+
+fn mapping(
+    root: &Node,
+    tables: &dyn Fn(&str) -> Result<String, String>,
+    problems: &Problems,
+) -> Option<Mapping> {
+    let fields = Fields::of(root, "a mapping", problems)?;
+    let name = fields.required_text("mapping");
+    fields.text("about");
+    formats(&fields, problems);
+    let mut compiler = Compiler::new(problems);
+    if let Some(declared) = fields.optional("tables") {
+        compiler.tables = tables::read(declared, tables, problems);
+    }
+    let rules = match fields.required("rules") {
+        Some(rules) => compiler.rules(rules, Here::Nothing),
+        None => Vec::new(),
+    };
+    fields.finish();
+    Some(Mapping {
+        name: name?.text.to_owned(),
+        rules,
+        parts: compiler.parts.borrow().len(),
+        slots: compiler.slots.get(),
+    })
+}
+
+/// Checks `input` and `output`, and tells which of the language's other forms are yet to come.
+fn formats(fields: &Fields<'_, '_>, problems: &Problems) {
+    if let Some(input) = fields.required_text("input") {
+        match input.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["hl7v2", version] if VERSIONS.contains(version) => {}
+            ["hl7v2", version] => {
+                problems
+                    .error("mapping-version", &input.node.span, format!("HL7 v2 has no version {version}"))
+                    .suggest(version, VERSIONS);
+            }
+            _ => problems
+                .error("mapping-input", &input.node.span, "this version maps from HL7 v2 only")
+                .help("write the version too, as in `input: hl7v2 2.5.1`"),
+        }
+    }
+    if let Some(output) = fields.required_text("output")
+        && output.text != "hl7v2"
+    {
+        let message = "this version maps to HL7 v2 only";
+        problems.error("mapping-output", &output.node.span, message).help("write `output: hl7v2`");
+    }
+    for later in ["start", "build"] {
+        if let Some(node) = fields.optional(later) {
+            let message = format!("`{later}` is not available in this version");
+            problems.error("mapping-not-available", &node.span, message);
+        }
+    }
+}
+
+/// What is known while one mapping is compiled.
+pub(crate) struct Compiler<'p> {
+    problems: &'p Problems,
+    tables: HashMap<String, Option<Arc<Table>>>,
+    /// The parts of the record that are taken, in the order of their slots.
+    parts: RefCell<Vec<Arc<[Box<str>]>>>,
+    names: RefCell<Vec<Named>>,
+    slots: Cell<usize>,
+}
+
+/// A name in scope.
+#[derive(Debug, Clone)]
+struct Named {
+    name: String,
+    slot: usize,
+    kind: NameKind,
+}
+
+impl Named {
+    fn is_each(&self) -> bool {
+        matches!(self.kind, NameKind::Segment | NameKind::Repetition)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NameKind {
+    /// A `let`; whether it names a list.
+    Value { several: bool },
+    /// An `each` over segments.
+    Segment,
+    /// An `each` over repetitions.
+    Repetition,
+}
+
+/// What relative paths start from, where an expression stands.
+#[derive(Debug, Clone, Copy)]
+enum Here {
+    Nothing,
+    Segment,
+    Repetition,
+    /// A member of a list of the record, by its schema.
+    Member(&'static serde_json::Value),
+}
+
+impl Here {
+    /// The level of what stands here, for copying structure.
+    fn level(self) -> Option<Level> {
+        match self {
+            Here::Repetition => Some(Level::Repetition),
+            Here::Nothing | Here::Segment | Here::Member(_) => None,
+        }
+    }
+}
+
+impl<'p> Compiler<'p> {
+    fn new(problems: &'p Problems) -> Compiler<'p> {
+        Compiler {
+            problems,
+            tables: HashMap::new(),
+            parts: RefCell::default(),
+            names: RefCell::default(),
+            slots: Cell::new(0),
+        }
+    }
+
+    fn rules(&self, node: &Node, here: Here) -> Vec<Rule> {
+        let known = self.names.borrow().len();
+        let rules = node.items().iter().filter_map(|rule| self.rule(rule, here)).collect();
+        // What a block names ends with the block.
+        self.names.borrow_mut().truncate(known);
+        rules
+    }
+
+    /// A slot for a new name.
+    fn name(&self, name: &str, kind: NameKind) -> usize {
+        let slot = self.slots.get();
+        self.slots.set(slot + 1);
+        self.names.borrow_mut().push(Named { name: name.to_owned(), slot, kind });
+        slot
+    }
+
+    fn named(&self, name: &str) -> Option<Named> {
+        self.names.borrow().iter().rev().find(|named| named.name == name).cloned()
+    }
+
+    fn table(&self, name: &str) -> TableFound {
+        match self.tables.get(name) {
+            Some(Some(table)) => TableFound::Table(table.clone()),
+            Some(None) => TableFound::Broken,
+            None => TableFound::Unknown(self.tables.keys().cloned().collect()),
+        }
+    }
+
+    /// The slot of a part of the record, shared by all paths that take the same part.
+    fn part(&self, root: Arc<[Box<str>]>) -> usize {
+        let mut parts = self.parts.borrow_mut();
+        match parts.iter().position(|part| *part == root) {
+            Some(slot) => slot,
+            None => {
+                parts.push(root);
+                parts.len() - 1
+            }
+        }
+    }
+}
+
+/// A compiled value and what is known of it.
+struct Typed {
+    term: Term,
+    /// Whether it may be a list.
+    several: bool,
+    /// Whether it is a lone path, and of which level (`None` is a segment).
+    lone: Option<Option<Level>>,
+}
+
+impl Typed {
+    fn one(term: Term) -> Typed {
+        Typed { term, several: false, lone: None }
+    }
+}
+
+/// A compiled test, for signatures that read better with a name.
+type Tested = Option<Test>;

@@ -1,0 +1,294 @@
+//! Expressions evaluated: terms to values, tests to yes or no.
+//!
+//! No term changes anything. A term fails only where the mapping says that it should (a table without a row), or at a limit.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use orderly_hl7v2::{Level, Position, Presence, Select};
+use orderly_record::{Diagnostic, Fault};
+use serde_json::Value as Json;
+
+use crate::comparison::order;
+use crate::expression::{Operator, Presence as Asked};
+use crate::plan::{Choice, Fact, Place, RecordPath, RecordStep, Start, Term, Test};
+use crate::scope::{Here, Refusal, Scope};
+use crate::value::{Scalar, Value};
+
+/// The longest text that an expression may make, in bytes: as long as the largest message that is taken in by default.
+pub(crate) const TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// The value of a term.
+pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    Ok(match term {
+        Term::Text(text) => Value::Text(Cow::Borrowed(text)),
+        Term::Null => Value::Null,
+        Term::Structure(structure) => Value::Structure(structure.clone()),
+        Term::List(terms) => {
+            Value::List(terms.iter().map(|term| value(term, scope)).collect::<Result<_, _>>()?)
+        }
+        Term::Joined(terms) => joined(terms, scope)?,
+        Term::Hl7(place) => part(place, scope)?,
+        Term::Record(path) => member(path, scope)?,
+        Term::Fact(fact) => Value::text(fact_text(*fact, scope)),
+        Term::Name(slot) => scope.names.get(*slot).cloned().unwrap_or(Value::Empty),
+        Term::Piped { value: input, pipe } => {
+            let input = match input {
+                Some(input) => value(input, scope)?,
+                None => Value::Empty,
+            };
+            pipe.apply(input, scope)?
+        }
+    })
+}
+
+/// A term as one text.
+pub(crate) fn scalar<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Scalar<'s>, Refusal> {
+    Ok(value(term, scope)?.scalar())
+}
+
+/// Whether a test holds.
+pub(crate) fn holds<'s>(test: &'s Test, scope: &Scope<'_, 's>) -> Result<bool, Refusal> {
+    Ok(match test {
+        Test::All(tests) => {
+            for test in tests {
+                if !holds(test, scope)? {
+                    return Ok(false);
+                }
+            }
+            true
+        }
+        Test::Any(tests) => {
+            for test in tests {
+                if holds(test, scope)? {
+                    return Ok(true);
+                }
+            }
+            false
+        }
+        Test::Not(test) => !holds(test, scope)?,
+        Test::Is { value: asked, presence, negated } => {
+            let found = value(asked, scope)?.presence();
+            let wanted = match presence {
+                Asked::Empty => Presence::Empty,
+                Asked::Null => Presence::Null,
+                Asked::Present => Presence::Present,
+            };
+            (found == wanted) != *negated
+        }
+        Test::Equal { left, right, negated } => {
+            let (left, right) = (scalar(left, scope)?, scalar(right, scope)?);
+            matches!((left, right), (Scalar::Text(left), Scalar::Text(right)) if left == right) != *negated
+        }
+        Test::Order { operator, left, right, place } => {
+            let (left, right) = (scalar(left, scope)?, scalar(right, scope)?);
+            let (Scalar::Text(left), Scalar::Text(right)) = (left, right) else { return Ok(false) };
+            let Some(ordering) = order(&left, &right) else {
+                let message = "`<` and `>` compare two numbers or two times; one of these is neither";
+                let note = Diagnostic::warning("mapping-not-comparable", Fault::Configuration, message);
+                scope.case.note(note.at(place.place()));
+                return Ok(false);
+            };
+            satisfies(*operator, ordering)
+        }
+        Test::In { value: wanted, list, negated } => {
+            let wanted = scalar(wanted, scope)?;
+            let found = match &wanted {
+                Scalar::Text(wanted) => {
+                    let is =
+                        |value: Value<'s>| matches!(value.scalar(), Scalar::Text(text) if text == *wanted);
+                    value(list, scope)?.members().into_iter().any(is)
+                }
+                Scalar::Empty | Scalar::Null => false,
+            };
+            found != *negated
+        }
+        Test::Matches { value, pattern } => {
+            scalar(value, scope)?.present().is_some_and(|text| pattern.is_match(&text))
+        }
+    })
+}
+
+fn satisfies(operator: Operator, ordering: Ordering) -> bool {
+    match operator {
+        Operator::Equal => ordering.is_eq(),
+        Operator::NotEqual => ordering.is_ne(),
+        Operator::Less => ordering.is_lt(),
+        Operator::LessOrEqual => ordering.is_le(),
+        Operator::Greater => ordering.is_gt(),
+        Operator::GreaterOrEqual => ordering.is_ge(),
+    }
+}
+
+/// A text that stays within the limit.
+pub(crate) fn limited(text: String) -> Result<String, Refusal> {
+    if text.len() <= TEXT_BYTES_MAX {
+        return Ok(text);
+    }
+    let message = format!("an expression made a text of more than {TEXT_BYTES_MAX} bytes");
+    Err(Refusal::failed("mapping-text-size", Fault::Configuration, message))
+}
+
+/// In a text, what is empty or null is nothing.
+fn joined<'s>(terms: &'s [Term], scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    let mut text = String::new();
+    for term in terms {
+        if let Scalar::Text(part) = scalar(term, scope)? {
+            text.push_str(&part);
+        }
+        text = limited(text)?;
+    }
+    Ok(Value::text(text))
+}
+
+fn part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    if let Some(value) = one_part(place, scope)? {
+        return Ok(value);
+    }
+    if place.part.field.is_none() && matches!(place.start, Start::Segment { .. }) {
+        return segments(place, scope);
+    }
+    let views = scope.views(place)?;
+    if is_list(place) {
+        return Ok(Value::List(views.into_iter().map(Value::View).collect()));
+    }
+    Ok(views.into_iter().next().map_or(Value::Empty, Value::View))
+}
+
+/// The common path, a bare name and numbers outside any `each`, without a list of one.
+fn one_part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Option<Value<'s>>, Refusal> {
+    let (Start::Segment { received, segment }, Some(field), None) =
+        (&place.start, place.part.field, &place.part.repetition)
+    else {
+        return Ok(None);
+    };
+    if segment.group.is_some() || !matches!(segment.occurrence, Select::First) {
+        return Ok(None);
+    }
+    let tree = if *received { scope.received } else { scope.working };
+    let Some(index) = scope.nearest(tree, &segment.name)? else { return Ok(Some(Value::Empty)) };
+    let (component, subcomponent) = (place.part.component, place.part.subcomponent);
+    let at = Position { segment: index, field, repetition: None, component, subcomponent };
+    Ok(Some(Value::View(tree.message.view(&at))))
+}
+
+/// Segments as values: they can be counted, and are there or not.
+fn segments<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    let Start::Segment { received, segment } = &place.start else { return Ok(Value::Empty) };
+    let tree = if *received { scope.received } else { scope.working };
+    let found = scope.segments(tree, segment)?;
+    if is_list(place) {
+        return Ok(Value::List(found.iter().map(|_| Value::Members).collect()));
+    }
+    Ok(found.first().map_or(Value::Empty, |_| Value::Members))
+}
+
+/// Whether a place may name several parts.
+pub(crate) fn is_list(place: &Place) -> bool {
+    let several = |select: &Choice| matches!(select, Select::All | Select::AllWhere(_));
+    let of_segment = match &place.start {
+        Start::Segment { segment, .. } => {
+            several(&segment.occurrence) || segment.group.as_ref().is_some_and(|(_, select)| several(select))
+        }
+        Start::Here | Start::Each(_) => false,
+    };
+    of_segment || place.part.repetition.as_ref().is_some_and(several)
+}
+
+fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    let start = match (path.slot, scope.here) {
+        (Some(slot), _) => scope.case.part(slot, &path.root),
+        (None, Here::Member(start)) => start,
+        (None, _) => return Ok(Value::Empty),
+    };
+    let mut found = vec![start];
+    for step in &path.steps {
+        match step {
+            RecordStep::Member(name) => {
+                found = found.into_iter().filter_map(|one| one.get(&**name)).collect();
+            }
+            RecordStep::Select(select) => {
+                found = select_members(found, select, scope)?;
+            }
+        }
+    }
+    let flat = |one: &'s Json| match one {
+        Json::Array(members) => members.iter().collect(),
+        other => vec![other],
+    };
+    let mut values = found.into_iter().flat_map(flat).map(json_value);
+    match path.several {
+        true => Ok(Value::List(values.collect())),
+        false => Ok(values.next().unwrap_or(Value::Empty)),
+    }
+}
+
+fn select_members<'s>(
+    found: Vec<&'s Json>,
+    select: &'s Choice,
+    scope: &Scope<'_, 's>,
+) -> Result<Vec<&'s Json>, Refusal> {
+    let mut kept = Vec::new();
+    for list in found {
+        let members = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        scope.case.spend(members.len())?;
+        match select {
+            Select::First => kept.extend(members.first()),
+            Select::Nth(n) => kept.extend(members.get(n.wrapping_sub(1))),
+            Select::Last => kept.extend(members.last()),
+            Select::All => kept.extend(members),
+            Select::Append => {}
+            Select::Where(test) | Select::AllWhere(test) => {
+                for member in members {
+                    if holds(test, &scope.at(Here::Member(member)))? {
+                        kept.push(member);
+                        if matches!(select, Select::Where(_)) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(kept)
+}
+
+fn json_value(json: &Json) -> Value<'_> {
+    match json {
+        Json::Null => Value::Empty,
+        Json::Bool(yes) => Value::text(if *yes { "true" } else { "false" }),
+        Json::Number(number) => Value::text(number.to_string()),
+        Json::String(text) => Value::text(text.as_str()),
+        Json::Array(members) => Value::List(members.iter().map(json_value).collect()),
+        Json::Object(members) if members.is_empty() => Value::Empty,
+        Json::Object(_) => Value::Members,
+    }
+}
+
+fn fact_text<'s>(fact: Fact, scope: &Scope<'_, 's>) -> Cow<'s, str> {
+    let header = scope.case.header();
+    let facts = scope.case.input.facts;
+    match fact {
+        Fact::Type => header.message_type(),
+        Fact::Event => header.event(),
+        Fact::Structure => header.structure(),
+        Fact::ControlId => header.control_id(),
+        Fact::Version => header.version(),
+        Fact::Processing => header.processing_id(),
+        Fact::SendingApplication => header.sending_application(),
+        Fact::SendingFacility => header.sending_facility(),
+        Fact::ReceivingApplication => header.field(5).text(),
+        Fact::ReceivingFacility => header.field(6).text(),
+        Fact::AcceptedAt => Cow::Owned(facts.accepted_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        Fact::Id => Cow::Owned(facts.id.to_string()),
+        Fact::SourceName => Cow::Borrowed(facts.source),
+    }
+}
+
+/// The level of a place for copying structure, `None` for a segment.
+pub(crate) fn level(place: &Place, here: Option<Level>) -> Option<Level> {
+    match place.start {
+        Start::Segment { .. } => place.part.level(None),
+        Start::Here | Start::Each(_) => place.part.level(here),
+    }
+}

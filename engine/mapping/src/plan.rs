@@ -1,0 +1,218 @@
+//! A mapping resolved: every name, path, function and table is what it means, nothing is text any more.
+//!
+//! The plan is made by `compile`, read by `evaluate` and `execute`, and never changed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use orderly_hl7v2::{Level, Select};
+use regex::Regex;
+
+use crate::expression::{Operator, Presence};
+use crate::functions::Pipe;
+use crate::structure::Structure;
+use crate::yaml::Span;
+
+/// Which of several, with its filter resolved.
+pub(crate) type Choice = Select<Box<Test>>;
+
+/// A value to be computed.
+#[derive(Debug)]
+pub(crate) enum Term {
+    Text(Box<str>),
+    Null,
+    Structure(Arc<Structure>),
+    List(Vec<Term>),
+    /// A text with expressions in it.
+    Joined(Vec<Term>),
+    Hl7(Box<Place>),
+    Record(RecordPath),
+    Fact(Fact),
+    /// What a `let` named, by its slot.
+    Name(usize),
+    /// A function, applied to a value unless it needs none.
+    Piped {
+        value: Option<Box<Term>>,
+        pipe: Box<dyn Pipe>,
+    },
+}
+
+/// Where in a message something is: where to start, and what below that.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) start: Start,
+    pub(crate) part: Part,
+}
+
+/// Where a path starts.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// A segment by its name; `received` in the message as it came in, else in the working message.
+    Segment { received: bool, segment: SegmentPath },
+    /// The innermost each, filter or target.
+    Here,
+    /// A named `each`, by its slot.
+    Each(usize),
+}
+
+/// Which occurrences of a segment.
+#[derive(Debug)]
+pub(crate) struct SegmentPath {
+    pub(crate) group: Option<(Box<str>, Choice)>,
+    pub(crate) name: Box<str>,
+    pub(crate) occurrence: Choice,
+}
+
+/// What below a segment or a repetition. All absent means the start itself.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) field: Option<usize>,
+    pub(crate) repetition: Option<Choice>,
+    pub(crate) component: Option<usize>,
+    pub(crate) subcomponent: Option<usize>,
+}
+
+impl Part {
+    /// The level of what it names, `None` for a segment. `start` is that of its start.
+    pub(crate) fn level(&self, start: Option<Level>) -> Option<Level> {
+        match self {
+            Part { subcomponent: Some(_), .. } => Some(Level::Subcomponent),
+            Part { component: Some(_), .. } => Some(Level::Component),
+            Part { repetition: Some(_), .. } => Some(Level::Repetition),
+            Part { field: Some(_), .. } => Some(Level::Field),
+            _ => start,
+        }
+    }
+}
+
+/// Members of the record or, below a filter, of one of its members.
+#[derive(Debug)]
+pub(crate) struct RecordPath {
+    /// The names that lead to the first selection: what is taken out of the record.
+    pub(crate) root: Arc<[Box<str>]>,
+    /// Where the taken value is kept, `None` when the path starts at the innermost filter.
+    pub(crate) slot: Option<usize>,
+    pub(crate) steps: Vec<RecordStep>,
+    /// Whether it gives a list.
+    pub(crate) several: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum RecordStep {
+    Member(Box<str>),
+    Select(Choice),
+}
+
+/// A fact about the message or its way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    Type,
+    Event,
+    Structure,
+    ControlId,
+    Version,
+    Processing,
+    SendingApplication,
+    SendingFacility,
+    ReceivingApplication,
+    ReceivingFacility,
+    AcceptedAt,
+    Id,
+    SourceName,
+}
+
+/// A question with a yes or a no.
+#[derive(Debug)]
+pub(crate) enum Test {
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    Not(Box<Test>),
+    Is { value: Term, presence: Presence, negated: bool },
+    Equal { left: Term, right: Term, negated: bool },
+    Order { operator: Operator, left: Term, right: Term, place: Span },
+    In { value: Term, list: Term, negated: bool },
+    Matches { value: Term, pattern: Regex },
+}
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// Its first key.
+    pub(crate) place: Span,
+    pub(crate) action: Action,
+}
+
+/// What a rule does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Set(Vec<Assignment>),
+    Delete(Vec<Place>),
+    Keep(Vec<Box<str>>),
+    Insert(Insert),
+    Move { segment: Place, anchor: Anchor },
+    When { test: Test, then: Vec<Rule>, otherwise: Vec<Rule> },
+    Each(Each),
+    Let(Vec<(usize, Term)>),
+    End { end: End, reason: Box<str> },
+}
+
+/// How a mapping ends before its last rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Stop,
+    Fail,
+    Park,
+}
+
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) target: Place,
+    /// Whether `.5` in the value means the target's repetition or segment.
+    pub(crate) here_is_target: bool,
+    pub(crate) value: Term,
+    /// Whether the value is a lone path of the target's level, whose structure is copied.
+    pub(crate) copies: bool,
+    /// The target in the file.
+    pub(crate) place: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct Insert {
+    pub(crate) segment: Box<str>,
+    pub(crate) anchor: Anchor,
+    pub(crate) fields: Vec<Assignment>,
+}
+
+/// Next to which segment.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    pub(crate) segment: Place,
+    pub(crate) after: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Each {
+    pub(crate) over: Over,
+    /// The slot of its name.
+    pub(crate) slot: usize,
+    pub(crate) filter: Option<Test>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// What an `each` walks over.
+#[derive(Debug)]
+pub(crate) enum Over {
+    Segments(SegmentPath),
+    Group(Box<str>),
+    Repetitions(Place),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            End::Stop => "stop",
+            End::Fail => "fail",
+            End::Park => "park",
+        })
+    }
+}
