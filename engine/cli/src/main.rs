@@ -1,2 +1,60 @@
-//! The `orderly` binary.
-fn main() {}
+//! The `orderly` binary: one subcommand a file; this one only reads the command line and turns the end into an
+//! exit code: 0 fine, 1 the answer is no, 2 could not run.
+
+mod check;
+mod demo;
+mod diagnostics;
+mod failure;
+mod listen;
+mod messages;
+mod moment;
+mod output;
+mod replay;
+mod run;
+mod send;
+mod show;
+mod site;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An HL7 v2 integration engine: takes feeds in over MLLP, stores each message before it answers, rewrites it by
+/// rules written in YAML, and delivers it in order, losing nothing.
+#[derive(Parser)]
+#[command(
+    name = "orderly",
+    version,
+    after_help = "Start with `orderly demo`. Exit codes: 0 fine, 1 the answer is no, 2 could not run."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Messages(messages::MessagesArgs),
+    Show(show::ShowArgs),
+    Replay(replay::ReplayArgs),
+    Send(send::SendArgs),
+    Listen(listen::ListenArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match CommandLine::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Messages(args) => messages::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Send(args) => send::run(args),
+        Command::Listen(args) => listen::run(args),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}

@@ -1,1 +1,20 @@
-//! Configuration to plan, and process(): one message's journey. Pure.
+//! Configuration to plan, and [`process()`]: one message's journey. Pure: no file, no socket, no clock.
+//!
+//! [`compile()`] turns the texts of `orderly.yaml`, the routes and the mappings into a [`Plan`], or says all that is
+//! wrong with them. [`process()`] takes a message through the plan; `run`, `check` and replays all call it.
+
+mod acknowledge;
+mod compile;
+mod judge;
+pub mod keys;
+pub mod plan;
+mod process;
+mod route;
+mod site;
+
+pub use acknowledge::{NotTaken, Reply};
+pub use compile::{Compiled, Text, Texts, compile};
+pub use judge::{Verdict, judge_answer};
+pub use orderly_record::{Diagnostic, Severity};
+pub use plan::Plan;
+pub use process::{Facts, Fate, Pair, PairFate, Payload, Processed, Summary, members, process, unframed};

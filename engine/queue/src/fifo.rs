@@ -11,6 +11,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::planted::{self, Fault};
 use crate::retry::RetrySchedule;
 
 /// How many results may wait for their commit: the promise of DESIGN section 2.2 ("at most 64" may come twice), less
@@ -217,7 +218,9 @@ impl<P: Clone> Fifo<P> {
     /// before this result and would pass over it.
     fn put_back(&mut self, item: Item<P>) {
         if self.fetched >= item.seq {
-            let place = self.ready.partition_point(|other| other.seq < item.seq);
+            let behind =
+                usize::from(planted::is_planted(Fault::OrderSwappedOnRetry) && !self.ready.is_empty());
+            let place = self.ready.partition_point(|other| other.seq < item.seq).saturating_add(behind);
             self.ready.insert(place, item);
         } else {
             self.rewind();

@@ -7,4 +7,5 @@
 //! - [`fifo`]: one destination's deliveries in journal order, one in flight.
 
 pub mod fifo;
+pub mod planted;
 pub mod retry;

@@ -1,0 +1,118 @@
+//! `orderly demo`: the sample network, all of it in one process on loopback, and whether every message met its fate.
+
+mod network;
+mod report;
+mod stage;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::network::Network;
+use self::report::Report;
+use self::stage::Stage;
+use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
+use crate::output::print;
+use crate::run::{runtime, stop_signal};
+use crate::telemetry;
+
+/// Run the sample network: a clinic, an imaging centre and a laboratory send; a hospital, a regional network and an
+/// archive receive.
+///
+/// Everything is in this process, on loopback, with a journal in a temporary folder. All samples are sent, and what
+/// became of each is compared with what was written down for it. The network stays up until Ctrl-C, so that more can be
+/// sent to it with `orderly send`. Exit code 0 only when every message met its fate.
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// End after the table.
+    #[arg(long)]
+    once: bool,
+    /// One JSON object for programs instead of the table; ends after it.
+    #[arg(long)]
+    json: bool,
+    /// Keep the network's files and its journal in this folder, which must not exist yet, instead of a temporary one.
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+}
+
+/// Plays the samples and judges what became of them.
+pub(crate) fn run(args: DemoArgs) -> CommandResult {
+    telemetry::start("error");
+    let home = Home::new(args.keep.clone())?;
+    let network = Network::unpack(home.path())?;
+    runtime()?.block_on(async {
+        let stage = Stage::set_up(home.path(), &network).await?;
+        let report = play(&stage, &network).await?;
+        if args.json {
+            report.print_json();
+        } else {
+            print(report.table());
+        }
+        if !args.once && !args.json {
+            print(stage.invitation(home.path()));
+            stop_signal().await?;
+        }
+        stage.strike().await;
+        Ok(if report.all_as_expected() { ExitCode::SUCCESS } else { ANSWER_IS_NO })
+    })
+}
+
+async fn play(stage: &Stage, network: &Network) -> Result<Report, Failure> {
+    let progress = progress(network.samples.len());
+    let mut played = Vec::with_capacity(network.samples.len());
+    for sample in &network.samples {
+        progress.set_message(sample.file.clone());
+        played.push(stage.send(sample).await?);
+        progress.inc(1);
+    }
+    progress.set_message("delivering");
+    stage.deliveries_settled().await?;
+    progress.finish_and_clear();
+    stage.report(network, &played)
+}
+
+fn progress(count: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+    let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Where the network's files lie: a temporary folder that goes with the demo, or one that stays.
+enum Home {
+    Temporary(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Home {
+    fn new(keep: Option<PathBuf>) -> Result<Home, Failure> {
+        match keep {
+            None => {
+                let folder = tempfile::Builder::new().prefix("orderly-demo-").tempdir();
+                folder
+                    .map(Home::Temporary)
+                    .map_err(|error| Failure::new(format!("no temporary folder could be made: {error}")))
+            }
+            Some(path) => {
+                std::fs::create_dir(&path)
+                    .map_err(|error| Failure::new(format!("{} cannot be made: {error}", path.display())))?;
+                Ok(Home::Kept(path))
+            }
+        }
+    }
+
+    fn path(&self) -> &std::path::Path {
+        match self {
+            Home::Temporary(folder) => folder.path(),
+            Home::Kept(path) => path,
+        }
+    }
+}

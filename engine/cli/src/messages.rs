@@ -1,0 +1,256 @@
+//! `orderly messages`: find messages and see what became of them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use orderly_journal::{DeliveryState, Fate, KeyKind, KeyMatch, Match, Query, Reader, Summary};
+use serde::Serialize;
+
+use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
+use crate::output::{print, print_json, table, time};
+use crate::{moment, site};
+
+/// Find messages: by patient, control id, order, visit, type, state, time. The newest come first.
+///
+/// Works beside a running engine. Exit code 1 when nothing was found.
+#[derive(Args)]
+pub(crate) struct MessagesArgs {
+    /// An identifier of the patient, or the beginning of the name: 70014, "TESTER ALMA", tester.
+    #[arg(long)]
+    patient: Option<String>,
+    /// The sender's control id (MSH-10).
+    #[arg(long)]
+    control_id: Option<String>,
+    /// An accession or order number.
+    #[arg(long)]
+    order: Option<String>,
+    /// A visit or account number.
+    #[arg(long)]
+    visit: Option<String>,
+    /// Message type, with or without the trigger event: ADT, ADT^A01.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Messages with a delivery in this state, or with this fate of their own.
+    #[arg(long, value_parser = states())]
+    state: Option<String>,
+    /// The source they came in by.
+    #[arg(long)]
+    source: Option<String>,
+    /// Accepted at this time or later: 2026-03-05, 2026-03-05T14:00, or how long ago: 30m, 2h, 3d.
+    #[arg(long, value_parser = moment::parse)]
+    since: Option<i64>,
+    /// Accepted before this time.
+    #[arg(long, value_parser = moment::parse)]
+    until: Option<i64>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    #[command(flatten)]
+    journal: JournalArgs,
+    /// One JSON object a message, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which journal a command looks into.
+#[derive(Args)]
+pub(crate) struct JournalArgs {
+    /// The site's file, which says where the journal lies.
+    #[arg(long, default_value = "orderly.yaml")]
+    config: PathBuf,
+    /// The journal's folder itself, whatever the site's file says.
+    #[arg(long, value_name = "FOLDER")]
+    journal: Option<PathBuf>,
+}
+
+impl JournalArgs {
+    /// The journal's folder.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        match &self.journal {
+            Some(folder) => Ok(folder.clone()),
+            None => {
+                let (base, plan) = site::load(&self.config)?.into_plan()?;
+                Ok(base.join(&plan.journal.folder))
+            }
+        }
+    }
+
+    /// A view into the journal, beside the engine that may be running.
+    pub(crate) fn reader(&self) -> Result<Reader, Failure> {
+        Reader::open(&self.folder()?).map_err(Failure::new)
+    }
+
+    /// The site's file.
+    pub(crate) fn config(&self) -> &std::path::Path {
+        &self.config
+    }
+}
+
+fn states() -> Vec<&'static str> {
+    let mut names: Vec<&str> = DeliveryState::ALL.iter().map(|state| state.name()).collect();
+    for fate in Fate::ALL {
+        if !names.contains(&fate.name()) {
+            names.push(fate.name());
+        }
+    }
+    names
+}
+
+/// Searches and prints.
+pub(crate) fn run(args: &MessagesArgs) -> CommandResult {
+    let found = search(&args.journal.reader()?, args)?;
+    if args.json {
+        for summary in &found {
+            print_json(&Line::of(summary));
+        }
+    } else {
+        print(listing(&found, args.limit));
+    }
+    Ok(if found.is_empty() { ANSWER_IS_NO } else { ExitCode::SUCCESS })
+}
+
+fn search(reader: &Reader, args: &MessagesArgs) -> Result<Vec<Summary>, Failure> {
+    let mut query = query(args);
+    let state = args.state.as_deref();
+    let by_id = search_in_state(reader, &query, state)?;
+    match &args.patient {
+        // What is no identifier is taken for the beginning of a name.
+        Some(name) if by_id.is_empty() => {
+            query.keys.retain(|key| key.kind != KeyKind::PatientId);
+            let value = name.clone();
+            query.keys.push(KeyMatch { kind: KeyKind::PatientName, value, match_: Match::Prefix });
+            search_in_state(reader, &query, state)
+        }
+        _ => Ok(by_id),
+    }
+}
+
+/// Messages with a delivery in this state, or with a fate of this name, the newest first: `failed` and `filtered` are
+/// both.
+pub(crate) fn search_in_state(
+    reader: &Reader,
+    query: &Query,
+    state: Option<&str>,
+) -> Result<Vec<Summary>, Failure> {
+    let Some(name) = state else { return reader.search(query).map_err(Failure::new) };
+    let mut found = Vec::new();
+    if let Some(state) = DeliveryState::named(name) {
+        found = reader.search(&Query { state: Some(state), ..query.clone() }).map_err(Failure::new)?;
+    }
+    if let Some(fate) = Fate::named(name) {
+        found.extend(reader.search(&Query { fate: Some(fate), ..query.clone() }).map_err(Failure::new)?);
+    }
+    found.sort_by_key(|summary| std::cmp::Reverse(summary.seq));
+    found.dedup_by_key(|summary| summary.seq);
+    found.truncate(query.limit);
+    Ok(found)
+}
+
+fn query(args: &MessagesArgs) -> Query {
+    let words = [
+        (KeyKind::PatientId, &args.patient),
+        (KeyKind::ControlId, &args.control_id),
+        (KeyKind::OrderNumber, &args.order),
+        (KeyKind::Visit, &args.visit),
+    ];
+    let keys = words
+        .into_iter()
+        .filter_map(|(kind, word)| Some(KeyMatch { kind, value: word.clone()?, match_: Match::Exact }));
+    let (message_type, event) = match args.kind.as_deref().map(|kind| kind.split_once(['^', '_'])) {
+        Some(Some((kind, event))) => (Some(kind.to_owned()), Some(event.to_owned())),
+        Some(None) => (args.kind.clone(), None),
+        None => (None, None),
+    };
+    Query {
+        keys: keys.collect(),
+        source: args.source.clone(),
+        message_type,
+        event,
+        since_us: args.since,
+        until_us: args.until,
+        limit: args.limit,
+        ..Query::default()
+    }
+}
+
+fn listing(found: &[Summary], limit: usize) -> String {
+    if found.is_empty() {
+        return "no message found".to_owned();
+    }
+    let mut table = table(["id", "accepted", "source", "type", "control id", "fate", "deliveries"]);
+    for summary in found {
+        let line = Line::of(summary);
+        let deliveries: Vec<String> = line
+            .deliveries
+            .iter()
+            .map(|delivery| format!("{} {}", delivery.destination, delivery.state))
+            .collect();
+        let fate = line.reason.map_or(line.fate.to_owned(), |reason| format!("{}: {reason}", line.fate));
+        table.add_row([
+            line.id.to_string(),
+            line.accepted_at,
+            line.source,
+            line.kind,
+            line.control_id,
+            fate,
+            deliveries.join(", "),
+        ]);
+    }
+    let more = if found.len() == limit {
+        format!("\n(the newest {limit}; --limit shows more)")
+    } else {
+        String::new()
+    };
+    format!("{table}{more}")
+}
+
+/// A message in a list.
+#[derive(Serialize)]
+struct Line {
+    id: u64,
+    accepted_at: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    control_id: String,
+    fate: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    deliveries: Vec<DeliveryLine>,
+}
+
+/// A delivery in a list.
+#[derive(Serialize)]
+struct DeliveryLine {
+    destination: String,
+    route: String,
+    state: &'static str,
+}
+
+impl Line {
+    fn of(summary: &Summary) -> Line {
+        let kind = match summary.event.as_str() {
+            "" => summary.message_type.clone(),
+            event => format!("{}^{event}", summary.message_type),
+        };
+        Line {
+            id: summary.id,
+            accepted_at: time(summary.accepted_at_us),
+            source: summary.source.to_string(),
+            kind,
+            control_id: summary.control_id.clone(),
+            fate: summary.fate.name(),
+            reason: summary.reason.clone(),
+            deliveries: summary
+                .deliveries
+                .iter()
+                .map(|delivery| DeliveryLine {
+                    destination: delivery.destination.to_string(),
+                    route: delivery.route.to_string(),
+                    state: delivery.state.name(),
+                })
+                .collect(),
+        }
+    }
+}

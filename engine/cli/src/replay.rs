@@ -1,0 +1,125 @@
+//! `orderly replay`: stored messages once more through today's configuration.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use orderly_journal::{Query, Reader};
+use orderly_runtime::{
+    ControlError, ReplayRequest, Replayed, Request, Response, Settings, ask, replay_without_engine,
+};
+
+use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
+use crate::messages::{JournalArgs, search_in_state};
+use crate::output::{print, print_json};
+use crate::run::runtime;
+use crate::site::plural;
+use crate::{moment, site};
+
+/// How many messages are asked for at a time: the running engine serves one request after the other, and the progress
+/// bar moves.
+const CHUNK: usize = 200;
+
+/// No limit on how many are found: a number that no journal reaches and that fits SQL's integers.
+const ALL: usize = 1 << 40;
+
+/// Process stored messages again, with today's configuration and their original time of acceptance.
+///
+/// What was not delivered yet is replaced at its place in the order; what was delivered is left alone unless asked for.
+/// A running engine does it itself; without one, the deliveries wait for its next start. Exit code 1 when a message
+/// could not be replayed.
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    /// Ids of messages, as `orderly messages` shows them.
+    #[arg(required_unless_present = "state", conflicts_with = "state", value_name = "ID")]
+    ids: Vec<u64>,
+    /// All messages with a delivery in this state, or with this fate of their own.
+    #[arg(long, value_parser = ["failed", "parked", "waiting", "quarantined", "filtered"])]
+    state: Option<String>,
+    /// With --state: accepted at this time or later: 2026-03-05, 2026-03-05T14:00, or how long ago: 30m, 2h, 3d.
+    #[arg(long, requires = "state", value_parser = moment::parse)]
+    since: Option<i64>,
+    /// Also send again what was delivered already.
+    #[arg(long)]
+    also_delivered: bool,
+    #[command(flatten)]
+    journal: JournalArgs,
+    /// One JSON object a message, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Replays and says what became of each.
+pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
+    let folder = args.journal.folder()?;
+    let ids = match &args.state {
+        None => args.ids.clone(),
+        Some(state) => find(&args.journal.reader()?, state, args.since)?,
+    };
+    let runtime = runtime()?;
+    let progress = if std::io::stderr().is_terminal() {
+        ProgressBar::new(ids.len() as u64)
+    } else {
+        ProgressBar::hidden()
+    };
+    let mut failed = 0;
+    let mut waiting = 0;
+    for chunk in ids.chunks(CHUNK) {
+        let request = ReplayRequest { ids: chunk.to_vec(), also_delivered: args.also_delivered };
+        let replayed = runtime.block_on(replay(args.journal.config(), &folder, request))?;
+        progress.inc(chunk.len() as u64);
+        for line in &replayed {
+            failed += usize::from(line.problem.is_some());
+            waiting += line.waiting;
+            tell(line, args.json);
+        }
+    }
+    progress.finish_and_clear();
+    if !args.json {
+        let count = ids.len();
+        print(format_args!(
+            "{count} message{} replayed, {waiting} deliver{} waiting, {failed} not replayed",
+            plural(count),
+            if waiting == 1 { "y" } else { "ies" }
+        ));
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ANSWER_IS_NO })
+}
+
+fn tell(line: &Replayed, json: bool) {
+    match (json, &line.problem, &line.fate) {
+        (true, ..) => print_json(line),
+        (false, Some(problem), _) => print(format_args!("{}: not replayed: {problem}", line.id)),
+        (false, None, fate) => {
+            let fate = fate.as_deref().unwrap_or_default();
+            print(format_args!("{}: {fate}, {} waiting", line.id, line.waiting));
+        }
+    }
+}
+
+/// All messages in a state, the oldest first, so that they go out in their order.
+fn find(reader: &Reader, state: &str, since_us: Option<i64>) -> Result<Vec<u64>, Failure> {
+    let query = Query { since_us, limit: ALL, ..Query::default() };
+    let found = search_in_state(reader, &query, Some(state))?;
+    Ok(found.iter().rev().map(|summary| summary.id).collect())
+}
+
+async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<Vec<Replayed>, Failure> {
+    match ask(folder, &Request::Replay(request.clone())).await {
+        Ok(Response::Replayed(replayed)) => Ok(replayed),
+        Ok(Response::Refused(why)) => Err(Failure::new(why)),
+        Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
+        Err(error) => Err(Failure::new(error)),
+    }
+}
+
+/// No engine runs: this command takes the journal's lock and does it itself.
+async fn alone(config: &Path, folder: PathBuf, request: &ReplayRequest) -> Result<Vec<Replayed>, Failure> {
+    let (base, plan) = site::load(config)?.into_plan()?;
+    let mut settings = Settings::new(&base, Arc::new(plan));
+    settings.journal.folder = folder;
+    replay_without_engine(settings, request).await.map_err(Failure::new)
+}

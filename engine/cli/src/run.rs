@@ -1,0 +1,56 @@
+//! `orderly run`: the engine, until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use orderly_runtime::{Engine, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::{CommandResult, Failure};
+use crate::{site, telemetry};
+
+/// Run the engine: listen, store, map, deliver, until SIGTERM or Ctrl-C.
+///
+/// Logs go to standard error: readable on a terminal, one JSON object a line otherwise; ORDERLY_LOG sets the level
+/// (info, debug, ...). On SIGTERM or Ctrl-C it takes in no more, finishes what is in flight, flushes, and exits with 0.
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The site's file; its routes and mappings lie in the folders beside it.
+    #[arg(long, default_value = "orderly.yaml")]
+    config: PathBuf,
+}
+
+/// Runs until a signal comes.
+pub(crate) fn run(args: RunArgs) -> CommandResult {
+    let (base, plan) = site::load(&args.config)?.into_plan()?;
+    telemetry::start("info");
+    runtime()?.block_on(async {
+        let settings = Settings::new(&base, Arc::new(plan));
+        let engine = Engine::start(settings).await.map_err(Failure::new)?;
+        stop_signal().await?;
+        engine.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The threads that feeds run on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("no threads could be started: {error}")))
+}
+
+/// Returns when the process is asked to stop.
+pub(crate) async fn stop_signal() -> Result<(), Failure> {
+    let unavailable = |error| Failure::new(format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(unavailable)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unavailable)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

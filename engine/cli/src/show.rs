@@ -1,0 +1,145 @@
+//! `orderly show`: a message as a tree of its fields, as a record, or as the bytes its tree gives back.
+
+mod tree;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use orderly_hl7v2::{Message, Settings, normalize, parse, split};
+use orderly_journal::StoredMessage;
+use serde_json::json;
+
+use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
+use crate::messages::JournalArgs;
+use crate::output::{print, print_json, table, time};
+
+/// Show a message of a file or of the journal: its fields, its record, and what became of it.
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// A file, or the id of a message as `orderly messages` shows it.
+    #[arg(value_name = "FILE|ID")]
+    what: String,
+    /// Only these places: PID-5, PID-3[2].1, OBX[3]-5, OBX[*]-5.
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// The normalized record as JSON instead.
+    #[arg(long, conflicts_with = "encode")]
+    record: bool,
+    /// The message's bytes, put together again from its fields, instead.
+    #[arg(long)]
+    encode: bool,
+    #[command(flatten)]
+    journal: JournalArgs,
+    /// JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows one message, or each message of a file.
+pub(crate) fn run(args: &ShowArgs) -> CommandResult {
+    let (bytes, stored) = find(args)?;
+    if let Some(stored) = &stored
+        && args.paths.is_empty()
+        && !args.encode
+        && !args.record
+        && !args.json
+    {
+        print(fate(stored));
+    }
+    let mut all_shown = true;
+    for member in split(&bytes).members {
+        let bytes = bytes.get(member).unwrap_or_default();
+        match parse(bytes, &Settings::default()) {
+            Ok(message) => all_shown &= show(args, &message, stored.as_ref())?,
+            Err(unreadable) => {
+                eprintln!("{}", unreadable.diagnostic);
+                all_shown = false;
+            }
+        }
+    }
+    Ok(if all_shown { ExitCode::SUCCESS } else { ANSWER_IS_NO })
+}
+
+/// The bytes of a file, or of a stored message with what became of it.
+fn find(args: &ShowArgs) -> Result<(Vec<u8>, Option<StoredMessage>), Failure> {
+    let file = Path::new(&args.what);
+    match args.what.parse::<u64>() {
+        Ok(id) if !file.exists() => {
+            let stored = args.journal.reader()?.message(id).map_err(Failure::new)?;
+            let stored = stored.ok_or_else(|| {
+                Failure::new(format!("there is no message {id} in the journal"))
+                    .help("`orderly messages` lists those that are there")
+            })?;
+            Ok((stored.body.clone(), Some(stored)))
+        }
+        _ => Ok((read(file.to_owned())?, None)),
+    }
+}
+
+fn read(file: PathBuf) -> Result<Vec<u8>, Failure> {
+    fs::read(&file).map_err(|error| {
+        Failure::new(format!("{} cannot be read: {error}", file.display()))
+            .help("give the name of a file, or the id of a message in the journal")
+    })
+}
+
+/// Whether what was asked for is there.
+fn show(args: &ShowArgs, message: &Message<'_>, stored: Option<&StoredMessage>) -> Result<bool, Failure> {
+    if args.encode {
+        io::stdout().write_all(&message.encode()).map_err(Failure::new)?;
+        return Ok(true);
+    }
+    if args.record {
+        let record = serde_json::to_string_pretty(&normalize(message)).map_err(Failure::new)?;
+        print(record);
+        return Ok(true);
+    }
+    if !args.paths.is_empty() {
+        return tree::print_paths(message, &args.paths, args.json);
+    }
+    if args.json {
+        let mut object = json!({ "segments": tree::to_json(message) });
+        if let Some(stored) = stored {
+            object["message"] = tree::stored_json(stored);
+        }
+        print_json(&object);
+    } else {
+        print(tree::text(message));
+        for diagnostic in message.diagnostics() {
+            print(diagnostic);
+        }
+    }
+    Ok(true)
+}
+
+/// What became of a stored message, with every attempt.
+fn fate(stored: &StoredMessage) -> String {
+    let reason = stored.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let mut text = format!(
+        "message {} from {}, accepted {}, {}{reason} (plan {})\n",
+        stored.id,
+        stored.source,
+        time(stored.accepted_at_us),
+        stored.fate.name(),
+        stored.plan
+    );
+    if !stored.deliveries.is_empty() {
+        let mut deliveries = table(["destination", "route", "state", "attempts", "last attempt", "reason"]);
+        for delivery in &stored.deliveries {
+            let last = delivery.attempts.last();
+            deliveries.add_row([
+                delivery.destination.to_string(),
+                delivery.route.to_string(),
+                delivery.state.name().to_owned(),
+                delivery.attempts.len().to_string(),
+                last.map(|attempt| time(attempt.at_us)).unwrap_or_default(),
+                delivery.reason.clone().unwrap_or_default(),
+            ]);
+        }
+        text.push_str(&format!("{deliveries}\n"));
+    }
+    text
+}

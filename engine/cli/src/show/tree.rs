@@ -1,0 +1,161 @@
+//! A message's fields, one a line with its path; and the fields that a path names.
+
+use std::convert::Infallible;
+
+use orderly_hl7v2::{Message, Path, Position, Presence, Select, View};
+use orderly_journal::StoredMessage;
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+use crate::output::{print, print_json, time};
+
+/// The whole message: a line for each leaf that holds something.
+pub(crate) fn text(message: &Message<'_>) -> String {
+    let mut lines = Vec::new();
+    for index in 0..message.segments().len() {
+        let Some((name, occurrence)) = message.occurrence(index) else { continue };
+        lines.push(if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.to_owned() });
+        for_each_leaf(message, index, &mut |path, text| lines.push(format!("  {path:<18} {text}")));
+    }
+    lines.join("\n")
+}
+
+/// The whole message for programs: segments with their leaves by path.
+pub(crate) fn to_json(message: &Message<'_>) -> Value {
+    let segment = |index: usize| {
+        let mut leaves = Map::new();
+        for_each_leaf(message, index, &mut |path, text| {
+            leaves.insert(path, Value::String(text));
+        });
+        let name = message.occurrence(index).map_or("", |(name, _)| name);
+        json!({ "segment": name, "fields": leaves })
+    };
+    (0..message.segments().len()).map(segment).collect()
+}
+
+fn for_each_leaf(message: &Message<'_>, segment: usize, found: &mut dyn FnMut(String, String)) {
+    let last = message.segments().get(segment).map_or(0, orderly_hl7v2::Segment::last_field);
+    for field in 1..=last {
+        let position = Position::field(segment, field);
+        leaves(message, &position, &message.view(&position), found);
+    }
+}
+
+/// A part that has parts is shown by them, any other by its text.
+fn leaves(message: &Message<'_>, at: &Position, view: &View<'_>, found: &mut dyn FnMut(String, String)) {
+    if view.count() > 1 {
+        for (number, child) in (1..).zip(view.children()) {
+            leaves(message, &below(at, number), &child, found);
+        }
+        return;
+    }
+    let inner = view.child(1);
+    if inner.count() > 1 {
+        return leaves(message, &below(at, 1), &inner, found);
+    }
+    match view.presence() {
+        Presence::Empty => {}
+        Presence::Null => found(message.path(at), "\"\"".to_owned()),
+        Presence::Present => found(message.path(at), view.text().into_owned()),
+    }
+}
+
+fn below(at: &Position, number: usize) -> Position {
+    match (at.repetition, at.component) {
+        (None, _) => Position { repetition: Some(number), ..*at },
+        (_, None) => Position { component: Some(number), ..*at },
+        _ => Position { subcomponent: Some(number), ..*at },
+    }
+}
+
+/// Prints what the paths name; whether all of them name something that is there.
+pub(crate) fn print_paths(message: &Message<'_>, paths: &[String], json: bool) -> Result<bool, Failure> {
+    let mut all_there = true;
+    for text in paths {
+        let path: Path<Infallible> =
+            text.parse().map_err(|error| Failure::new(format!("{text}: {error}")))?;
+        let places = places(message, &path);
+        all_there &= places.iter().any(|place| message.view(place).presence() != Presence::Empty);
+        for place in &places {
+            let value = message.view(place).whole_text().into_owned();
+            if json {
+                print_json(&json!({ "path": message.path(place), "value": value }));
+            } else {
+                print(format_args!("{:<18} {value}", message.path(place)));
+            }
+        }
+    }
+    Ok(all_there)
+}
+
+/// The places a path names in this message.
+fn places(message: &Message<'_>, path: &Path<Infallible>) -> Vec<Position> {
+    let segments: Vec<usize> = message.indexes(&path.segment).collect();
+    let mut places = Vec::new();
+    for segment in selected(&path.occurrence, &segments) {
+        let Some(field) = path.field else {
+            let last = message.segments().get(segment).map_or(0, orderly_hl7v2::Segment::last_field);
+            places.extend((1..=last).map(|field| Position::field(segment, field)));
+            continue;
+        };
+        let whole = Position::field(segment, field);
+        let count = message.view(&whole).count().max(1);
+        let repetitions: Vec<usize> = (1..=count).collect();
+        let below = |repetition| Position {
+            repetition,
+            component: path.component,
+            subcomponent: path.subcomponent,
+            ..Position::field(segment, field)
+        };
+        match &path.repetition {
+            None => places.push(below(path.component.map(|_| 1))),
+            Some(select) => {
+                places.extend(selected(select, &repetitions).into_iter().map(|number| below(Some(number))));
+            }
+        }
+    }
+    places
+}
+
+/// Those of `all` that are selected. What is typed on a command line has no filters, and appends nothing.
+fn selected(select: &Select<Infallible>, all: &[usize]) -> Vec<usize> {
+    match select {
+        Select::First => all.first().copied().into_iter().collect(),
+        Select::Nth(number) => all.get(number.saturating_sub(1)).copied().into_iter().collect(),
+        Select::Last => all.last().copied().into_iter().collect(),
+        Select::All => all.to_vec(),
+        Select::Append => Vec::new(),
+        Select::Where(never) | Select::AllWhere(never) => match *never {},
+    }
+}
+
+/// What became of a stored message, for programs.
+pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
+    let attempt = |attempt: &orderly_journal::StoredAttempt| {
+        json!({
+            "at": time(attempt.at_us),
+            "duration_us": attempt.duration_us,
+            "outcome": attempt.outcome.name(),
+            "code": attempt.code,
+            "text": attempt.text,
+        })
+    };
+    let delivery = |delivery: &orderly_journal::StoredDelivery| {
+        json!({
+            "destination": delivery.destination,
+            "route": delivery.route,
+            "state": delivery.state.name(),
+            "reason": delivery.reason,
+            "attempts": delivery.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "id": stored.id,
+        "source": stored.source,
+        "accepted_at": time(stored.accepted_at_us),
+        "fate": stored.fate.name(),
+        "reason": stored.reason,
+        "plan": stored.plan,
+        "deliveries": stored.deliveries.iter().map(delivery).collect::<Vec<_>>(),
+    })
+}

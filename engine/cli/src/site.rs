@@ -1,0 +1,141 @@
+//! A site's files: `orderly.yaml`, and beside it the folders `routes` and `mappings`, read and compiled.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
+
+use crate::diagnostics;
+use crate::failure::Failure;
+
+/// A site as read.
+pub(crate) struct Site {
+    /// The folder of `orderly.yaml`, from which the configuration's relative paths count.
+    pub(crate) base: PathBuf,
+    texts: Texts,
+    /// What compiling gave.
+    pub(crate) compiled: Compiled,
+}
+
+/// Reads and compiles a site. Errors in what the files say are in [`Site::compiled`]; a failure means that they could
+/// not be read.
+pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
+    let base = config.parent().unwrap_or(Path::new("")).to_owned();
+    let main = read(config).map_err(|failure| {
+        failure.help("name the site's file with --config, or run `orderly demo` to see one at work")
+    })?;
+    let (routes, _) = read_folder(&base, "routes")?;
+    let (mappings, tables) = read_folder(&base, "mappings")?;
+    let texts = Texts { site: main, routes, mappings, tables };
+    let compiled = compile(&texts);
+    Ok(Site { base, texts, compiled })
+}
+
+impl Site {
+    /// The plan, or a failure after the errors were printed.
+    pub(crate) fn into_plan(self) -> Result<(PathBuf, Plan), Failure> {
+        let errors = self.count(Severity::Error);
+        match self.compiled.plan {
+            Some(plan) => Ok((self.base, plan)),
+            None => {
+                let texts = self.texts.by_name();
+                for diagnostic in &self.compiled.diagnostics {
+                    eprintln!("{}\n", diagnostics::render(diagnostic, &texts));
+                }
+                Err(Failure::new(format!("the configuration has {errors} error{}", plural(errors)))
+                    .help("mend what is shown above; `orderly check` shows it again"))
+            }
+        }
+    }
+
+    /// How many diagnostics are this severe.
+    pub(crate) fn count(&self, severity: Severity) -> usize {
+        self.compiled.diagnostics.iter().filter(|found| found.severity == severity).count()
+    }
+
+    /// The diagnostics as text for people.
+    pub(crate) fn rendered(&self) -> impl Iterator<Item = String> {
+        let texts = self.texts.by_name();
+        self.compiled.diagnostics.iter().map(move |diagnostic| diagnostics::render(diagnostic, &texts))
+    }
+
+    /// The diagnostics.
+    pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
+        &self.compiled.diagnostics
+    }
+
+    /// How many routes and mappings were read.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.texts.routes.len(), self.texts.mappings.len())
+    }
+}
+
+/// "s" unless there is one.
+pub(crate) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// Texts by the name that diagnostics use.
+trait ByName {
+    fn by_name(&self) -> BTreeMap<String, String>;
+}
+
+impl ByName for Texts {
+    fn by_name(&self) -> BTreeMap<String, String> {
+        let texts = std::iter::once(&self.site).chain(&self.routes).chain(&self.mappings);
+        texts.map(|text| (text.file.clone(), text.text.clone())).collect()
+    }
+}
+
+fn read(path: &Path) -> Result<Text, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    Ok(Text { file: path.display().to_string(), text })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{} cannot be read: {error}", path.display()))
+}
+
+type Folder = (Vec<Text>, BTreeMap<String, String>);
+
+/// The YAML files of a folder in the order of their names, without tests, and the CSV files by path below it.
+fn read_folder(base: &Path, name: &str) -> Result<Folder, Failure> {
+    let folder = base.join(name);
+    let mut files = Vec::new();
+    list(&folder, &mut files)?;
+    files.sort();
+    let (mut texts, mut tables) = (Vec::new(), BTreeMap::new());
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".test.yaml") {
+            continue;
+        }
+        if name.ends_with(".yaml") || name.ends_with(".yml") {
+            texts.push(read(&file)?);
+        } else if name.ends_with(".csv") {
+            let below = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
+            tables.insert(below, read(&file)?.text);
+        }
+    }
+    Ok((texts, tables))
+}
+
+/// All files below a folder; none when it does not exist.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unreadable(folder, &error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(folder, &error))?.path();
+        if path.is_dir() {
+            list(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The log of a running engine: readable on a terminal, one JSON object a line otherwise. Goes to standard error, so
+//! that standard output stays the command's own.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log. `ORDERLY_LOG` sets what is logged (`info` unless told otherwise), in the form of `RUST_LOG`.
+pub(crate) fn start(default_level: &str) {
+    let filter =
+        EnvFilter::try_from_env("ORDERLY_LOG").unwrap_or_else(|_| EnvFilter::new(default_level.to_owned()));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    }
+}

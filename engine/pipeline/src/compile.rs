@@ -1,0 +1,152 @@
+//! Texts of `orderly.yaml`, routes and mappings to a plan, with everything that is wrong in them at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orderly_mapping::Mapping;
+use orderly_mapping::problems::Problems;
+use orderly_mapping::yaml::{self, Document};
+use orderly_record::{Diagnostic, Severity};
+use sha2::{Digest, Sha256};
+
+use crate::plan::{Plan, Route};
+use crate::route::{self, Known};
+use crate::site;
+
+/// All texts of a configuration, read by whoever may read files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// `orderly.yaml`.
+    pub site: Text,
+    /// The files of the routes folder, ordered by name.
+    pub routes: Vec<Text>,
+    /// The files of the mappings folder, ordered by name.
+    pub mappings: Vec<Text>,
+    /// Code tables: their text by path below the mappings folder, such as `tables/ward.csv`.
+    pub tables: BTreeMap<String, String>,
+}
+
+/// One text and the name it is shown under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    /// The name that diagnostics show.
+    pub file: String,
+    /// The text.
+    pub text: String,
+}
+
+/// What compiling gave.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The plan; none when there are errors.
+    pub plan: Option<Plan>,
+    /// Errors and warnings, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a configuration. Nothing is read from anywhere but `texts`.
+#[must_use]
+pub fn compile(texts: &Texts) -> Compiled {
+    let problems = Problems::new();
+    let site = parse(&texts.site, &problems).map(|document| site::read(&document, &problems));
+    let mappings = mappings(texts, &problems);
+    let routes = site.as_ref().map(|site| routes(texts, &Known { site, mappings: &mappings }, &problems));
+    let diagnostics = problems.into_vec();
+    let failed = diagnostics.iter().any(|diagnostic| matches!(diagnostic.severity, Severity::Error));
+    let plan = match (site, routes) {
+        (Some(site), Some(routes)) if !failed => Some(Plan {
+            version: version(texts),
+            site: site.name,
+            journal: site.journal,
+            sources: site.sources,
+            destinations: site.destinations,
+            routes,
+        }),
+        _ => None,
+    };
+    Compiled { plan, diagnostics }
+}
+
+fn parse(text: &Text, problems: &Problems) -> Option<Document> {
+    match yaml::parse(&text.file, &text.text) {
+        Ok(document) => Some(document),
+        Err(diagnostics) => {
+            for diagnostic in diagnostics {
+                problems.add(diagnostic);
+            }
+            None
+        }
+    }
+}
+
+fn mappings(texts: &Texts, problems: &Problems) -> BTreeMap<String, Option<Arc<Mapping>>> {
+    let mut mappings = BTreeMap::new();
+    let table = |path: &str| {
+        texts
+            .tables
+            .get(path)
+            .cloned()
+            .ok_or_else(|| format!("there is no file {path} in the mappings folder"))
+    };
+    for text in &texts.mappings {
+        let Some(document) = parse(text, problems) else { continue };
+        let (mapping, diagnostics) = orderly_mapping::compile(&document, &table);
+        for diagnostic in diagnostics {
+            problems.add(diagnostic);
+        }
+        // The name as written also where the rules have errors, so that a route that uses it is not blamed too.
+        let Some(name) = document.root.get("mapping") else { continue };
+        let Some(key) = name.text() else { continue };
+        if mappings.insert(key.to_owned(), mapping.map(Arc::new)).is_some() {
+            problems
+                .error("mapping-name-twice", &name.span, format!("another mapping is already called `{key}`"))
+                .help("give each mapping a name of its own");
+        }
+    }
+    mappings
+}
+
+fn routes(texts: &Texts, known: &Known<'_>, problems: &Problems) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for text in &texts.routes {
+        let Some(document) = parse(text, problems) else { continue };
+        let Some(route) = route::read(&document, known, problems) else { continue };
+        if routes.iter().any(|other| other.name == route.name)
+            && let Some(name) = document.root.get("route")
+        {
+            let message = format!("another route is already called `{}`", route.name);
+            problems.error("route-name-twice", &name.span, message).help("give each route a name of its own");
+        }
+        routes.push(route);
+    }
+    if routes.is_empty() && problems.errors() == 0 {
+        let message = "there is no route: every message would be stored and go nowhere";
+        problems.add(Diagnostic {
+            code: "config-no-routes",
+            severity: Severity::Warning,
+            fault: orderly_record::Fault::Configuration,
+            place: orderly_record::Place::None,
+            message: message.to_owned(),
+            help: Some("add a file to the routes folder".to_owned()),
+        });
+    }
+    routes
+}
+
+/// The plan's version: equal texts under equal names give an equal one.
+fn version(texts: &Texts) -> String {
+    let mut hash = Sha256::new();
+    let mut take_in = |name: &str, text: &str| {
+        for part in [name, text] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    };
+    for text in std::iter::once(&texts.site).chain(&texts.routes).chain(&texts.mappings) {
+        take_in(&text.file, &text.text);
+    }
+    for (name, text) in &texts.tables {
+        take_in(name, text);
+    }
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

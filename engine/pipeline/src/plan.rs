@@ -1,0 +1,195 @@
+//! The plan: all configuration, compiled. Every name in it is resolved; nothing in it can fail to be found later.
+//!
+//! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_mapping::{Condition, Mapping, Template};
+
+/// Everything `orderly.yaml`, the routes and the mappings say.
+#[derive(Debug)]
+pub struct Plan {
+    /// A hash of all texts it was made of: twelve hexadecimal digits.
+    pub version: String,
+    /// What the site calls itself.
+    pub site: String,
+    /// Where the journal lies and how it is kept.
+    pub journal: JournalSettings,
+    /// Where messages come in.
+    pub sources: Vec<Source>,
+    /// Where messages go.
+    pub destinations: Vec<Destination>,
+    /// Who gets what, in the order of the files' names.
+    pub routes: Vec<Route>,
+}
+
+impl Plan {
+    /// The source of this name.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| *source.name == *name)
+    }
+
+    /// The destination of this name.
+    #[must_use]
+    pub fn destination(&self, name: &str) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| *destination.name == *name)
+    }
+}
+
+/// `journal:` of `orderly.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The folder, relative to the folder of `orderly.yaml`.
+    pub folder: String,
+    /// How long sealed segment files stay; for ever when nothing is said.
+    pub keep: Option<Duration>,
+    /// When the current segment file is closed and a new one begun, in bytes.
+    pub segment_bytes_max: Option<u64>,
+}
+
+/// Where messages come in.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name in `orderly.yaml`.
+    pub name: Arc<str>,
+    /// What it is, for people.
+    pub about: String,
+    /// The processing it carries (MSH-11.1); a message with another goes to nobody. Any when nothing is said.
+    pub processing: Option<Processing>,
+    /// How its bytes become text.
+    pub reading: orderly_hl7v2::Settings,
+    /// What a sender is told when its message is stored but every mapping failed: AA or AE.
+    pub on_mapping_failure: MappingFailureAnswer,
+    /// How it is connected.
+    pub listener: Listener,
+}
+
+/// MSH-11.1, table 0103.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processing {
+    /// `P`
+    Production,
+    /// `T`
+    Training,
+    /// `D`
+    Debugging,
+}
+
+impl Processing {
+    /// The code in MSH-11.1.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Processing::Production => "P",
+            Processing::Training => "T",
+            Processing::Debugging => "D",
+        }
+    }
+}
+
+/// The answer to a message that is stored but whose mappings all failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MappingFailureAnswer {
+    /// It is stored, and the fault is ours to mend: AA.
+    #[default]
+    Accept,
+    /// The sender wants to know: AE.
+    Error,
+}
+
+/// How a source is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listener {
+    /// HL7 v2 over MLLP.
+    Mllp(MllpListener),
+}
+
+/// `mllp:` of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MllpListener {
+    /// Address and port to listen at.
+    pub listen: std::net::SocketAddr,
+    /// The largest frame taken in, in bytes; the transport's default when nothing is said, as for what follows.
+    pub frame_bytes_max: Option<usize>,
+    /// How many connections at a time.
+    pub connections_max: Option<usize>,
+    /// When a connection that sends nothing is closed.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// Where messages go.
+#[derive(Debug)]
+pub struct Destination {
+    /// Its name in `orderly.yaml`.
+    pub name: Arc<str>,
+    /// What it is, for people.
+    pub about: String,
+    /// When a failed attempt is tried again; the queue's default when nothing is said.
+    pub retry: Option<Retry>,
+    /// How it is connected.
+    pub endpoint: Endpoint,
+}
+
+/// `retry:` of a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Waits after the first, second, ... failure.
+    pub schedule: Vec<Duration>,
+    /// The wait after every later one.
+    pub then: Duration,
+}
+
+/// How a destination is connected.
+#[derive(Debug)]
+pub enum Endpoint {
+    /// HL7 v2 over MLLP.
+    Mllp(MllpEndpoint),
+    /// One file a message.
+    Files(FilesEndpoint),
+}
+
+/// `mllp:` of a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MllpEndpoint {
+    /// `host:port`, resolved when connecting.
+    pub address: String,
+    /// How long connecting may take; the transport's default when nothing is said, as for what follows.
+    pub connect_timeout: Option<Duration>,
+    /// How long the answer may take.
+    pub answer_timeout: Option<Duration>,
+}
+
+/// `files:` of a destination.
+#[derive(Debug)]
+pub struct FilesEndpoint {
+    /// The folder, relative to the folder of `orderly.yaml`.
+    pub folder: String,
+    /// The file's name, made of the message as it came in; the delivery's id is added.
+    pub name: Option<Template>,
+}
+
+/// Who gets what: messages of one source that meet the condition, to each of `to`.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The index of its source in the plan.
+    pub source: usize,
+    /// Which messages it takes.
+    pub when: Option<Condition>,
+    /// Where they go, in the order of the file.
+    pub to: Vec<Target>,
+}
+
+/// One destination of a route.
+#[derive(Debug)]
+pub struct Target {
+    /// The index of the destination in the plan.
+    pub destination: usize,
+    /// Which of the route's messages go there.
+    pub when: Option<Condition>,
+    /// What rewrites them; without one the message goes as it came.
+    pub mapping: Option<Arc<Mapping>>,
+}

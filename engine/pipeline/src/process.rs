@@ -1,0 +1,262 @@
+//! One message's journey through the plan, told once: read, find its routes, apply their mappings, say what to answer.
+//!
+//! Pure: the same plan, facts and bytes give the same result, whenever and wherever. It neither fails nor panics:
+//! whatever the bytes are, they get a fate.
+
+use std::sync::Arc;
+
+use orderly_hl7v2::{Header, Message, Unreadable};
+use orderly_mapping::{Input, Outcome};
+use orderly_record::{Diagnostic, Fault, Place, Record};
+
+pub use orderly_mapping::Facts;
+
+use crate::acknowledge::Reply;
+use crate::keys::{self, Key};
+use crate::plan::{Plan, Route, Source, Target};
+
+/// What became of a message, and what follows from it.
+#[derive(Debug)]
+pub struct Processed {
+    /// The message's own facts.
+    pub summary: Summary,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why, where the fate needs a reason. Never patient data.
+    pub reason: Option<String>,
+    /// Under which words it can be found.
+    pub keys: Vec<Key>,
+    /// One for each route and destination that it met, in the order of the plan.
+    pub pairs: Vec<Pair>,
+    /// What was noticed on the way.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What the sender is told.
+    pub reply: Reply,
+}
+
+/// A message's own facts, for lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// MSH-9.1
+    pub kind: String,
+    /// MSH-9.2
+    pub event: String,
+    /// MSH-10 as received.
+    pub control_id: String,
+}
+
+impl Summary {
+    fn of(header: &Header) -> Summary {
+        Summary {
+            kind: header.message_type().into_owned(),
+            event: header.event().into_owned(),
+            control_id: header.control_id().into_owned(),
+        }
+    }
+}
+
+/// What became of a message: the first of the two ledgers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// At least one route took it, and something of it lives on.
+    Routed,
+    /// No route wanted it.
+    Filtered,
+    /// Routes took it, and the mapping of every pair failed.
+    Failed,
+    /// It could not be read.
+    Quarantined,
+}
+
+/// A route and a destination, and what the message became for them.
+#[derive(Debug)]
+pub struct Pair {
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The destination's name.
+    pub destination: Arc<str>,
+    /// What became of it.
+    pub fate: PairFate,
+}
+
+/// What a message became for one route and destination.
+#[derive(Debug)]
+pub enum PairFate {
+    /// To be delivered.
+    Ready(Payload),
+    /// Not wanted: the reason.
+    Filtered(String),
+    /// Its mapping could not be applied: the reason.
+    Failed(String),
+    /// Set aside by its mapping, waiting for a person: the reason.
+    Parked(String),
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// The bytes; none when they are the message's own.
+    pub bytes: Option<Vec<u8>>,
+    /// MSH-10 of what is sent, which the answer's MSA-2 must name.
+    pub control_id: String,
+    /// The name a file destination gives it, from its template.
+    pub file_name: Option<String>,
+}
+
+/// Takes one message through the plan.
+#[must_use]
+pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    let Some((index, source)) =
+        plan.sources.iter().enumerate().find(|(_, source)| *source.name == *facts.source)
+    else {
+        return no_such_source(facts);
+    };
+    match orderly_hl7v2::parse(bytes, &source.reading) {
+        Ok(message) => routed(plan, index, source, facts, &message),
+        Err(unreadable) => quarantined(unreadable),
+    }
+}
+
+/// The messages in one frame or file, as byte ranges: usually one; a batch gives its members.
+#[must_use]
+pub fn members(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    orderly_hl7v2::split(bytes).members
+}
+
+fn routed(plan: &Plan, index: usize, source: &Source, facts: &Facts<'_>, message: &Message<'_>) -> Processed {
+    let record = orderly_hl7v2::normalize(message);
+    let header = message.header();
+    let input = Input { facts, message, record: &record };
+    let wrong_processing = wrong_processing(source, &header);
+    let mut processed = Processed {
+        summary: Summary::of(&header),
+        fate: Fate::Filtered,
+        reason: wrong_processing,
+        keys: keys::of(&record, &header.control_id()),
+        pairs: Vec::new(),
+        diagnostics: message.diagnostics().to_vec(),
+        reply: Reply::accept(header, source.on_mapping_failure),
+    };
+    if processed.reason.is_some() {
+        return processed;
+    }
+    for route in plan.routes.iter().filter(|route| route.source == index) {
+        processed.pairs.extend(pairs(plan, route, &input));
+    }
+    processed.judge();
+    processed
+}
+
+impl Processed {
+    /// The message's fate from those of its pairs.
+    fn judge(&mut self) {
+        let all_failed = self.pairs.iter().all(|pair| matches!(pair.fate, PairFate::Failed(_)));
+        let all_filtered = self.pairs.iter().all(|pair| matches!(pair.fate, PairFate::Filtered(_)));
+        (self.fate, self.reason) = match () {
+            () if self.pairs.is_empty() => (Fate::Filtered, Some("no route takes it".to_owned())),
+            () if all_failed => (Fate::Failed, Some("every mapping failed".to_owned())),
+            () if all_filtered => (Fate::Filtered, Some("no destination wants it".to_owned())),
+            () => (Fate::Routed, None),
+        };
+        if self.fate == Fate::Failed {
+            self.reply.mapping_failed();
+        }
+    }
+}
+
+/// A message of another processing than its source carries goes to nobody: a test must not reach a live system.
+fn wrong_processing(source: &Source, header: &Header) -> Option<String> {
+    let expected = source.processing?;
+    let found = header.processing_id();
+    // Old senders leave MSH-11 empty; what is not said is what the source carries.
+    (!found.is_empty() && found != expected.code())
+        .then(|| format!("its processing is not {}, which this source carries", expected.code()))
+}
+
+fn pairs<'r>(plan: &'r Plan, route: &'r Route, input: &'r Input<'r>) -> Vec<Pair> {
+    if route.when.as_ref().is_some_and(|when| !when.holds(input)) {
+        return Vec::new();
+    }
+    let pair = |target: &Target| {
+        let destination = plan.destinations.get(target.destination)?;
+        let fate = match &target.when {
+            Some(when) if !when.holds(input) => PairFate::Filtered("the route's condition for it".to_owned()),
+            _ => mapped(target, input),
+        };
+        let fate = match fate {
+            PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
+            other => other,
+        };
+        Some(Pair { route: route.name.clone(), destination: destination.name.clone(), fate })
+    };
+    route.to.iter().filter_map(pair).collect()
+}
+
+/// Gives the payload the name that the destination's template makes of the message.
+fn named(mut payload: Payload, destination: &crate::plan::Destination, input: &Input<'_>) -> Payload {
+    if let crate::plan::Endpoint::Files(files) = &destination.endpoint {
+        payload.file_name = files.name.as_ref().and_then(|name| name.text(input).ok());
+    }
+    payload
+}
+
+fn mapped(target: &Target, input: &Input<'_>) -> PairFate {
+    let Some(mapping) = &target.mapping else {
+        let control_id = input.message.header().control_id().into_owned();
+        return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
+    };
+    match mapping.execute(input) {
+        Outcome::Output(output) => PairFate::Ready(Payload {
+            bytes: Some(output.bytes),
+            control_id: output.control_id,
+            file_name: None,
+        }),
+        Outcome::Filtered { reason, .. } => PairFate::Filtered(reason),
+        Outcome::Failed(diagnostic) => PairFate::Failed(told(&diagnostic)),
+        Outcome::Parked(diagnostic) => PairFate::Parked(told(&diagnostic)),
+    }
+}
+
+/// A diagnostic in a line: the reason that an operator reads in a list.
+fn told(diagnostic: &Diagnostic) -> String {
+    match &diagnostic.place {
+        Place::File { file, line, .. } => format!("{file}:{line}: {}", diagnostic.message),
+        Place::Input { path, .. } if !path.is_empty() => format!("{path}: {}", diagnostic.message),
+        Place::Input { .. } | Place::None => diagnostic.message.clone(),
+    }
+}
+
+fn quarantined(unreadable: Unreadable) -> Processed {
+    let Unreadable { diagnostic, header } = unreadable;
+    let summary = header.as_ref().map(Summary::of).unwrap_or_default();
+    Processed {
+        fate: Fate::Quarantined,
+        reason: Some(told(&diagnostic)),
+        keys: keys::of(&Record::default(), &summary.control_id),
+        summary,
+        pairs: Vec::new(),
+        diagnostics: vec![diagnostic.clone()],
+        reply: Reply::unreadable(header, &diagnostic),
+    }
+}
+
+/// The fate of bytes that came without a whole frame around them, of which only the beginning was kept: quarantined,
+/// whatever they hold, and the sender is told `why` if it can be named.
+#[must_use]
+pub fn unframed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+    let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
+    let header = match orderly_hl7v2::parse(bytes, &reading) {
+        Ok(message) => Some(message.header()),
+        Err(unreadable) => unreadable.header,
+    };
+    let diagnostic = Diagnostic::error("mllp-frame", Fault::Sender, why);
+    quarantined(Unreadable { diagnostic, header })
+}
+
+/// Only a replay can meet this: a message stored for a source that today's plan no longer has.
+fn no_such_source(facts: &Facts<'_>) -> Processed {
+    let message = format!("there is no source `{}` in the configuration any more", facts.source);
+    let diagnostic = Diagnostic::error("no-such-source", Fault::Configuration, message)
+        .with_help("declare the source again to process its messages");
+    quarantined(Unreadable { diagnostic, header: None })
+}

@@ -1,0 +1,112 @@
+//! What a route's file says, and its names resolved against the site and the mappings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orderly_mapping::problems::Problems;
+use orderly_mapping::yaml::{Document, Fields, Node, Scalar};
+use orderly_mapping::{Condition, Mapping, compile_condition};
+
+use crate::plan::{Route, Target};
+use crate::site::Site;
+
+/// What a route may name.
+pub(crate) struct Known<'k> {
+    pub(crate) site: &'k Site,
+    /// By name; `None` where the mapping has errors of its own, which are reported there.
+    pub(crate) mappings: &'k BTreeMap<String, Option<Arc<Mapping>>>,
+}
+
+/// Reads a route.
+pub(crate) fn read(document: &Document, known: &Known<'_>, problems: &Problems) -> Option<Route> {
+    let fields = Fields::of(&document.root, "a route", problems)?;
+    let name = fields.required_text("route").map(|text| Arc::from(text.text));
+    fields.text("about");
+    let source = fields.required_text("from").and_then(|text| find_source(text, known, problems));
+    let when = fields.optional("when").and_then(|node| condition(node, problems));
+    let to = fields.required("to").map(|node| targets(node, known, problems)).unwrap_or_default();
+    fields.finish();
+    Some(Route { name: name?, source: source?, when, to })
+}
+
+fn targets(node: &Node, known: &Known<'_>, problems: &Problems) -> Vec<Target> {
+    if node.items().is_empty() {
+        problems
+            .error("route-nowhere", &node.span, "this route goes nowhere")
+            .help("list at least one `destination:`");
+    }
+    node.items().iter().filter_map(|item| target(item, known, problems)).collect()
+}
+
+fn target(node: &Node, known: &Known<'_>, problems: &Problems) -> Option<Target> {
+    let fields = Fields::of(node, "a target", problems)?;
+    let destination =
+        fields.required_text("destination").and_then(|text| find_destination(text, known, problems));
+    let when = fields.optional("when").and_then(|node| condition(node, problems));
+    let mapping = match fields.text("mapping") {
+        Some(text) => Some(find_mapping(text, known, problems)?),
+        None => None,
+    };
+    fields.finish();
+    Some(Target { destination: destination?, when, mapping })
+}
+
+fn find_source(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Option<usize> {
+    let found = known.site.sources.iter().position(|source| *source.name == *text.text);
+    if found.is_none() {
+        let names = known.site.sources.iter().map(|source| &*source.name);
+        unknown("route-unknown-source", "source", text, names, "`sources:` of orderly.yaml", problems);
+    }
+    found
+}
+
+fn find_destination(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Option<usize> {
+    let found = known.site.destinations.iter().position(|destination| *destination.name == *text.text);
+    if found.is_none() {
+        let names = known.site.destinations.iter().map(|destination| &*destination.name);
+        unknown(
+            "route-unknown-destination",
+            "destination",
+            text,
+            names,
+            "`destinations:` of orderly.yaml",
+            problems,
+        );
+    }
+    found
+}
+
+fn find_mapping(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Option<Arc<Mapping>> {
+    match known.mappings.get(text.text) {
+        Some(mapping) => mapping.clone(),
+        None => {
+            let names = known.mappings.keys().map(String::as_str);
+            unknown("route-unknown-mapping", "mapping", text, names, "the mappings folder", problems);
+            None
+        }
+    }
+}
+
+fn unknown<'k>(
+    code: &'static str,
+    what: &str,
+    text: Scalar<'_>,
+    names: impl Iterator<Item = &'k str>,
+    where_declared: &str,
+    problems: &Problems,
+) {
+    let message = format!("there is no {what} `{}` in {where_declared}", text.text);
+    problems.error(code, &text.node.span, message).suggest(text.text, names);
+}
+
+fn condition(node: &Node, problems: &Problems) -> Option<Condition> {
+    match compile_condition(node) {
+        Ok(condition) => Some(condition),
+        Err(diagnostics) => {
+            for diagnostic in diagnostics {
+                problems.add(diagnostic);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What `orderly.yaml` says: the site, its journal, its sources and destinations.
+//!
+//! Reading collects all problems; a part that could not be read is left out, which the problems then forbid to use.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use orderly_hl7v2::{Charset, Settings};
+use orderly_mapping::problems::Problems;
+use orderly_mapping::yaml::{Document, Entry, Fields, Node};
+use orderly_mapping::{Template, compile_template};
+
+use crate::plan::{
+    Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer, MllpEndpoint,
+    MllpListener, Processing, Retry, Source,
+};
+
+/// What `orderly.yaml` declares.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) name: String,
+    pub(crate) journal: JournalSettings,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) destinations: Vec<Destination>,
+}
+
+/// Reads `orderly.yaml`.
+pub(crate) fn read(document: &Document, problems: &Problems) -> Site {
+    let empty = Site {
+        name: String::new(),
+        journal: journal_defaults(),
+        sources: Vec::new(),
+        destinations: Vec::new(),
+    };
+    let Some(fields) = Fields::of(&document.root, "orderly.yaml", problems) else { return empty };
+    let name = fields.text("site").map(|text| text.to_string()).unwrap_or_default();
+    let journal = fields.optional("journal").map(|node| journal(node, problems));
+    let sources = entries(fields.required("sources"), "sources", problems);
+    let destinations = entries(fields.required("destinations"), "destinations", problems);
+    fields.finish();
+    let site = Site {
+        name,
+        journal: journal.unwrap_or_else(journal_defaults),
+        sources: sources.iter().filter_map(|entry| source(entry, problems)).collect(),
+        destinations: destinations.iter().filter_map(|entry| destination(entry, problems)).collect(),
+    };
+    refuse_shared_addresses(&site.sources, sources, problems);
+    site
+}
+
+fn entries<'n>(node: Option<&'n Node>, what: &str, problems: &Problems) -> &'n [Entry] {
+    let Some(node) = node else { return &[] };
+    node.entries().unwrap_or_else(|| {
+        let message = format!("`{what}` is a map from names to settings, not {}", node.what());
+        problems.error("config-not-a-map", &node.span, message);
+        &[]
+    })
+}
+
+fn journal_defaults() -> JournalSettings {
+    JournalSettings { folder: "journal".to_owned(), keep: None, segment_bytes_max: None }
+}
+
+fn journal(node: &Node, problems: &Problems) -> JournalSettings {
+    let Some(fields) = Fields::of(node, "the journal", problems) else { return journal_defaults() };
+    let folder = fields.text("folder").map_or_else(|| journal_defaults().folder, |text| text.to_string());
+    let settings = JournalSettings {
+        folder,
+        keep: fields.duration("keep"),
+        segment_bytes_max: fields.size("segment_size_max"),
+    };
+    fields.finish();
+    settings
+}
+
+fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
+    check_name(entry, "a source", problems);
+    let fields = Fields::of(&entry.value, "a source", problems)?;
+    let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
+    let processing = fields.choice(
+        "processing",
+        &[
+            ("production", Processing::Production),
+            ("training", Processing::Training),
+            ("debugging", Processing::Debugging),
+        ],
+    );
+    let defaults = Settings::default();
+    let reading = Settings {
+        charset: charset(&fields, "charset", problems),
+        fallback: charset(&fields, "charset_fallback", problems).unwrap_or(defaults.fallback),
+    };
+    let answers = [("AA", MappingFailureAnswer::Accept), ("AE", MappingFailureAnswer::Error)];
+    let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
+    let listener = fields.required("mllp").and_then(|node| mllp_listener(node, problems));
+    fields.finish();
+    Some(Source {
+        name: Arc::from(entry.key.as_str()),
+        about,
+        processing,
+        reading,
+        on_mapping_failure,
+        listener: Listener::Mllp(listener?),
+    })
+}
+
+fn charset(fields: &Fields<'_, '_>, key: &'static str, problems: &Problems) -> Option<Charset> {
+    let text = fields.text(key)?;
+    let charset = Charset::named(&text);
+    if charset.is_none() {
+        let message = format!("`{key}` names no charset that is known here");
+        problems
+            .error("config-charset", &text.node.span, message)
+            .help("write UTF-8, ISO-8859-1 or another name of table 0211");
+    }
+    charset
+}
+
+fn mllp_listener(node: &Node, problems: &Problems) -> Option<MllpListener> {
+    let fields = Fields::of(node, "an MLLP listener", problems)?;
+    let listen = fields.required_text("listen").and_then(|text| {
+        let address = text.parse::<SocketAddr>().ok();
+        if address.is_none() {
+            problems
+                .error("config-address", &text.node.span, "`listen` takes an IP address and a port")
+                .help("write 127.0.0.1:2575, or 0.0.0.0:2575 for all interfaces");
+        }
+        address
+    });
+    let frame = fields.size("frame_size_max");
+    let connections = fields.number("connections_max");
+    let idle_timeout = fields.duration("idle_timeout");
+    fields.finish();
+    Some(MllpListener {
+        listen: listen?,
+        frame_bytes_max: frame.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        connections_max: connections.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
+        idle_timeout,
+    })
+}
+
+fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
+    check_name(entry, "a destination", problems);
+    let fields = Fields::of(&entry.value, "a destination", problems)?;
+    let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
+    fields.choice("order", &[("fifo", ())]);
+    let retry = fields.optional("retry").and_then(|node| retry(node, problems));
+    let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
+    let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
+    fields.finish();
+    let endpoint = match (mllp, files) {
+        (Some(endpoint), None) | (None, Some(endpoint)) => endpoint?,
+        (Some(_), Some(_)) => {
+            problems
+                .error(
+                    "config-two-endpoints",
+                    &entry.key_span,
+                    "a destination is one of `mllp` and `files`, not both",
+                )
+                .help("make two destinations of it");
+            return None;
+        }
+        (None, None) => {
+            problems
+                .error("config-no-endpoint", &entry.key_span, "nothing says where this destination is")
+                .help("add `mllp:` with an address, or `files:` with a folder");
+            return None;
+        }
+    };
+    Some(Destination { name: Arc::from(entry.key.as_str()), about, retry, endpoint })
+}
+
+fn retry(node: &Node, problems: &Problems) -> Option<Retry> {
+    let fields = Fields::of(node, "a retry", problems)?;
+    let schedule = fields.durations("schedule");
+    let then = fields.duration("then");
+    fields.finish();
+    let then = then.or_else(|| schedule.last().copied());
+    if then.is_none() {
+        problems.error("config-retry", &node.span, "a retry needs waits").help("add `schedule:` or `then:`");
+    }
+    Some(Retry { schedule, then: then? })
+}
+
+fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {
+    let fields = Fields::of(node, "an MLLP destination", problems)?;
+    let address = fields.required_text("address").and_then(|text| {
+        let port =
+            text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) {
+            problems
+                .error("config-address", &text.node.span, "`address` takes a host and a port")
+                .help("write ehr.example.org:2575");
+            return None;
+        }
+        Some(text.to_string())
+    });
+    let connect_timeout = fields.duration("connect_timeout");
+    let answer_timeout = fields.duration("answer_timeout");
+    fields.finish();
+    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout })
+}
+
+fn files_endpoint(node: &Node, problems: &Problems) -> Option<FilesEndpoint> {
+    let fields = Fields::of(node, "a folder destination", problems)?;
+    let folder = fields.required_text("folder").map(|text| text.to_string());
+    let name = fields.text("name").and_then(|text| template(text.node, problems));
+    fields.finish();
+    Some(FilesEndpoint { folder: folder?, name })
+}
+
+fn template(node: &Node, problems: &Problems) -> Option<Template> {
+    match compile_template(node) {
+        Ok(template) => Some(template),
+        Err(diagnostics) => {
+            for diagnostic in diagnostics {
+                problems.add(diagnostic);
+            }
+            None
+        }
+    }
+}
+
+/// Names stand in file names, logs and commands.
+fn check_name(entry: &Entry, what: &str, problems: &Problems) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if entry.key.is_empty() || !entry.key.chars().all(plain) {
+        let message = format!("the name of {what} is made of letters, digits, `-`, `_` and `.`");
+        problems.error("config-name", &entry.key_span, message).help("write it like riverside-emr");
+    }
+}
+
+fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Problems) {
+    let mut seen: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+    for source in sources {
+        let Listener::Mllp(mllp) = &source.listener;
+        if mllp.listen.port() == 0 {
+            continue;
+        }
+        if let Some(first) = seen.insert(mllp.listen, &source.name)
+            && let Some(entry) = entries.iter().find(|entry| *entry.key == *source.name)
+        {
+            let message = format!("`{}` listens where `{first}` already does", source.name);
+            problems
+                .error("config-address-twice", &entry.key_span, message)
+                .help("give it a port of its own");
+        }
+    }
+}

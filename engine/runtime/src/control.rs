@@ -1,0 +1,135 @@
+//! The socket through which commands ask a running engine to change something: one JSON request a line, one JSON
+//! response a line, in the journal's folder, for the engine's own user only.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use orderly_journal::Journal;
+use orderly_pipeline::Plan;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::engine::{Settings, StartError};
+use crate::replay::{ReplayRequest, Replayed, replay};
+
+/// The socket's name in the journal's folder.
+const SOCKET: &str = "control.sock";
+/// The longest request, in bytes: some hundred thousand message ids.
+const REQUEST_BYTES_MAX: u64 = 4 << 20;
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Process stored messages again.
+    Replay(ReplayRequest),
+}
+
+/// What the engine answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// To [`Request::Replay`]: what became of each.
+    Replayed(Vec<Replayed>),
+    /// The request could not be read.
+    Refused(String),
+}
+
+/// Why an engine could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No engine runs on this journal.
+    #[error("no engine runs on the journal {path}", path = .0.display())]
+    NoEngine(PathBuf),
+    /// The conversation broke off.
+    #[error("the running engine did not answer: {0}")]
+    Broken(String),
+}
+
+/// Asks the engine that runs on the journal in `folder`.
+pub async fn ask(folder: &Path, request: &Request) -> Result<Response, ControlError> {
+    let no_engine = |_| ControlError::NoEngine(folder.to_owned());
+    let stream = UnixStream::connect(folder.join(SOCKET)).await.map_err(no_engine)?;
+    converse(stream, request).await.map_err(|error| ControlError::Broken(error.to_string()))
+}
+
+async fn converse(mut stream: UnixStream, request: &Request) -> io::Result<Response> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).await?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// The engine's side of the socket.
+pub(crate) struct Control {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Control {
+    /// Opens the socket. The journal's lock is held, so a socket that is already there was left by a crash.
+    pub(crate) fn start(settings: &Settings, journal: Journal) -> Result<Control, StartError> {
+        let path = settings.journal.folder.join(SOCKET);
+        let failed = |error| StartError::Control { path: path.clone(), error };
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        allow_owner_only(&path).map_err(failed)?;
+        let task = tokio::spawn(serve(listener, settings.plan.clone(), journal));
+        Ok(Control { path, task })
+    }
+
+    /// Closes the socket; a request under way is broken off, which its asker is told.
+    pub(crate) async fn stop(&mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        // Left behind, it would only be removed at the next start.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn allow_owner_only(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
+/// Requests are served one at a time: they change the journal, and people wait their turn.
+async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(error) = serve_one(stream, &plan, &journal).await {
+                    warn!("a command went away before its answer: {error}");
+                }
+            }
+            Err(error) => {
+                warn!("the socket for commands: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve_one(stream: UnixStream, plan: &Arc<Plan>, journal: &Journal) -> io::Result<()> {
+    let (reading, mut writing) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    let response = match serde_json::from_str(&line) {
+        Ok(Request::Replay(request)) => {
+            info!(messages = request.ids.len(), "replaying");
+            Response::Replayed(replay(journal, plan, &request).await)
+        }
+        Err(error) => Response::Refused(format!("this is not a request: {error}")),
+    };
+    let mut answer = serde_json::to_vec(&response)?;
+    answer.push(b'\n');
+    writing.write_all(&answer).await
+}

@@ -1,0 +1,65 @@
+//! Between the words of the pipeline and those of the journal, which do not know each other.
+
+use std::sync::Arc;
+
+use orderly_journal as journal;
+use orderly_pipeline::{Fate, Pair, PairFate, Processed, keys};
+
+/// The journal's deliveries of a processed message.
+pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::NewDelivery> {
+    pairs.into_iter().map(|pair| delivery(pair, body)).collect()
+}
+
+fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
+    let Pair { route, destination, fate } = pair;
+    let without = |state, reason| journal::NewDelivery {
+        route: route.clone(),
+        destination: destination.clone(),
+        state,
+        reason: Some(reason),
+        payload: None,
+        control_id: None,
+        target: None,
+    };
+    match fate {
+        PairFate::Filtered(reason) => without(journal::DeliveryState::Filtered, reason),
+        PairFate::Failed(reason) => without(journal::DeliveryState::Failed, reason),
+        PairFate::Parked(reason) => without(journal::DeliveryState::Parked, reason),
+        PairFate::Ready(payload) => journal::NewDelivery {
+            route: route.clone(),
+            destination: destination.clone(),
+            state: journal::DeliveryState::Waiting,
+            reason: None,
+            payload: Some(payload.bytes.map_or_else(|| body.clone(), Arc::from)),
+            control_id: Some(payload.control_id),
+            target: payload.file_name,
+        },
+    }
+}
+
+/// The journal's word for a fate.
+pub(crate) fn fate(fate: Fate) -> journal::Fate {
+    match fate {
+        Fate::Routed => journal::Fate::Routed,
+        Fate::Filtered => journal::Fate::Filtered,
+        Fate::Failed => journal::Fate::Failed,
+        Fate::Quarantined => journal::Fate::Quarantined,
+    }
+}
+
+/// The journal's form of the search keys.
+pub(crate) fn search_keys(processed: &mut Processed) -> Vec<journal::Key> {
+    let key = |key: keys::Key| journal::Key { kind: key_kind(key.kind), value: key.value };
+    std::mem::take(&mut processed.keys).into_iter().map(key).collect()
+}
+
+fn key_kind(kind: keys::KeyKind) -> journal::KeyKind {
+    match kind {
+        keys::KeyKind::ControlId => journal::KeyKind::ControlId,
+        keys::KeyKind::PatientId => journal::KeyKind::PatientId,
+        keys::KeyKind::PatientName => journal::KeyKind::PatientName,
+        keys::KeyKind::Accession => journal::KeyKind::Accession,
+        keys::KeyKind::OrderNumber => journal::KeyKind::OrderNumber,
+        keys::KeyKind::Visit => journal::KeyKind::Visit,
+    }
+}

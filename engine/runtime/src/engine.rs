@@ -1,0 +1,276 @@
+//! Start and end of a running engine, and the threads and tasks in between.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use orderly_journal::{Commit, Indexer, Journal, JournalError, Options, Reader, Writer};
+use orderly_pipeline::Plan;
+use orderly_pipeline::plan::{self, MllpListener};
+use orderly_transport::listeners::{BindError, Listener, ListenerSettings, MllpListenerSettings};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::control;
+use crate::deliver;
+use crate::inbox::Inbox;
+use crate::ingest::{self, Ingest};
+use crate::worker::Worker;
+
+/// How long a delivery in flight may take to end when the engine stops; after that its outcome is unknown and it is sent
+/// again at the next start. Shorter than the 30 seconds after which service managers kill.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// What an engine is started with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The folder from which relative folders of the configuration count.
+    pub base: PathBuf,
+    /// The configuration.
+    pub plan: Arc<Plan>,
+    /// How the journal is kept.
+    pub journal: Options,
+}
+
+impl Settings {
+    /// The settings that a plan asks for.
+    #[must_use]
+    pub fn new(base: &Path, plan: Arc<Plan>) -> Self {
+        let mut journal = Options::new(base.join(&plan.journal.folder));
+        journal.keep = plan.journal.keep;
+        if let Some(bytes) = plan.journal.segment_bytes_max {
+            journal.segment_bytes_max = bytes;
+        }
+        Settings { base: base.to_owned(), plan, journal }
+    }
+}
+
+/// Why an engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be opened.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    /// A source's address cannot be taken.
+    #[error("source {source_name}: {error}")]
+    Bind {
+        /// The source.
+        source_name: String,
+        /// What the system said.
+        error: BindError,
+    },
+    /// The socket for commands cannot be made.
+    #[error("the socket for commands {path}: {error}", path = path.display())]
+    Control {
+        /// The socket's path.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("no thread could be started: {0}")]
+    Thread(io::Error),
+}
+
+/// A running engine.
+pub struct Engine {
+    journal: Journal,
+    listening: Vec<(Arc<str>, SocketAddr)>,
+    listeners: JoinSet<()>,
+    control: control::Control,
+    stop: watch::Sender<bool>,
+    abandon: watch::Sender<bool>,
+    inboxes: Inboxes,
+    workers: Vec<JoinHandle<()>>,
+    journal_threads: Vec<JoinHandle<()>>,
+}
+
+type Inboxes = HashMap<Arc<str>, Arc<Inbox>>;
+
+impl Engine {
+    /// Opens the journal, takes the addresses, delivers what waits, and takes in what comes. Call it within a tokio
+    /// runtime of several threads.
+    pub async fn start(settings: Settings) -> Result<Engine, StartError> {
+        let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
+        let listeners = match bind(&settings.plan).await {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                journal.close();
+                return Err(error);
+            }
+        };
+        let journal_threads = spawn_journal(writer, indexer)?;
+        let (stop, stopped) = watch::channel(false);
+        let (abandon, abandoned) = watch::channel(false);
+        let inboxes = inboxes(&settings.plan, &journal);
+        let control = control::Control::start(&settings, journal.clone())?;
+        let mut engine = Engine {
+            listening: Vec::new(),
+            listeners: JoinSet::new(),
+            control,
+            stop,
+            abandon,
+            workers: spawn_workers(&settings, &journal, &inboxes, &abandoned)?,
+            inboxes,
+            journal,
+            journal_threads,
+        };
+        for (source, listener) in listeners {
+            engine.listen(source, listener, settings.plan.clone(), stopped.clone());
+        }
+        info!(plan = %settings.plan.version, "started");
+        Ok(engine)
+    }
+
+    /// The sources and where they listen.
+    #[must_use]
+    pub fn listening(&self) -> &[(Arc<str>, SocketAddr)] {
+        &self.listening
+    }
+
+    /// A view into the journal.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.journal.reader()
+    }
+
+    /// Takes in no more, finishes what is in flight, and closes the journal. What a destination does not answer within
+    /// ten seconds is sent again at the next start.
+    pub async fn shutdown(mut self) {
+        info!("stopping: taking in no more, finishing what is in flight");
+        self.stop.send_replace(true);
+        while self.listeners.join_next().await.is_some() {}
+        self.control.stop().await;
+        for inbox in self.inboxes.values() {
+            inbox.tell(|news| news.stop = true);
+        }
+        let workers = std::mem::take(&mut self.workers);
+        let mut ended = tokio::task::spawn_blocking(move || join(workers));
+        if tokio::time::timeout(STOP_GRACE, &mut ended).await.is_err() {
+            self.abandon.send_replace(true);
+            // A worker that panicked has said so; there is nothing left to finish for it.
+            let _ = ended.await;
+        }
+        self.close_journal().await;
+        info!("stopped");
+    }
+
+    /// Ends at once, finishing nothing: what a crash would leave, but for the process.
+    pub async fn abandon(mut self) {
+        self.abandon.send_replace(true);
+        self.listeners.shutdown().await;
+        self.control.stop().await;
+        let workers = std::mem::take(&mut self.workers);
+        let _ = tokio::task::spawn_blocking(move || join(workers)).await;
+        self.close_journal().await;
+    }
+
+    async fn close_journal(self) {
+        self.journal.close();
+        let threads = self.journal_threads;
+        let _ = tokio::task::spawn_blocking(move || join(threads)).await;
+    }
+
+    fn listen(
+        &mut self,
+        source: Arc<str>,
+        listener: Listener,
+        plan: Arc<Plan>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let address = listener.local_addr();
+        ingest::announce(&source, address);
+        let handler = Arc::new(Ingest::new(source.clone(), plan, self.journal.clone()));
+        self.listening.push((source, address));
+        self.listeners.spawn(async move {
+            let stop = async move {
+                // An error means that the engine is gone, which stops the listener too.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            listener.run(handler, stop).await;
+        });
+    }
+}
+
+async fn bind(plan: &Plan) -> Result<Vec<(Arc<str>, Listener)>, StartError> {
+    let mut listeners = Vec::with_capacity(plan.sources.len());
+    for source in &plan.sources {
+        let plan::Listener::Mllp(mllp) = &source.listener;
+        let bound = ListenerSettings::Mllp(listener_settings(mllp)).bind().await;
+        let listener =
+            bound.map_err(|error| StartError::Bind { source_name: source.name.to_string(), error })?;
+        listeners.push((source.name.clone(), listener));
+    }
+    Ok(listeners)
+}
+
+fn listener_settings(mllp: &MllpListener) -> MllpListenerSettings {
+    let defaults = MllpListenerSettings::new(mllp.listen);
+    MllpListenerSettings {
+        frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
+        connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
+        idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
+        ..defaults
+    }
+}
+
+/// An inbox for each destination, filled by the journal's commits.
+fn inboxes(plan: &Plan, journal: &Journal) -> Inboxes {
+    let inboxes: Inboxes =
+        plan.destinations.iter().map(|destination| (destination.name.clone(), Arc::default())).collect();
+    let told = inboxes.clone();
+    journal.subscribe(move |commit: &Commit| {
+        for fresh in &commit.waiting {
+            if let Some(inbox) = told.get(&fresh.destination) {
+                inbox.tell(|news| {
+                    news.arrived = true;
+                    news.rewound |= fresh.rewound;
+                });
+            }
+        }
+    });
+    inboxes
+}
+
+fn spawn_journal(writer: Writer, indexer: Indexer) -> Result<Vec<JoinHandle<()>>, StartError> {
+    Ok(vec![spawn("journal-writer", move || writer.run())?, spawn("journal-indexer", move || indexer.run())?])
+}
+
+fn spawn_workers(
+    settings: &Settings,
+    journal: &Journal,
+    inboxes: &Inboxes,
+    abandoned: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let mut workers = Vec::new();
+    for destination in &settings.plan.destinations {
+        let Some(inbox) = inboxes.get(&destination.name) else { continue };
+        let transport = deliver::settings(destination, &settings.base);
+        let worker = Worker::new(destination, transport, journal.clone(), inbox.clone());
+        let mut abandoned = abandoned.clone();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        workers.push(spawn(&format!("to-{}", destination.name), move || {
+            runtime.block_on(worker.run(async move {
+                let _ = abandoned.wait_for(|abandon| *abandon).await;
+            }));
+        })?);
+    }
+    Ok(workers)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        // A thread that panicked has printed why; the others are still to be waited for.
+        let _ = thread.join();
+    }
+}

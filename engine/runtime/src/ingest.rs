@@ -1,0 +1,175 @@
+//! From a frame to its answer: process, commit, answer, in this order.
+//!
+//! What always holds: the answer of a stored message is written by [`Reply::stored`](orderly_pipeline::Reply::stored)
+//! after the commit told us so, and by nothing else; bytes that cannot be read are stored too, as quarantined.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use orderly_journal::{CommitError, Journal, NewMessage};
+use orderly_pipeline::{Facts, NotTaken, Plan, Processed, members, process, unframed};
+use orderly_queue::planted::{self, Fault};
+use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Received};
+use orderly_transport::mllp_frame::ProblemKind;
+use tokio::sync::oneshot;
+use tracing::{debug, error, info, warn};
+
+use crate::convert;
+
+/// Above this size, processing is long enough to hold up the other connections of its thread.
+const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
+
+/// What one source's listener does with what comes in.
+pub(crate) struct Ingest {
+    source: Arc<str>,
+    plan: Arc<Plan>,
+    plan_version: Arc<str>,
+    format: Arc<str>,
+    journal: Journal,
+}
+
+impl Ingest {
+    pub(crate) fn new(source: Arc<str>, plan: Arc<Plan>, journal: Journal) -> Self {
+        let plan_version = Arc::from(plan.version.as_str());
+        Ingest { source, plan, plan_version, format: Arc::from("hl7v2"), journal }
+    }
+
+    /// Stores one message and gives its answer; none for an acknowledgement.
+    async fn take(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let facts = self.facts();
+        let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
+            tokio::task::block_in_place(|| process(&self.plan, &facts, bytes))
+        } else {
+            process(&self.plan, &facts, bytes)
+        };
+        self.store(&facts, processed, bytes).await
+    }
+
+    async fn store(&self, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Option<Vec<u8>> {
+        let reply = processed.reply.clone();
+        self.note(facts.id, &processed);
+        let message = self.new_message(facts, &mut processed, bytes);
+        let committed = self.commit(message);
+        if planted::is_planted(Fault::AnswerBeforeCommit) {
+            return reply.stored(facts);
+        }
+        match committed.await {
+            Ok(Ok(())) => reply.stored(facts),
+            Ok(Err(problem)) => {
+                error!(source = %self.source, id = facts.id, "not stored, answered negatively: {problem}");
+                reply.not_taken(NotTaken::NotStored, facts)
+            }
+            // The journal has closed without taking it in.
+            Err(_) => reply.not_taken(NotTaken::ShuttingDown, facts),
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts { id: self.journal.next_id(), source: &self.source, accepted_at: Timestamp::now() }
+    }
+
+    fn new_message(&self, facts: &Facts<'_>, processed: &mut Processed, bytes: &[u8]) -> NewMessage {
+        let body: Arc<[u8]> = Arc::from(bytes);
+        let pairs = std::mem::take(&mut processed.pairs);
+        let summary = std::mem::take(&mut processed.summary);
+        NewMessage {
+            id: facts.id,
+            source: self.source.clone(),
+            accepted_at_us: facts.accepted_at.as_microsecond(),
+            format: self.format.clone(),
+            message_type: summary.kind,
+            event: summary.event,
+            control_id: summary.control_id,
+            fate: convert::fate(processed.fate),
+            reason: processed.reason.take(),
+            plan: self.plan_version.clone(),
+            keys: convert::search_keys(processed),
+            deliveries: convert::deliveries(pairs, &body),
+            body,
+        }
+    }
+
+    fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
+        let (done, committed) = oneshot::channel();
+        self.journal.accept(message, move |result| {
+            // A connection that has gone away waits for no answer; the message is stored all the same.
+            let _ = done.send(result.map(|_| ()));
+        });
+        committed
+    }
+
+    fn note(&self, id: u64, processed: &Processed) {
+        for diagnostic in &processed.diagnostics {
+            debug!(source = %self.source, id, code = diagnostic.code, "{}", diagnostic.message);
+        }
+        if processed.fate == orderly_pipeline::Fate::Quarantined {
+            let reason = processed.reason.as_deref().unwrap_or_default();
+            warn!(source = %self.source, id, "unreadable, quarantined: {reason}");
+        }
+    }
+}
+
+impl Handler for Ingest {
+    async fn message(&self, received: Received) -> Answer {
+        let mut answer = Answer::none();
+        for member in members(&received.bytes) {
+            let bytes = received.bytes.get(member).unwrap_or_default();
+            answer.frames.extend(self.take(bytes).await);
+        }
+        answer
+    }
+
+    async fn problem(&self, problem: FrameProblem) -> Option<Vec<u8>> {
+        let FrameProblem { problem, peer, connection } = problem;
+        let (kind, offset, bytes_count) = (problem.kind, problem.offset, problem.bytes_count);
+        warn!(source = %self.source, %peer, connection, offset, bytes_count, "not a frame: {kind}");
+        if !holds_a_message(kind) {
+            return None;
+        }
+        let facts = self.facts();
+        let processed = unframed(&self.plan, &facts, &problem.bytes, &kind.to_string());
+        let answer = self.store(&facts, processed, &problem.bytes).await;
+        // A peer that broke off is not listening, one that began anew waits for the answer to its new frame.
+        matches!(kind, ProblemKind::TooLarge | ProblemKind::Stalled).then_some(answer).flatten()
+    }
+
+    fn connection(&self, event: ConnectionEvent) {
+        let source = &self.source;
+        match event {
+            ConnectionEvent::Opened { connection, peer } => debug!(%source, %peer, connection, "connected"),
+            ConnectionEvent::Closed { connection, peer, reason, messages_count, .. } => {
+                debug!(%source, %peer, connection, messages_count, "disconnected: {reason:?}");
+            }
+            ConnectionEvent::Refused { peer, connections_max } => {
+                warn!(%source, %peer, connections_max, "turned away: as many connections as allowed are open");
+            }
+            ConnectionEvent::AcceptFailed { text, .. } => {
+                warn!(%source, "no connection could be accepted: {text}")
+            }
+            ConnectionEvent::HandlerFailed => {
+                error!(%source, "a connection's task failed; this is our fault")
+            }
+        }
+    }
+}
+
+/// Whether what was lost may have been a message, so that it belongs into quarantine.
+fn holds_a_message(kind: ProblemKind) -> bool {
+    match kind {
+        ProblemKind::NoStartBlock
+        | ProblemKind::Restarted
+        | ProblemKind::TooLarge
+        | ProblemKind::CutOff
+        | ProblemKind::Stalled => true,
+        ProblemKind::EndWithoutReturn(_)
+        | ProblemKind::Noise
+        | ProblemKind::SpeaksTls
+        | ProblemKind::SpeaksHttp
+        | ProblemKind::NotMllp => false,
+    }
+}
+
+/// Says at start what a source is.
+pub(crate) fn announce(source: &str, address: std::net::SocketAddr) {
+    info!(source, %address, "listening");
+}

@@ -1,0 +1,106 @@
+//! Replay: the stored bytes of a message once more through today's plan, with the original acceptance time.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use orderly_journal::{CommitError, Journal, JournalError, Reprocessed};
+use orderly_pipeline::{Facts, Plan, process};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::convert;
+use crate::engine::Settings;
+
+/// What to replay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayRequest {
+    /// The messages.
+    pub ids: Vec<u64>,
+    /// Also send again what was delivered already.
+    pub also_delivered: bool,
+}
+
+/// What became of one replayed message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// The message.
+    pub id: u64,
+    /// Its fate now, or nothing when it could not be replayed.
+    pub fate: Option<String>,
+    /// Deliveries that wait because of this replay.
+    pub waiting: usize,
+    /// Why it could not be replayed.
+    pub problem: Option<String>,
+}
+
+/// Why replaying is not possible at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The journal cannot be opened.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    /// The system gives no thread.
+    #[error("no thread could be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Replays messages one after the other, in the order asked for.
+pub(crate) async fn replay(journal: &Journal, plan: &Arc<Plan>, request: &ReplayRequest) -> Vec<Replayed> {
+    let mut replayed = Vec::with_capacity(request.ids.len());
+    for id in &request.ids {
+        replayed.push(match one(journal, plan, *id, request.also_delivered).await {
+            Ok(replayed) => replayed,
+            Err(problem) => Replayed { id: *id, fate: None, waiting: 0, problem: Some(problem) },
+        });
+    }
+    replayed
+}
+
+/// Replays in the journal of an engine that does not run; the deliveries wait for its next start.
+pub async fn replay_without_engine(
+    settings: Settings,
+    request: &ReplayRequest,
+) -> Result<Vec<Replayed>, ReplayError> {
+    let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
+    let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ReplayError::Thread)
+    };
+    let writer = start("journal-writer", Box::new(move || writer.run()))?;
+    let indexer = start("journal-indexer", Box::new(move || indexer.run()))?;
+    let replayed = replay(&journal, &settings.plan, request).await;
+    journal.close();
+    // Threads that panicked have said so.
+    let _ = (writer.join(), indexer.join());
+    Ok(replayed)
+}
+
+async fn one(journal: &Journal, plan: &Arc<Plan>, id: u64, also_delivered: bool) -> Result<Replayed, String> {
+    let stored = journal.reader().message(id).map_err(|error| error.to_string())?;
+    let stored = stored.ok_or("there is no message with this id in the journal")?;
+    let accepted_at =
+        Timestamp::from_microsecond(stored.accepted_at_us).map_err(|error| error.to_string())?;
+    let facts = Facts { id, source: &stored.source, accepted_at };
+    let body: Arc<[u8]> = stored.body.into();
+    let mut processed = process(plan, &facts, &body);
+    let fate = convert::fate(processed.fate);
+    let deliveries = convert::deliveries(std::mem::take(&mut processed.pairs), &body);
+    let (done, committed) = oneshot::channel();
+    let reprocessed = Reprocessed {
+        message_id: id,
+        at_us: Timestamp::now().as_microsecond(),
+        plan: Arc::from(plan.version.as_str()),
+        fate,
+        reason: processed.reason,
+        deliveries,
+        also_delivered,
+    };
+    journal.reprocess(reprocessed, move |result: Result<usize, CommitError>| {
+        // Whoever asked may have gone; the replay holds all the same.
+        let _ = done.send(result);
+    });
+    match committed.await {
+        Ok(Ok(waiting)) => Ok(Replayed { id, fate: Some(fate.name().to_owned()), waiting, problem: None }),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the journal is closing; try again".to_owned()),
+    }
+}
