@@ -51,8 +51,8 @@ pub(crate) fn read<'n>(node: &'n Node, problems: &Problems) -> Option<Rule<'n>> 
     let fields = Fields::of(node, "a rule", problems)?;
     let (when, otherwise) = (fields.optional("when"), fields.optional("else"));
     let action = action(node, &fields, problems);
-    if let (None, Some(otherwise)) = (when, otherwise) {
-        problems.error("mapping-else", &otherwise.span, "`else` needs a `when` in the same rule");
+    if let (None, Some(span)) = (when, fields.key_span("else")) {
+        problems.error("mapping-else", span, "`else` needs a `when` in the same rule");
     }
     fields.finish();
     Some(Rule { span: &node.span, when, action: action?, otherwise })

@@ -61,7 +61,7 @@ pub struct Source {
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Where it stands. A map's place is that of its first key, a list's that of its first sign.
+    /// Where it stands. A map's place is that of its first key, a list's that of its first sign, that of nothing is its key's.
     pub span: Span,
     /// What it is.
     pub kind: Kind,
@@ -371,7 +371,10 @@ impl Builder<'_> {
         let mut entries: Vec<Entry> = Vec::with_capacity(raw.len());
         let mut lines: HashMap<String, usize> = HashMap::with_capacity(raw.len());
         for (key, value) in raw {
-            let (key, value) = (self.node(key), self.node(value));
+            let (key, mut value) = (self.node(key), self.node(value));
+            if matches!(value.kind, Kind::Null) && value.span.range.is_empty() {
+                value.span = key.span.clone();
+            }
             let Kind::Text(text) = key.kind else {
                 self.problems.error("yaml-key", &key.span, format!("a key is a text, not {}", key.what()));
                 continue;
@@ -421,7 +424,7 @@ mod tests {
             ),
             ("'it''s'", "1:1 \"it's\""),
             ("\"a\\tb\"", "1:1 \"a\\tb\""),
-            ("a: 1 # no\nb:\n", "1:1 {a: 1:4 \"1\", b: 2:2 null}"),
+            ("a: 1 # no\nb:\n", "1:1 {a: 1:4 \"1\", b: 2:1 null}"),
             ("é: é", "1:1 {é: 1:4 \"é\"}"),
             ("- a\n- [b, 'c']\n", "1:1 [1:3 \"a\", 2:3 [2:4 \"b\", 2:7 \"c\"]]"),
             ("1: one\ny: two", "1:1 {1: 1:4 \"one\", y: 2:4 \"two\"}"),

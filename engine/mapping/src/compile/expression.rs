@@ -395,9 +395,9 @@ impl<'c, 'p> Reader<'c, 'p> {
 
     fn unknown_name<T>(&self, name: &str, whole: &Expression) -> Option<T> {
         let known: Vec<String> =
-            self.compiler.names.borrow().iter().map(|named| named.name.clone()).collect();
+            self.compiler.names.borrow().iter().map(|named| format!("${}", named.name)).collect();
         self.error("mapping-unknown-name", whole.range.clone(), format!("nothing is called `${name}` here"))
-            .suggest(name, known.iter().map(String::as_str));
+            .suggest(&format!("${name}"), known.iter().map(String::as_str));
         None
     }
 
@@ -659,7 +659,7 @@ impl<'c, 'p> Reader<'c, 'p> {
             let help = match text.contains('|') {
                 true => "write the field separator as \\F\\ within ${hl7('...')}".to_owned(),
                 false => format!(
-                    "for structure write ${{hl7('{text}')}}, for an ampersand as text \\T\\ within it"
+                    "for structure write ${{hl7('{text}')}}; there \\S\\ \\R\\ \\E\\ \\T\\ are ^ ~ \\ & as text"
                 ),
             };
             self.error("mapping-delimiters", range, message).help(help);

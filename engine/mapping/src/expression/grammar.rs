@@ -215,7 +215,7 @@ impl Grammar {
             value(Presence::Empty, |i| self.word(i, "empty")),
             value(Presence::Null, |i| self.word(i, "null")),
             // The kind tells `explain` what was expected here.
-            |i| Err(nom::Err::Error(Error::new(i, ErrorKind::OneOf))),
+            |i| Err(nom::Err::Error(Error::new(i, ErrorKind::IsNot))),
         ));
         pair(negated, presence).parse(i)
     }
@@ -340,11 +340,19 @@ impl Grammar {
     }
 
     fn hl7<'i>(&self, i: &'i str) -> Parsed<'i, hl7::Path<Expression>> {
-        hl7::path(|i| self.expression(i)).parse(i)
+        // What fails within the name was no path at all; what fails later is told where it fails.
+        let whole = |error: nom::Err<Error<&'i str>>| {
+            error.map(|error| {
+                let is_name = i.len().saturating_sub(error.input.len()) <= 3;
+                Error::new(if is_name { i } else { error.input }, error.code)
+            })
+        };
+        hl7::path(|i| self.expression(i)).parse(i).map_err(whole)
     }
 
     fn named<'i>(&self, i: &'i str) -> Parsed<'i, Reference> {
-        let (rest, name) = preceded(char('$'), identifier).parse(i)?;
+        let at_sign = |error: nom::Err<Error<&'i str>>| error.map(|error| Error::new(i, error.code));
+        let (rest, name) = preceded(char('$'), identifier).parse(i).map_err(at_sign)?;
         let steps = alt((|i| self.steps(i, '-'), |i| self.steps(i, '.'))).parse(rest);
         if let Ok((after, steps)) = steps {
             return Ok((after, Reference::NamedBelow { name: name.to_owned(), steps }));
@@ -431,7 +439,12 @@ impl Grammar {
             if token.is_empty() { rest.chars().next().map_or(0, char::len_utf8) } else { token.len() };
         let found = rest.get(..length).unwrap_or_default();
         let (message, help) = explain(rest, found, kind);
-        SyntaxError { range: start..start + length, message, help: help.map(str::to_owned), unclosed: false }
+        SyntaxError {
+            range: start..start + length,
+            message,
+            help: help.map(str::to_owned),
+            unclosed: kind == ErrorKind::Escaped,
+        }
     }
 }
 
@@ -463,16 +476,17 @@ fn explain(rest: &str, found: &str, kind: ErrorKind) -> (String, Option<&'static
         return ("the expression ends too early".to_owned(), None);
     }
     let message = match kind {
+        _ if found == "}" => "something is missing before this".to_owned(),
         ErrorKind::TooLarge => format!("brackets and filters nest deeper than {DEPTH_MAX} levels"),
         ErrorKind::Escaped => "this text is not closed".to_owned(),
         ErrorKind::RegexpMatch => "a pattern stands between slashes".to_owned(),
-        ErrorKind::OneOf => format!("`{found}` is neither present, empty nor null"),
+        ErrorKind::IsNot => format!("`{found}` is neither present, empty nor null"),
         _ => format!("`{found}` is not understood here"),
     };
     let help = match kind {
         ErrorKind::Escaped => Some("end it with a single quote; a quote within is written ''"),
         ErrorKind::RegexpMatch => Some("write it like matches /^[0-9]+$/"),
-        ErrorKind::OneOf => Some("write is present, is empty or is null"),
+        ErrorKind::IsNot => Some("write is present, is empty or is null"),
         _ => habit(rest),
     };
     (message, help)
@@ -480,6 +494,9 @@ fn explain(rest: &str, found: &str, kind: ErrorKind) -> (String, Option<&'static
 
 /// What people write who come from other languages.
 fn habit(rest: &str) -> Option<&'static str> {
+    if rest.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return Some("a text stands in single quotes; a path is written like PID-3.1");
+    }
     let habits = [
         ("==", "equality is written ="),
         ("<>", "inequality is written !="),
@@ -487,6 +504,7 @@ fn habit(rest: &str) -> Option<&'static str> {
         ("||", "write or"),
         ("!", "write not"),
         ("\"", "a text stands in single quotes"),
+        ("-", "numbers count from 1, and segments have capital letters: PID-8"),
         ("${", "a condition is written without ${ }"),
     ];
     habits.iter().find(|(sign, _)| rest.starts_with(sign)).map(|(_, help)| *help)
@@ -503,7 +521,7 @@ fn group(i: &str) -> Parsed<'_, &str> {
 }
 
 fn identifier(i: &str) -> Parsed<'_, &str> {
-    let first = one_of("abcdefghijklmnopqrstuvwxyz_");
+    let first = satisfy(|c| c.is_ascii_lowercase() || c == '_');
     recognize(pair(first, take_while(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')))
         .parse(i)
 }
