@@ -1,6 +1,8 @@
 //! Bodies and payloads: packed into a content row, or, when large, into a file of their own.
 //!
-//! The codec byte says how the bytes are to be read. A file is durable before the commit that names it.
+//! The codec byte says how the bytes are to be read. A file is durable before the commit that names it. A content's number is never
+//! used again while the journal is open, also when its commit failed or a replay removed it: so no file that a row names is ever
+//! overwritten, whatever becomes of the commit.
 
 use std::path::Path;
 
@@ -23,11 +25,14 @@ const ZSTD_LEVEL: i32 = 1;
 /// Packs contents into one segment file.
 pub(crate) struct Packer {
     compressor: Option<zstd::bulk::Compressor<'static>>,
+    /// The next free number.
+    pub(crate) next: i64,
 }
 
 impl Packer {
-    pub(crate) fn new() -> Packer {
-        Packer { compressor: None }
+    /// For a file whose contents have smaller numbers.
+    pub(crate) fn new(next: i64) -> Packer {
+        Packer { compressor: None, next }
     }
 
     /// Stores a content inside the open transaction and gives its number in this file.
@@ -45,10 +50,12 @@ impl Packer {
         };
         let inline = (stored.len() <= options.inline_bytes_max).then_some(stored);
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let content = database.run(|connection| {
+        let content = self.next;
+        self.next += 1;
+        database.run(|connection| {
             connection
-                .prepare_cached("INSERT INTO content (codec, size, bytes) VALUES (?1, ?2, ?3)")?
-                .insert(params![codec, size, inline])
+                .prepare_cached("INSERT INTO content (id, codec, size, bytes) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![content, codec, size, inline])
         })?;
         if inline.is_none() {
             let path = layout::body(&options.folder, number, content);

@@ -163,7 +163,9 @@ impl SegmentFile {
     }
 
     fn with(options: &Arc<Options>, number: u32, database: Database) -> Result<SegmentFile, JournalError> {
-        let ((created_at_us, first_seq), names) = database.run(|connection| {
+        let ((created_at_us, first_seq), next_content, names) = database.run(|connection| {
+            let next_content =
+                connection.query_row("SELECT ifnull(max(id), 0) + 1 FROM content", [], |row| row.get(0))?;
             let born = connection.query_row("SELECT created_at_us, first_seq FROM meta", [], |row| {
                 Ok((row.get(0)?, unsigned(row, 1)?))
             })?;
@@ -171,7 +173,7 @@ impl SegmentFile {
                 .prepare("SELECT name, id FROM name")?
                 .query_map([], |row| Ok((Arc::from(row.get_ref(0)?.as_str()?), row.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok((born, names))
+            Ok((born, next_content, names))
         })?;
         Ok(SegmentFile {
             number,
@@ -179,7 +181,7 @@ impl SegmentFile {
             created_at_us,
             first_seq,
             options: Arc::clone(options),
-            packer: Packer::new(),
+            packer: Packer::new(next_content),
             names,
             tally: HashMap::new(),
             keys: Vec::new(),
@@ -199,6 +201,16 @@ impl SegmentFile {
                 },
             )
         })
+    }
+
+    /// The next free number of a content.
+    pub(crate) fn next_content(&self) -> i64 {
+        self.packer.next
+    }
+
+    /// Leaves out smaller numbers of contents: they were used before the file was opened anew.
+    pub(crate) fn skip_contents_to(&mut self, next: i64) {
+        self.packer.next = self.packer.next.max(next);
     }
 
     /// The deliveries with this number or a later one.

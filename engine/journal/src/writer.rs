@@ -37,6 +37,8 @@ pub struct Writer {
     open: Vec<SegmentFile>,
     next: Numbers,
     strays: Strays,
+    /// No content of a file that was closed has this number or a larger one.
+    next_content: i64,
     rotate_at: Instant,
 }
 
@@ -75,6 +77,7 @@ impl Writer {
             open: vec![current],
             next,
             strays,
+            next_content: 0,
             rotate_at: Instant::now(),
         }
     }
@@ -159,7 +162,7 @@ impl Writer {
         if self.is_open(number) {
             return self.commit_in(number, requests);
         }
-        self.open.retain(|file| file.number != number);
+        self.close_file(number);
         let mut again = Vec::new();
         for request in requests {
             match request {
@@ -187,7 +190,7 @@ impl Writer {
                 self.shared.publish(&Commit { waiting: written.waiting });
             }
             Err(error) => {
-                self.open.retain(|file| file.number != number);
+                self.close_file(number);
                 let error = CommitError::from(&error);
                 // It may be on disk all the same: whoever would deliver it has to look.
                 let waiting = may_wait(&requests);
@@ -222,14 +225,22 @@ impl Writer {
         if let Some(index) = self.open.iter().position(|file| file.number == number) {
             return Ok(index);
         }
-        let file = SegmentFile::open(&self.shared.options, number)?;
+        let mut file = SegmentFile::open(&self.shared.options, number)?;
+        file.skip_contents_to(self.next_content);
         if self.open.len() > OLDER_FILES_MAX
-            && let Some(oldest) = self.open.iter().position(|file| file.number != self.current)
+            && let Some(oldest) =
+                self.open.iter().map(|file| file.number).find(|number| *number != self.current)
         {
-            self.open.remove(oldest);
+            self.close_file(oldest);
         }
         self.open.push(file);
         Ok(self.open.len() - 1)
+    }
+
+    fn close_file(&mut self, number: u32) {
+        for file in self.open.extract_if(.., |file| file.number == number) {
+            self.next_content = self.next_content.max(file.next_content());
+        }
     }
 
     /// Contents that no row names any more; when they cannot be removed they only cost space until the file goes.

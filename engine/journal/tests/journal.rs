@@ -1,6 +1,6 @@
 //! A journal as the engine uses it: opened, written from outside, read beside, closed and opened again.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod harness;
 
