@@ -10,16 +10,18 @@ use crate::time;
 
 /// The order of two texts, `None` when they are neither two numbers nor two times.
 pub(crate) fn order(left: &str, right: &str) -> Option<Ordering> {
-    if let (Some(left), Some(right)) = (time_of(left), time_of(right)) {
+    if (is_time(left) || is_time(right))
+        && let (Some(left), Some(right)) = (time::read(left), time::read(right))
+    {
         return Some(moments(&left, &right));
     }
     numbers(left.trim(), right.trim())
 }
 
-/// A text that can only be a time: a day at least. A bare `2026` is a number.
-fn time_of(text: &str) -> Option<Moment> {
+/// A text that is rather a time than a number: a day at least. A bare `2026` is a year only beside one of these.
+fn is_time(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    (digits >= 8 || text.contains('-')).then(|| time::read(text)).flatten()
+    (digits >= 8 || text.contains('-')) && time::read(text).is_some()
 }
 
 fn moments(left: &Moment, right: &Moment) -> Ordering {
@@ -53,6 +55,9 @@ mod tests {
             ("-1", "0.5", Some(Ordering::Less)),
             ("19840211", "20260305", Some(Ordering::Less)),
             ("202603050915", "20260305", Some(Ordering::Equal)),
+            ("2011", "20080101", Some(Ordering::Greater)),
+            ("2008", "20080101", Some(Ordering::Equal)),
+            ("2011", "2008", Some(Ordering::Greater)),
             ("202603050915", "20260304", Some(Ordering::Greater)),
             ("202603050915+0100", "202603050915+0000", Some(Ordering::Less)),
             ("2026-03-05T09:15", "202603050916", Some(Ordering::Less)),

@@ -32,6 +32,11 @@ use orderly_record::{Diagnostic, Record};
 pub use compile::{compile, compile_condition, compile_template};
 pub use trace::{Trace, Traced};
 
+/// The names of all functions, for documentation and editors.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    functions::FUNCTIONS.iter().map(|function| function.name)
+}
+
 /// What is known of a message besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'x> {

@@ -129,7 +129,10 @@ impl<'p> Compiler<'p> {
     }
 
     fn assignment(&self, entry: &Entry, target: Place, here: Here) -> Option<Assignment> {
+        // A repetition that is yet to be added has nothing that a relative path could mean.
+        let appends = matches!(target.part.repetition, Some(Select::Append));
         let (value_here, here_is_target) = match &target.start {
+            _ if appends => (here, false),
             Start::Segment { .. } if target.part.repetition.is_some() => (Here::Repetition, true),
             Start::Segment { segment, .. }
                 if segment.group.is_some() || !matches!(segment.occurrence, Select::First) =>

@@ -1,10 +1,8 @@
 //! Compiles the mappings in `tests/wrong`, each with the errors that it must give in the file of the same name beside it.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
-
-mod support;
-
 use std::path::Path;
+
+use crate::support;
 
 #[test]
 fn every_wrong_mapping_says_all_that_is_wrong() {

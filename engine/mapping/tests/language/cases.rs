@@ -1,12 +1,10 @@
 //! Runs the cases in `tests/cases`: a mapping, messages, and what must become of them.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
-
-mod support;
-
 use std::path::Path;
 
 use orderly_mapping::yaml::{self, Document, Node};
+
+use crate::support;
 
 #[test]
 fn every_case_gives_what_it_says() {

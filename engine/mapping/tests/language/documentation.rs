@@ -1,0 +1,79 @@
+//! Runs the examples of `docs/mapping.md`: a mapping or its rules, a message, and what must become of it; and sees to it that every
+//! function is documented.
+
+use std::path::Path;
+
+use crate::support;
+
+#[test]
+fn every_example_gives_what_it_shows() {
+    let mut mapping = None;
+    let mut message = String::new();
+    let mut examples = 0;
+    for (line, kind, text) in fences(&documentation()) {
+        match kind.as_str() {
+            "yaml" => {
+                let text = whole(&text);
+                mapping = Some(support::mapping("example.yaml", &text, &tables).unwrap_or_else(|found| {
+                    panic!("docs/mapping.md:{line}: {found}");
+                }));
+            }
+            "hl7 in" => message = text,
+            "hl7 out" => {
+                let mapping = mapping.as_ref().expect("an example begins with its rules");
+                assert_eq!(support::map(mapping, &message), text.trim_end(), "docs/mapping.md:{line}");
+                examples += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(examples > 15, "only {examples} examples were found");
+}
+
+#[test]
+fn every_function_is_documented() {
+    let text = documentation();
+    for name in orderly_mapping::function_names() {
+        assert!(text.contains(&format!("| `{name}")), "{name} is not in docs/mapping.md");
+    }
+}
+
+fn documentation() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mapping.md");
+    std::fs::read_to_string(path).expect("docs/mapping.md is there")
+}
+
+/// The fenced blocks: line, what stands after the fence, text.
+fn fences(text: &str) -> Vec<(usize, String, String)> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        match (line.strip_prefix("```"), open.take()) {
+            (Some(_), Some(done)) => found.push(done),
+            (Some(kind), None) => open = Some((number + 1, kind.to_owned(), String::new())),
+            (None, Some((start, kind, body))) => open = Some((start, kind, format!("{body}{line}\n"))),
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// Examples that show only rules or tables get the rest of a mapping.
+fn whole(text: &str) -> String {
+    let head = "mapping: example\ninput: hl7v2 2.5.1\noutput: hl7v2\n";
+    match text {
+        text if text.starts_with("mapping:") => text.to_owned(),
+        text if text.starts_with('-') => format!("{head}rules:\n{text}"),
+        text => format!("{head}{text}"),
+    }
+}
+
+fn tables(name: &str) -> Result<String, String> {
+    match name {
+        "tables/ward.csv" => {
+            Ok("facility,code,name\nNORTH,ICU,Intensive Care North\nNORTH,*,North\n*,ICU,Intensive Care\n"
+                .to_owned())
+        }
+        _ => Err(format!("there is no {name}")),
+    }
+}

@@ -1,0 +1,9 @@
+//! The language as its users meet it: cases, wrong mappings, the documentation's examples, and what holds for any mapping.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+mod cases;
+mod documentation;
+mod properties;
+mod support;
+mod wrong;

@@ -1,0 +1,200 @@
+//! What holds for any text, any mapping and any message: nothing panics, and what no rule touches keeps its bytes.
+
+use orderly_hl7v2::{Settings, normalize, parse};
+use orderly_mapping::{Facts, Input, Mapping, Outcome};
+use proptest::prelude::*;
+
+use crate::support;
+
+/// Pieces that expressions are made of, and some that they are not.
+const PIECES: [&str; 62] = [
+    "PID-3",
+    "PID-5.1",
+    "OBX[*]-3.1",
+    "OBX[2]-5[last].1.2",
+    "PID-3[where .5 = 'MR'].1",
+    "PID-3[* where",
+    "ORDER_OBSERVATION.OBR-4",
+    "input.PID-8",
+    ".5.1",
+    ".type",
+    "$name",
+    "$name-5",
+    "$",
+    "patient.name.family",
+    "patient.identifiers[*].value",
+    "results[1]",
+    "message.type",
+    "source.name",
+    "'text'",
+    "'it''s'",
+    "''",
+    "'",
+    "12",
+    "-0.5",
+    "null",
+    "[",
+    "]",
+    "(",
+    ")",
+    ",",
+    "|",
+    " | ",
+    "upper",
+    "truncate(3)",
+    "pad(5, '0')",
+    "replace(/(a)/, '$1')",
+    "split(',')",
+    "join(' ')",
+    "first",
+    "count",
+    "date('yyyy')",
+    "lookup(codes)",
+    "hl7('A^B')",
+    "concat(' ', PID-5)",
+    "default('x')",
+    "digits",
+    " = ",
+    " != ",
+    " < ",
+    " in ",
+    " not in ",
+    " is present",
+    " is not empty",
+    " matches /^[0-9]+$/",
+    " and ",
+    " or ",
+    "not ",
+    "${",
+    "}",
+    "é",
+    " ",
+    ".",
+];
+
+/// Rules that do all kinds of things; any of them in any order is a mapping.
+const RULES: [&str; 16] = [
+    "- set:\n    PID-8: U\n    PID-5.1: ${PID-5.1 | upper}",
+    "- set:\n    PID-3[*].4: X\n    PID-3[+].1: '9'\n    PID-3[2].2: ${.1}",
+    "- set:\n    OBX[*]-11: F\n    OBX[last]-5: ${OBX[1]-5}\n    PID-9: ${PID-3}",
+    "- set:\n    PID-11: ${hl7('a^b&c~d')}\n    PID-13[where .2 = 'x'].3: ${null}",
+    "- delete: [NK1, 'PID-3[*]', 'OBX[2]', PID-5.2]",
+    "- delete:\n    - PID-3[* where .1 != '1']",
+    "- keep: [PID, OBX, NTE]",
+    "- insert: ZPI\n  after: PID\n  fields:\n    1: ${PID-3[*].1 | join(',')}\n    3[2].2: x",
+    "- move: OBX\n  before: PID",
+    "- each: OBX as result\n  do:\n    - insert: NTE\n      after: OBX\n    - each: NTE\n      do:\n        - set:\n            NTE-3: ${$result-3}\n    - delete: $result",
+    "- each: PID-3 as id\n  do:\n    - when: .1 = '1'\n      delete: $id\n      else:\n        - set:\n            $id.2: ${.1 | pad(4, '0')}",
+    "- each: ORDER_OBSERVATION\n  do:\n    - set:\n        OBR-4: ${OBX[*]-1 | count}",
+    "- when: PID-7 < '20000101' or patient.birth_date > '1990'\n  stop: born",
+    "- let:\n    all: ${OBX[*]-3 | upper}\n- set:\n    PID-9: ${$all | join('+')}",
+    "- set:\n    PID-7: ${PID-7 | date('hl7', 'Europe/Paris')}\n    PV1-2: ${PV1-2 | lookup(codes)}",
+    "- set:\n    PID-20: ${patient.identifiers[* where .type = 'MR'].value | last}/${message.event}",
+];
+
+fn compiled(rules: &str) -> Result<Mapping, String> {
+    let tables = "tables:\n  codes:\n    rows:\n      I: IN\n    unmapped: keep\n";
+    let head = "mapping: any\ninput: hl7v2 2.5.1\noutput: hl7v2\n";
+    support::mapping("any.yaml", &format!("{head}{tables}rules:\n{rules}\n"), &|_| Err("no files".to_owned()))
+}
+
+fn mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Outcome> {
+    let message = parse(bytes, &Settings::default()).ok()?;
+    let record = normalize(&message);
+    let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
+    let input = Input { facts: &facts, message: &message, record: &record };
+    let (traced, _) = mapping.execute_traced(&input);
+    let outcome = mapping.execute(&input);
+    assert_eq!(traced, outcome, "a trace changes nothing, and the same input gives the same output");
+    Some(outcome)
+}
+
+fn any_message() -> impl Strategy<Value = Vec<u8>> {
+    let leaf = prop::sample::select(vec![
+        "", "1", "x", "\"\"", "SMITH", "19840211", "MR", "A\\T\\B", "\\", "é", "  ",
+    ]);
+    let joint = prop::sample::select(vec!["|", "|", "|", "^", "~", "&"]);
+    let name =
+        prop::sample::select(vec!["PID", "OBX", "NTE", "OBR", "NK1", "PV1", "ZZZ", "ORC", "P", "pid", ""]);
+    let segment = (name, prop::collection::vec((joint, leaf), 0..20));
+    let head = prop::sample::select(vec![
+        "MSH|^~\\&|A|B|C|D|20260305||ADT^A01|1|P|2.5.1",
+        "MSH|^~\\&|A||||||ORU^R01|1|P|2.3||||||8859/1",
+        "MSH|^|A",
+        "MSH#*!?:#A",
+    ]);
+    let end = prop::sample::select(vec!["\r", "\n", "\r\n"]);
+    (head, prop::collection::vec(segment, 0..12), end).prop_map(|(head, segments, end)| {
+        let mut text = format!("{head}{end}");
+        for (name, parts) in segments {
+            text.push_str(name);
+            parts.into_iter().for_each(|(joint, leaf)| text.extend([joint, leaf]));
+            text.push_str(end);
+        }
+        text.into_bytes()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_expression_compiles_or_is_refused(pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..14)) {
+        let text = pieces.concat().replace('\'', "''");
+        let _ = compiled(&format!("- set:\n    PID-8: '{text}'\n    PID-9: '${{{text}}}'\n- when: '{text}'\n  delete: '{text}'\n- each: '{text}'\n  do: []"));
+    }
+
+    #[test]
+    fn any_text_compiles_or_is_refused(text in "\\PC{0,60}") {
+        let text = text.replace('\'', "''");
+        let _ = compiled(&format!("- set:\n    PID-8: '${{{text}}}'\n- when: '{text}'\n  stop: x"));
+    }
+
+    #[test]
+    fn any_expression_that_compiles_can_be_evaluated(
+        pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..5),
+        message in any_message(),
+    ) {
+        let text = pieces.concat().replace('\'', "''");
+        if let Ok(mapping) = compiled(&format!("- set:\n    PID-8: '${{{text}}}'")) {
+            mapped(&mapping, &message);
+        }
+        if let Ok(mapping) = compiled(&format!("- when: '{text}'\n  stop: x")) {
+            mapped(&mapping, &message);
+        }
+    }
+
+    #[test]
+    fn any_rules_end_on_any_message(
+        rules in prop::collection::vec(prop::sample::select(RULES.to_vec()), 1..8),
+        message in any_message(),
+    ) {
+        let mapping = compiled(&format!("{}\n", rules.join("\n"))).expect("the rules are right");
+        mapped(&mapping, &message);
+    }
+
+    #[test]
+    fn no_rules_change_no_byte(message in any_message()) {
+        let mapping = compiled("  []").expect("no rules");
+        if let Some(Outcome::Output(output)) = mapped(&mapping, &message) {
+            prop_assert_eq!(output.bytes, message);
+        }
+    }
+
+    #[test]
+    fn what_no_rule_touches_keeps_its_bytes(message in any_message()) {
+        let mapping = compiled("- set:\n    PID-8: U").expect("one rule");
+        let Some(Outcome::Output(output)) = mapped(&mapping, &message) else { return Ok(()) };
+        let before = parse(&message, &Settings::default()).expect("it was readable");
+        let after = parse(&output.bytes, &Settings::default()).expect("it stays readable");
+        prop_assert_eq!(before.segments().len(), after.segments().len());
+        let target = before.indexes("PID").next();
+        for (index, (old, new)) in before.segments().iter().zip(after.segments()).enumerate() {
+            prop_assert_eq!(old.name(), new.name());
+            for field in (1..=new.last_field()).filter(|field| target != Some(index) || *field != 8) {
+                prop_assert_eq!(before.field(index, field).raw(), after.field(index, field).raw());
+            }
+        }
+        if let Some(target) = target {
+            prop_assert_eq!(after.field(target, 8).raw(), b"U");
+        }
+    }
+}
