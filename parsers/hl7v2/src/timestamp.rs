@@ -52,7 +52,7 @@ pub fn moment(text: &str) -> Option<Moment> {
 
 /// The timestamp that this text gives; the text itself when it is no date.
 pub(crate) fn timestamp(text: &str) -> Timestamp {
-    moment(text).map_or_else(|| Timestamp::Verbatim(text.to_owned()), Timestamp::Known)
+    moment(text).map_or_else(|| Timestamp::Verbatim(text.into()), Timestamp::Known)
 }
 
 struct Parts {
@@ -186,7 +186,7 @@ mod tests {
             "5.3.2026",
         ] {
             assert_eq!(moment(text), None, "{text}");
-            assert_eq!(timestamp(text), Timestamp::Verbatim(text.to_owned()));
+            assert_eq!(timestamp(text), Timestamp::Verbatim(text.into()));
         }
     }
 }

@@ -81,6 +81,15 @@ impl<'m> View<'m> {
         })
     }
 
+    /// The first `N` parts of the next level in one go, empty where there are none: cheaper than asking for each by number.
+    pub(crate) fn parts<const N: usize>(&self) -> [View<'m>; N] {
+        let mut parts = [View { raw: &[], level: self.level.below().unwrap_or(self.level), ..*self }; N];
+        for (slot, part) in parts.iter_mut().zip(self.children()) {
+            *slot = part;
+        }
+        parts
+    }
+
     /// How many parts of the next level there are.
     pub fn count(&self) -> usize {
         if self.raw.is_empty() || self.level == Level::Subcomponent {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Timestamp};
+use crate::{Coded, Identifier, Location, Text, Timestamp};
 
 /// An appointment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub struct Appointment {
     pub ends_at: Option<Timestamp>,
     /// How long it takes, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration: Option<String>,
+    pub duration: Option<Text>,
     /// The unit of `duration`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_units: Option<Coded>,
@@ -51,7 +51,7 @@ pub struct Appointment {
 pub struct Resource {
     /// `service`, `general`, `location` or `person`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Text,
     /// What or who: the service's code, the resource's id, the place or the person's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Coded>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Provider, Timestamp};
+use crate::{Coded, Identifier, Location, Provider, Text, Timestamp};
 
 /// A document's facts. Its text stands in the observations of `results`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -25,16 +25,16 @@ pub struct Document {
     pub kind: Option<Coded>,
     /// Its title.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    pub title: Option<Text>,
     /// How far it is (HL7 table 0271).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub completion: Option<String>,
+    pub completion: Option<Text>,
     /// Whether it may be used (HL7 table 0273).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub availability: Option<String>,
+    pub availability: Option<Text>,
     /// How confidential it is (HL7 table 0272).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub confidentiality: Option<String>,
+    pub confidentiality: Option<Text>,
     /// When what it tells of took place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity_at: Option<Timestamp>,

@@ -3,31 +3,31 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Authority, Timestamp};
+use crate::{Authority, Text, Timestamp};
 
 /// The message's own facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Header {
     /// The format: `hl7v2`.
-    pub format: String,
+    pub format: Text,
     /// What kind of message: `ADT`, `ORU`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: Option<Text>,
     /// What happened: the trigger event, `A01`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub event: Option<String>,
+    pub event: Option<Text>,
     /// The message structure as declared: `ADT_A01`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub structure: Option<String>,
+    pub structure: Option<Text>,
     /// The sender's id of this message, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub control_id: Option<String>,
+    pub control_id: Option<Text>,
     /// The version of the format: `2.5.1`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<Text>,
     /// Production, training or debugging: `P`, `T`, `D`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub processing: Option<String>,
+    pub processing: Option<Text>,
     /// The program that sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending_application: Option<Authority>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Address, Coded, HumanName, Identifier, Location, Note, Provider, Telecom, Timestamp};
+use crate::{Address, Coded, HumanName, Identifier, Location, Note, Provider, Telecom, Text, Timestamp};
 
 /// The patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub struct Patient {
     pub birth_date: Option<Timestamp>,
     /// Administrative sex (HL7 table 0001: `F`, `M`, `O`, `U`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sex: Option<String>,
+    pub sex: Option<Text>,
     /// Race, each as sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub races: Vec<Coded>,
@@ -55,13 +55,13 @@ pub struct Patient {
     pub telecoms: Vec<Telecom>,
     /// Place of birth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub birth_place: Option<String>,
+    pub birth_place: Option<Text>,
     /// Whether one of a multiple birth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiple_birth: Option<bool>,
     /// Which of a multiple birth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub birth_order: Option<String>,
+    pub birth_order: Option<Text>,
     /// Whether dead, when the source says so or gives a time of death.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deceased: Option<bool>,

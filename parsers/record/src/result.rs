@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Provider, Quantity, Timestamp};
+use crate::{Coded, Identifier, Location, Provider, Quantity, Text, Timestamp};
 
 /// The results of one order: a laboratory panel, a radiology report, or the order itself when nothing is known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -13,7 +13,7 @@ pub struct Report {
     pub code: Option<Coded>,
     /// How far it is (HL7 table 0123: `F` final, `P` preliminary, `C` corrected).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
+    pub status: Option<Text>,
     /// The number the ordering system gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placer_number: Option<Identifier>,
@@ -25,10 +25,10 @@ pub struct Report {
     pub accession_number: Option<Identifier>,
     /// What is asked for (HL7 table 0119: `NW` new, `CA` cancel, `RE` results follow).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub order_control: Option<String>,
+    pub order_control: Option<Text>,
     /// The diagnostic service (HL7 table 0074: `LAB`, `RAD`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub section: Option<String>,
+    pub section: Option<Text>,
     /// When observed, or when observation began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
@@ -98,13 +98,13 @@ pub struct Observation {
     pub code: Option<Coded>,
     /// Links or tells apart observations of the same code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sub_id: Option<String>,
+    pub sub_id: Option<Text>,
     /// The type of the values as declared (HL7 table 0125: `NM`, `ST`, `CE`, `ED`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_type: Option<String>,
+    pub value_type: Option<Text>,
     /// The value as text: of a number the digits, of a code the code, of text all lines. Absent for embedded content.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
+    pub value: Option<Text>,
     /// Every value, typed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<ObservationValue>,
@@ -113,13 +113,13 @@ pub struct Observation {
     pub units: Option<Coded>,
     /// The range of normal values, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference_range: Option<String>,
+    pub reference_range: Option<Text>,
     /// What the value means (HL7 table 0078: `H`, `L`, `A`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub interpretations: Vec<String>,
+    pub interpretations: Vec<Text>,
     /// How sure it is (HL7 table 0085: `F` final, `C` corrected).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
+    pub status: Option<Text>,
     /// When observed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
@@ -142,7 +142,7 @@ pub struct Observation {
 #[serde(rename_all = "snake_case")]
 pub enum ObservationValue {
     /// Words.
-    Text(String),
+    Text(Text),
     /// A number.
     Quantity(Quantity),
     /// Two numbers and what stands between them: a range (`-`), a ratio (`/`), a titre (`:`).
@@ -150,10 +150,10 @@ pub enum ObservationValue {
         /// The first number with its comparator.
         first: Quantity,
         /// `-`, `/`, `:` or `+`.
-        separator: String,
+        separator: Text,
         /// The second number, absent for a category such as `2+`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        second: Option<String>,
+        second: Option<Text>,
     },
     /// A code.
     Coded(Coded),
@@ -169,26 +169,26 @@ pub enum ObservationValue {
 pub struct Content {
     /// The media type as far as the sender gave it: `application/pdf`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
+    pub media_type: Option<Text>,
     /// How the data is written in the message (HL7 table 0299: `Base64`, `Hex`, `A`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoding: Option<String>,
+    pub encoding: Option<Text>,
     /// Length of the encoded data in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
     /// Where the content is, when it is not in the message. It is never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
+    pub pointer: Option<Text>,
 }
 
 /// Words about something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Note {
     /// The words; line ends are LF.
-    pub text: String,
+    pub text: Text,
     /// Who wrote it (HL7 table 0105: `L` the performing system, `P` the ordering one).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
+    pub author: Option<Text>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

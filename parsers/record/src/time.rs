@@ -9,6 +9,8 @@ use jiff::tz::Offset;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use crate::Text;
+
 /// A point in time as the source gave it. As JSON one text: ISO 8601 cut at the precision given (`1984-02`,
 /// `2026-03-05T09:15-05:00`), or the source's own text when it is not a date.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
@@ -20,7 +22,7 @@ pub enum Timestamp {
     /// Understood.
     Known(Moment),
     /// The source's text, which is not a date.
-    Verbatim(String),
+    Verbatim(Text),
 }
 
 impl Timestamp {

@@ -5,23 +5,23 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::Timestamp;
+use crate::{Text, Timestamp};
 
 /// A code with its meaning, as the sender gave it, and the same meaning in other code systems.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Coded {
     /// The code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Text>,
     /// What the code system calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub display: Option<String>,
+    pub display: Option<Text>,
     /// The code system, by the name the sender uses (for HL7 v2 table 0396: `LN`, `SCT`, `I10`, `L`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
+    pub system: Option<Text>,
     /// The words of the person who recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
+    pub text: Option<Text>,
     /// The same meaning in other code systems.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub translations: Vec<Coding>,
@@ -32,13 +32,13 @@ pub struct Coded {
 pub struct Coding {
     /// The code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Text>,
     /// What the code system calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub display: Option<String>,
+    pub display: Option<Text>,
     /// The code system.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
+    pub system: Option<Text>,
 }
 
 /// Who gives out identifiers or owns an address: a name, a universal id, or both.
@@ -46,32 +46,32 @@ pub struct Coding {
 pub struct Authority {
     /// The local name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// The universal id, for example an OID.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub universal_id: Option<String>,
+    pub universal_id: Option<Text>,
     /// What kind of universal id it is (HL7 table 0301: `ISO`, `UUID`, `DNS`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub universal_id_type: Option<String>,
+    pub universal_id_type: Option<Text>,
 }
 
 /// An identifier and who gave it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Identifier {
     /// The identifier itself.
-    pub value: String,
+    pub value: Text,
     /// Who gave it, in one text: the authority's universal id when sent, else its name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
+    pub system: Option<Text>,
     /// What it identifies (HL7 table 0203: `MR`, `SS`, `VN`, `AN`).
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: Option<Text>,
     /// Who gave it, in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
     /// The facility where it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub facility: Option<String>,
+    pub facility: Option<Text>,
     /// Valid from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -85,25 +85,25 @@ pub struct Identifier {
 pub struct HumanName {
     /// Family name, with its own prefixes (`van`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub family: Option<String>,
+    pub family: Option<Text>,
     /// First given name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub given: Option<String>,
+    pub given: Option<Text>,
     /// Further given names or initials.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub middle: Option<String>,
+    pub middle: Option<Text>,
     /// `Jr`, `III`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub suffix: Option<String>,
+    pub suffix: Option<Text>,
     /// `Dr`, `Mrs`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
+    pub prefix: Option<Text>,
     /// `MD`, `PhD`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub degree: Option<String>,
+    pub degree: Option<Text>,
     /// What the name is used for (HL7 table 0200: `L` legal, `M` maiden, `N` nickname).
     #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub usage: Option<String>,
+    pub usage: Option<Text>,
 }
 
 /// A postal address.
@@ -111,48 +111,48 @@ pub struct HumanName {
 pub struct Address {
     /// Street lines, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub lines: Vec<String>,
+    pub lines: Vec<Text>,
     /// City.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub city: Option<String>,
+    pub city: Option<Text>,
     /// State or province.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
+    pub state: Option<Text>,
     /// Postal code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub postal_code: Option<String>,
+    pub postal_code: Option<Text>,
     /// Country, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
+    pub country: Option<Text>,
     /// County or parish.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub county: Option<String>,
+    pub county: Option<Text>,
     /// What the address is used for (HL7 table 0190: `H` home, `O` office, `BA` bad).
     #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub usage: Option<String>,
+    pub usage: Option<Text>,
 }
 
 /// A phone number, an e-mail address or the like.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Telecom {
     /// The number or address, put together from its parts when it was sent in parts (`+1 555 5550100 x12`).
-    pub value: String,
+    pub value: Text,
     /// What it reaches (HL7 table 0202: `PH` phone, `FX` fax, `CP` mobile, `Internet` e-mail).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
+    pub system: Option<Text>,
     /// What it is used for (HL7 table 0201: `PRN` home, `WPN` work).
     #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub usage: Option<String>,
+    pub usage: Option<Text>,
 }
 
 /// A number with its unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Quantity {
     /// The number as sent: decimal text, so that `2.50` keeps its digits.
-    pub value: String,
+    pub value: Text,
     /// `<`, `>`, `<=`, `>=`, `=`, `<>`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub comparator: Option<String>,
+    pub comparator: Option<Text>,
     /// The unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<Coded>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Provider, Timestamp};
+use crate::{Coded, Identifier, Location, Provider, Text, Timestamp};
 
 /// A visit or a stay in hospital.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -16,22 +16,22 @@ pub struct Visit {
     pub alternate_numbers: Vec<Identifier>,
     /// Inpatient, outpatient, emergency (HL7 table 0004: `I`, `O`, `E`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
+    pub class: Option<Text>,
     /// The patient type, a local code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub patient_type: Option<String>,
+    pub patient_type: Option<Text>,
     /// How the admission came about (HL7 table 0007).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub admission_type: Option<String>,
+    pub admission_type: Option<Text>,
     /// Where from the patient came (HL7 table 0023).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub admission_source: Option<String>,
+    pub admission_source: Option<Text>,
     /// Why the patient came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Coded>,
     /// The hospital's service.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
+    pub service: Option<Text>,
     /// Where the patient is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<PersonLocation>,
@@ -52,7 +52,7 @@ pub struct Visit {
     pub admitting: Vec<Provider>,
     /// A person to treat with discretion, a local code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub vip: Option<String>,
+    pub vip: Option<Text>,
     /// When admitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admitted_at: Option<Timestamp>,
@@ -67,7 +67,7 @@ pub struct Visit {
     pub expected_discharge_at: Option<Timestamp>,
     /// How discharged (HL7 table 0112).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub discharge_disposition: Option<String>,
+    pub discharge_disposition: Option<Text>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -78,23 +78,23 @@ pub struct Visit {
 pub struct PersonLocation {
     /// Ward, clinic or department.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub point_of_care: Option<String>,
+    pub point_of_care: Option<Text>,
     /// Room.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub room: Option<String>,
+    pub room: Option<Text>,
     /// Bed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bed: Option<String>,
+    pub bed: Option<Text>,
     /// Facility.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub facility: Option<String>,
+    pub facility: Option<Text>,
     /// Building.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub building: Option<String>,
+    pub building: Option<Text>,
     /// Floor.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub floor: Option<String>,
+    pub floor: Option<Text>,
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<Text>,
 }

@@ -36,5 +36,5 @@ pub(super) fn resource(fields: &Fields<'_>, name: &str, source: Location) -> Res
         "location" => text(fields.first(3)).map(|place| Coded { code: Some(place), ..Coded::default() }),
         _ => coded(fields.first(3)),
     };
-    Resource { kind: kind.to_owned(), code, starts_at: time(fields.first(start)), source: Some(source) }
+    Resource { kind: kind.into(), code, starts_at: time(fields.first(start)), source: Some(source) }
 }

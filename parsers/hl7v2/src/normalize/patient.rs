@@ -62,7 +62,7 @@ fn identifiers(pid: &Fields<'_>) -> Vec<Identifier> {
 fn all_names(pid: &Fields<'_>) -> Vec<orderly_record::HumanName> {
     let mut all = names(pid.field(5));
     all.extend(names(pid.field(9)).into_iter().map(|mut alias| {
-        alias.usage.get_or_insert_with(|| "A".to_owned());
+        alias.usage.get_or_insert_with(|| "A".into());
         alias
     }));
     all

@@ -1,6 +1,8 @@
 //! ORC, OBR, SPM and OBX: orders, what was examined, and what was found.
 
-use orderly_record::{Coded, Content, Location, Observation, ObservationValue, Quantity, Report, Specimen};
+use orderly_record::{
+    Coded, Content, Location, Observation, ObservationValue, Quantity, Report, Specimen, Text,
+};
 
 use super::Fields;
 use super::values::{all_coded, coded, entity, lines, provider_of_location, providers, text, time};
@@ -147,12 +149,12 @@ fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
     }
     let text = match view.level() {
         crate::view::Level::Field => lines(view),
-        _ => Some(view.whole_text().trim().to_owned()).filter(|text| !text.is_empty()),
+        _ => Some(Text::new(view.whole_text().trim())).filter(|text| !text.is_empty()),
     };
     text.filter(|text| text != "\"\"").map(ObservationValue::Text)
 }
 
-fn quantity(value: String, comparator: Option<String>, units: Option<&Coded>) -> ObservationValue {
+fn quantity(value: Text, comparator: Option<Text>, units: Option<&Coded>) -> ObservationValue {
     ObservationValue::Quantity(Quantity { value, comparator, units: units.cloned() })
 }
 
@@ -182,11 +184,11 @@ fn structured_number(view: View<'_>, units: Option<&Coded>) -> Option<Observatio
 fn embedded(view: View<'_>) -> ObservationValue {
     let media_type = match (text(view.child(2)), text(view.child(3))) {
         (_, Some(subtype)) if subtype.contains('/') => Some(subtype),
-        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}")),
+        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}").into()),
         (kind, subtype) => kind.or(subtype),
     };
     ObservationValue::Content(Content {
-        media_type: media_type.map(|media_type| media_type.to_ascii_lowercase()),
+        media_type: media_type.map(|media_type| media_type.to_ascii_lowercase().into()),
         encoding: text(view.child(4)),
         length: Some(view.child(5).raw().len()),
         pointer: None,
@@ -196,32 +198,39 @@ fn embedded(view: View<'_>) -> ObservationValue {
 /// RP: pointer ^ application ^ type ^ subtype.
 fn pointer(view: View<'_>) -> ObservationValue {
     let media_type = match (text(view.child(3)), text(view.child(4))) {
-        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}").to_ascii_lowercase()),
-        (kind, subtype) => kind.or(subtype).map(|media_type| media_type.to_ascii_lowercase()),
+        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}").to_ascii_lowercase().into()),
+        (kind, subtype) => kind.or(subtype).map(|media_type| media_type.to_ascii_lowercase().into()),
     };
     ObservationValue::Content(Content { media_type, pointer: text(view.child(1)), ..Content::default() })
 }
 
 /// All values as one text.
-fn words(values: &[ObservationValue]) -> Option<String> {
+fn words(values: &[ObservationValue]) -> Option<Text> {
     let of_one = |value: &ObservationValue| match value {
         ObservationValue::Text(text) => Some(text.clone()),
         ObservationValue::Quantity(quantity) => Some(amount(quantity)),
         ObservationValue::Ratio { first, separator, second } => {
-            Some(format!("{}{separator}{}", amount(first), second.as_deref().unwrap_or_default()))
+            Some(format!("{}{separator}{}", amount(first), second.as_deref().unwrap_or_default()).into())
         }
         ObservationValue::Coded(coded) => {
             coded.code.clone().or_else(|| coded.display.clone()).or_else(|| coded.text.clone())
         }
-        ObservationValue::Time(time) => Some(time.to_string()),
+        ObservationValue::Time(time) => Some(time.to_string().into()),
         ObservationValue::Content(_) => None,
     };
-    let words: Vec<String> = values.iter().filter_map(of_one).collect();
-    (!words.is_empty()).then(|| words.join("\n"))
+    let words: Vec<Text> = values.iter().filter_map(of_one).collect();
+    match words.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(several.join("\n").into()),
+    }
 }
 
-fn amount(quantity: &Quantity) -> String {
-    format!("{}{}", quantity.comparator.as_deref().unwrap_or_default(), quantity.value)
+fn amount(quantity: &Quantity) -> Text {
+    match &quantity.comparator {
+        None => quantity.value.clone(),
+        Some(comparator) => format!("{comparator}{}", quantity.value).into(),
+    }
 }
 
 #[cfg(test)]
@@ -230,14 +239,14 @@ mod tests {
     use crate::parse::{Settings, parse};
 
     /// Type and text of the observation in an OBX with this type and value.
-    fn read(value_type: &str, raw: &str) -> (Vec<ObservationValue>, Option<String>) {
+    fn read(value_type: &str, raw: &str) -> (Vec<ObservationValue>, Option<Text>) {
         let message = format!("MSH|^~\\&|||||||ORU^R01|1\rOBX|1|{value_type}|X||{raw}\r");
         let message = parse(message.as_bytes(), &Settings::default()).unwrap();
         let observation = crate::normalize(&message).results.remove(0).observations.remove(0);
         (observation.values, observation.value)
     }
 
-    fn value(value_type: &str, raw: &str) -> Option<String> {
+    fn value(value_type: &str, raw: &str) -> Option<Text> {
         read(value_type, raw).1
     }
 

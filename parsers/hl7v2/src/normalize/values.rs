@@ -1,31 +1,28 @@
 //! Data types to values (chapter 2A). Each takes the view of one repetition, unless it says otherwise, and gives nothing for nothing.
 
-use std::borrow::Cow;
-
 use orderly_record::{
-    Address, Authority, Coded, Coding, HumanName, Identifier, Precision, Provider, Telecom, Timestamp,
+    Address, Authority, Coded, Coding, HumanName, Identifier, Precision, Provider, Telecom, Text, Timestamp,
 };
 
 use crate::timestamp::timestamp;
 use crate::view::{Presence, View};
 
 /// The first leaf's text without blanks around it.
-pub(super) fn text(view: View<'_>) -> Option<String> {
+pub(super) fn text(view: View<'_>) -> Option<Text> {
+    if view.raw().is_empty() {
+        return None;
+    }
     let leaf = view.leaf();
     if leaf.presence() != Presence::Present {
         return None;
     }
     let text = leaf.text();
     let trimmed = text.trim();
-    match text {
-        _ if trimmed.is_empty() => None,
-        Cow::Owned(text) if text.len() == trimmed.len() => Some(text),
-        _ => Some(trimmed.to_owned()),
-    }
+    (!trimmed.is_empty()).then(|| Text::new(trimmed))
 }
 
 /// Text as lines, of a field: each repetition is a line; delimiters that the sender forgot to escape are kept.
-pub(super) fn lines(field: View<'_>) -> Option<String> {
+pub(super) fn lines(field: View<'_>) -> Option<Text> {
     let mut lines = String::new();
     for (index, line) in field.children().enumerate() {
         if index > 0 {
@@ -36,7 +33,7 @@ pub(super) fn lines(field: View<'_>) -> Option<String> {
         }
     }
     lines.truncate(lines.trim_end().len());
-    (!lines.is_empty()).then_some(lines)
+    (!lines.is_empty()).then(|| Text::new(lines))
 }
 
 /// `Y` and `N` (HL7 table 0136).
@@ -50,8 +47,9 @@ pub(super) fn flag(view: View<'_>) -> Option<bool> {
 
 /// DT, DTM and TS. TS.2, which tells the precision in old versions, rules when it is coarser than the text.
 pub(super) fn time(view: View<'_>) -> Option<Timestamp> {
-    let mut time = timestamp(&text(view)?);
-    if let (Timestamp::Known(moment), Some(precision)) = (&mut time, text(view.child(2))) {
+    let [value, precision] = view.parts();
+    let mut time = timestamp(&text(value)?);
+    if let (Timestamp::Known(moment), Some(precision)) = (&mut time, text(precision)) {
         let declared = match precision.as_str() {
             "Y" => Precision::Year,
             "L" => Precision::Month,
@@ -67,20 +65,18 @@ pub(super) fn time(view: View<'_>) -> Option<Timestamp> {
 
 /// CE, CWE and CNE, at any level: code, text and system; the alternates are translations. With only alternates, the first of them leads.
 pub(super) fn coded(view: View<'_>) -> Option<Coded> {
-    let triplet = |first: usize| {
-        let coding = Coding {
-            code: text(view.child(first)),
-            display: text(view.child(first + 1)),
-            system: text(view.child(first + 2)),
-        };
-        (coding.code.is_some() || coding.display.is_some()).then_some(coding)
-    };
     if view.raw().is_empty() {
         return None;
     }
-    let mut codings = [triplet(1), triplet(4), triplet(10)].into_iter().flatten();
-    let original = text(view.child(9));
-    let first = codings.next();
+    let triplet = |[code, display, system]: [View<'_>; 3]| {
+        let coding = Coding { code: text(code), display: text(display), system: text(system) };
+        (coding.code.is_some() || coding.display.is_some()).then_some(coding)
+    };
+    let [code, display, system, code2, display2, system2, _, _, original, code3, display3, system3] =
+        view.parts();
+    let all = [[code, display, system], [code2, display2, system2], [code3, display3, system3]];
+    let mut codings = all.into_iter().filter_map(triplet);
+    let (first, original) = (codings.next(), text(original));
     if first.is_none() && original.is_none() {
         return None;
     }
@@ -108,39 +104,42 @@ pub(super) fn authority(view: View<'_>) -> Option<Authority> {
 
 /// CX, and plain ids of old versions: the id, who gave it, what it is. `kind` is what the field itself says it is.
 pub(super) fn identifier(view: View<'_>, kind: Option<&str>) -> Option<Identifier> {
-    let value = text(view.child(1))?;
-    let authority = authority(view.child(4));
+    let [id, _, _, authority, own_kind, facility, from, to] = view.parts();
+    let value = text(id)?;
+    let authority = self::authority(authority);
     Some(Identifier {
         value,
         system: system(authority.as_ref()),
-        kind: text(view.child(5)).or_else(|| kind.map(str::to_owned)),
+        kind: text(own_kind).or_else(|| kind.map(Text::new)),
         authority,
-        facility: text(view.child(6)),
-        from: time(view.child(7)),
-        to: time(view.child(8)),
+        facility: text(facility),
+        from: time(from),
+        to: time(to),
     })
 }
 
 /// EI: id ^ namespace ^ universal id ^ its type, at any level.
 pub(super) fn entity(view: View<'_>) -> Option<Identifier> {
-    let value = text(view.child(1))?;
+    let [id, name, universal_id, universal_id_type] = view.parts();
+    let value = text(id)?;
     let given = Authority {
-        name: text(view.child(2)),
-        universal_id: text(view.child(3)),
-        universal_id_type: text(view.child(4)),
+        name: text(name),
+        universal_id: text(universal_id),
+        universal_id_type: text(universal_id_type),
     };
     let authority = (given.name.is_some() || given.universal_id.is_some()).then_some(given);
     Some(Identifier { value, system: system(authority.as_ref()), authority, ..Identifier::default() })
 }
 
-fn system(authority: Option<&Authority>) -> Option<String> {
+fn system(authority: Option<&Authority>) -> Option<Text> {
     let authority = authority?;
     authority.universal_id.clone().or_else(|| authority.name.clone())
 }
 
 /// XPN, and PN of old versions.
 pub(super) fn name(view: View<'_>) -> Option<HumanName> {
-    name_from(view, 1).map(|name| HumanName { usage: text(view.child(7)), ..name })
+    let [family, given, middle, suffix, prefix, degree, usage] = view.parts();
+    person_name([family, given, middle, suffix, prefix, degree], usage)
 }
 
 /// All repetitions of a name field.
@@ -148,26 +147,37 @@ pub(super) fn names(field: View<'_>) -> Vec<HumanName> {
     field.children().filter_map(name).collect()
 }
 
-/// A name in six components from the given one on: family, given, middle, suffix, prefix, degree.
-fn name_from(view: View<'_>, first: usize) -> Option<HumanName> {
+/// Family, given, middle, suffix, prefix and degree, which follow one another wherever there is a name, and the name's use.
+fn person_name(parts: [View<'_>; 6], usage: View<'_>) -> Option<HumanName> {
+    if parts.iter().all(|part| part.raw().is_empty()) {
+        return None;
+    }
+    let [surname, given, middle, suffix, prefix, degree] = parts;
     let name = HumanName {
-        family: family(view.child(first)),
-        given: text(view.child(first + 1)),
-        middle: text(view.child(first + 2)),
-        suffix: text(view.child(first + 3)),
-        prefix: text(view.child(first + 4)),
-        degree: text(view.child(first + 5)),
+        family: family(surname),
+        given: text(given),
+        middle: text(middle),
+        suffix: text(suffix),
+        prefix: text(prefix),
+        degree: text(degree),
         usage: None,
     };
-    (name != HumanName::default()).then_some(name)
+    (name != HumanName::default()).then(|| HumanName { usage: text(usage), ..name })
 }
 
 /// FN: the surname, or where only its parts were sent, the own prefix and the own surname.
-fn family(view: View<'_>) -> Option<String> {
-    text(view.child(1)).or_else(|| match (text(view.child(2)), text(view.child(3))) {
-        (Some(prefix), Some(own)) => Some(format!("{prefix} {own}")),
-        (prefix, own) => own.or(prefix),
+fn family(view: View<'_>) -> Option<Text> {
+    text(view).or_else(|| {
+        let [_, prefix, own] = view.parts();
+        joined(text(prefix), text(own))
     })
+}
+
+fn joined(first: Option<Text>, second: Option<Text>) -> Option<Text> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first} {second}").into()),
+        (first, second) => first.or(second),
+    }
 }
 
 /// XCN, and CN of old versions: id, name, who gave the id.
@@ -175,10 +185,12 @@ pub(super) fn provider(view: View<'_>) -> Option<Provider> {
     if view.raw().is_empty() {
         return None;
     }
-    let name = name_from(view, 2).map(|name| HumanName { usage: text(view.child(10)), ..name });
-    let identifier = text(view.child(1)).map(|value| {
-        let authority = authority(view.child(9));
-        let (kind, facility) = (text(view.child(13)), text(view.child(14)));
+    let [id, family, given, middle, suffix, prefix, degree, _, assigner, usage, _, _, kind, facility] =
+        view.parts();
+    let name = person_name([family, given, middle, suffix, prefix, degree], usage);
+    let identifier = text(id).map(|value| {
+        let authority = authority(assigner);
+        let (kind, facility) = (text(kind), text(facility));
         Identifier {
             value,
             system: system(authority.as_ref()),
@@ -198,19 +210,10 @@ pub(super) fn providers(field: View<'_>) -> Vec<Provider> {
 
 /// NDL: the person stands in its first component, as subcomponents (CNN).
 pub(super) fn provider_of_location(view: View<'_>) -> Option<Provider> {
-    let person = view.child(1);
-    let part = |n| text(person.child(n));
-    let name = HumanName {
-        family: part(2),
-        given: part(3),
-        middle: part(4),
-        suffix: part(5),
-        prefix: part(6),
-        degree: part(7),
-        usage: None,
-    };
-    let name = (name != HumanName::default()).then_some(name);
-    let identifier = part(1).map(|value| Identifier { value, ..Identifier::default() });
+    let [id, family, given, middle, suffix, prefix, degree] = view.child(1).parts();
+    let no_usage = view.child(usize::MAX);
+    let name = person_name([family, given, middle, suffix, prefix, degree], no_usage);
+    let identifier = text(id).map(|value| Identifier { value, ..Identifier::default() });
     (name.is_some() || identifier.is_some()).then_some(Provider { identifier, name })
 }
 
@@ -219,23 +222,24 @@ pub(super) fn address(view: View<'_>) -> Option<Address> {
     if view.raw().is_empty() {
         return None;
     }
+    let [line, other, city, state, postal_code, country, usage, _, county] = view.parts();
     let address = Address {
-        lines: [street(view.child(1)), text(view.child(2))].into_iter().flatten().collect(),
-        city: text(view.child(3)),
-        state: text(view.child(4)),
-        postal_code: text(view.child(5)),
-        country: text(view.child(6)),
-        county: text(view.child(9)),
-        usage: text(view.child(7)),
+        lines: [street(line), text(other)].into_iter().flatten().collect(),
+        city: text(city),
+        state: text(state),
+        postal_code: text(postal_code),
+        country: text(country),
+        county: text(county),
+        usage: text(usage),
     };
     (address != Address::default()).then_some(address)
 }
 
 /// SAD: the whole line, or where only its parts were sent, number and street.
-fn street(view: View<'_>) -> Option<String> {
-    text(view.child(1)).or_else(|| match (text(view.child(3)), text(view.child(2))) {
-        (Some(number), Some(street)) => Some(format!("{number} {street}")),
-        (number, street) => number.or(street),
+fn street(view: View<'_>) -> Option<Text> {
+    text(view).or_else(|| {
+        let [_, street, number] = view.parts();
+        joined(text(number), text(street))
     })
 }
 
@@ -247,41 +251,27 @@ pub(super) fn addresses(field: View<'_>) -> Vec<Address> {
 /// All repetitions of an XTN field; `usage` is what the field itself says about its numbers. One repetition may hold a number and an
 /// e-mail address.
 pub(super) fn telecoms(field: View<'_>, usage: Option<&str>) -> Vec<Telecom> {
-    let of_one = |view: View<'_>| {
-        let (usage, system) = (text(view.child(2)).or_else(|| usage.map(str::to_owned)), text(view.child(3)));
-        let mail = text(view.child(4));
-        let number =
-            number(view).map(|value| Telecom { value, system: system.clone(), usage: usage.clone() });
-        let mail =
-            mail.map(|value| Telecom { value, system: Some("Internet".to_owned()), usage: usage.clone() });
-        [number, mail].into_iter().flatten()
-    };
-    field.children().flat_map(of_one).collect()
+    field.children().flat_map(|view| telecom(view, usage)).collect()
 }
 
-/// The number of an XTN: as it is to be dialled (.12), from its parts (.5 to .8), or in the old form (.1).
-fn number(view: View<'_>) -> Option<String> {
-    text(view.child(12)).or_else(|| number_from_parts(view)).or_else(|| text(view.child(1)))
+/// XTN: the number as it is to be dialled (.12), from its parts (.5 to .8), or in the old form (.1), and the e-mail address (.4).
+fn telecom(view: View<'_>, usage: Option<&str>) -> impl Iterator<Item = Telecom> + use<> {
+    let [old, own_usage, system, mail, country, area, local, extension, _, _, _, unformatted] = view.parts();
+    let usage = text(own_usage).or_else(|| usage.map(Text::new));
+    let number =
+        text(unformatted).or_else(|| number([country, area, local, extension])).or_else(|| text(old));
+    let number = number.map(|value| Telecom { value, system: text(system), usage: usage.clone() });
+    let mail = text(mail).map(|value| Telecom { value, system: Some(Text::new_static("Internet")), usage });
+    [number, mail].into_iter().flatten()
 }
 
-fn number_from_parts(view: View<'_>) -> Option<String> {
-    let local = text(view.child(7))?;
-    let mut number = String::new();
-    if let Some(country) = text(view.child(5)) {
-        number.push('+');
-        number.push_str(country.trim_start_matches('+'));
-        number.push(' ');
-    }
-    if let Some(area) = text(view.child(6)) {
-        number.push_str(&area);
-        number.push(' ');
-    }
-    number.push_str(&local);
-    if let Some(extension) = text(view.child(8)) {
-        number.push_str(" x");
-        number.push_str(&extension);
-    }
-    Some(number)
+fn number([country, area, local, extension]: [View<'_>; 4]) -> Option<Text> {
+    let local = text(local)?;
+    let country = text(country).map(|country| format!("+{} ", country.trim_start_matches('+')));
+    let area = text(area).map(|area| format!("{area} "));
+    let extension = text(extension).map(|extension| format!(" x{extension}"));
+    let part = Option::unwrap_or_default;
+    Some([part(country), part(area), local.into(), part(extension)].concat().into())
 }
 
 #[cfg(test)]

@@ -44,14 +44,15 @@ fn location(view: View<'_>) -> Option<PersonLocation> {
     if view.raw().is_empty() {
         return None;
     }
+    let [point_of_care, room, bed, facility, _, _, building, floor, description] = view.parts();
     let location = PersonLocation {
-        point_of_care: text(view.child(1)),
-        room: text(view.child(2)),
-        bed: text(view.child(3)),
-        facility: text(view.child(4)),
-        building: text(view.child(7)),
-        floor: text(view.child(8)),
-        description: text(view.child(9)),
+        point_of_care: text(point_of_care),
+        room: text(room),
+        bed: text(bed),
+        facility: text(facility),
+        building: text(building),
+        floor: text(floor),
+        description: text(description),
     };
     (location != PersonLocation::default()).then_some(location)
 }

@@ -1,0 +1,27 @@
+//! What one message costs: parsing, normalizing, copying and giving back. Run with `cargo bench -p orderly-hl7v2`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use orderly_hl7v2::{Groups, Settings, normalize, parse};
+
+const ADT: &[u8] = include_bytes!("../tests/samples/adt_a01_admission.hl7");
+const ORU: &[u8] = include_bytes!("../tests/samples/oru_r01_panel_with_notes.hl7");
+
+fn messages(criterion: &mut Criterion) {
+    let settings = Settings::default();
+    for (name, bytes) in [("adt", ADT), ("oru", ORU)] {
+        let Ok(message) = parse(bytes, &settings) else { continue };
+        let mut group = criterion.benchmark_group(name);
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_function("parse", |bench| bench.iter(|| parse(black_box(bytes), &settings).is_ok()));
+        group.bench_function("normalize", |bench| bench.iter(|| normalize(black_box(&message))));
+        group.bench_function("clone", |bench| bench.iter(|| black_box(&message).clone()));
+        group.bench_function("encode", |bench| bench.iter(|| black_box(&message).encode()));
+        group.bench_function("groups", |bench| bench.iter(|| Groups::of(black_box(&message))));
+        group.finish();
+    }
+}
+
+criterion_group!(benches, messages);
+criterion_main!(benches);
