@@ -1,1 +1,7 @@
-//! System tests, crash tests and the architecture test.
+//! System tests, crash tests and the architecture test; here what they share.
+
+pub mod faulty_disk;
+pub mod load;
+pub mod peers;
+pub mod running;
+pub mod site;

@@ -1,0 +1,108 @@
+//! A site of a test's own: orderly.yaml, routes and mappings in a temporary folder that goes with it.
+//!
+//! What always holds: sources listen on port 0, so that tests run side by side; the real ones are in the engine's log.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use orderly_journal::Reader;
+use tempfile::TempDir;
+
+/// A site's folder.
+pub struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    /// A site made of these files, by path below its folder.
+    #[must_use]
+    pub fn of(files: &[(&str, &str)]) -> Site {
+        let site = Site { folder: TempDir::new().expect("a temporary folder") };
+        for (path, text) in files {
+            site.write(path, text);
+        }
+        site
+    }
+
+    /// One source, `clinic`; one MLLP destination, `hospital`, at `address`; one route between them, `relay`, without a
+    /// mapping. Patience is short.
+    #[must_use]
+    pub fn relay(address: SocketAddr) -> Site {
+        let main = RELAY.replace("ADDRESS", &address.to_string());
+        Site::of(&[("orderly.yaml", &main), ("routes/relay.yaml", ROUTE)])
+    }
+
+    /// The same to a folder, `filed`, below the site's.
+    #[must_use]
+    pub fn filing() -> Site {
+        Site::of(&[("orderly.yaml", FILING), ("routes/relay.yaml", ROUTE)])
+    }
+
+    /// Writes a file, over what was there.
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a file below the site")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    /// Replaces a part of a file, which must be there.
+    pub fn amend(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(path)).expect("a file");
+        assert!(text.contains(from), "{path} does not hold {from:?}");
+        self.write(path, text.replace(from, to));
+    }
+
+    /// A path below the site's folder.
+    #[must_use]
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.folder().join(below)
+    }
+
+    /// The site's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A view into its journal, which must be there.
+    #[must_use]
+    pub fn journal(&self) -> Reader {
+        Reader::open(&self.path("journal")).expect("a journal")
+    }
+}
+
+const RELAY: &str = "\
+sources:
+  clinic:
+    mllp:
+      listen: 127.0.0.1:0
+destinations:
+  hospital:
+    retry:
+      then: 50ms
+    mllp:
+      address: ADDRESS
+      answer_timeout: 300ms
+";
+
+const FILING: &str = "\
+sources:
+  clinic:
+    mllp:
+      listen: 127.0.0.1:0
+destinations:
+  hospital:
+    retry:
+      then: 50ms
+    files:
+      folder: filed
+      name: ${message.control_id}.hl7
+";
+
+const ROUTE: &str = "\
+route: relay
+from: clinic
+to:
+  - destination: hospital
+";
