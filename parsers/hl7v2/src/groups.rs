@@ -15,14 +15,26 @@ use rules::{Rule, Structure};
 #[derive(Debug, Clone)]
 pub struct Groups {
     groups: Vec<Group>,
-    /// For each segment, itself and the notes that follow it; for a note, itself.
-    own: Vec<Range<usize>>,
+    segments: Vec<Place>,
 }
 
 #[derive(Debug, Clone)]
 struct Group {
     name: &'static str,
     range: Range<usize>,
+    /// Index of the group around it.
+    parent: Option<usize>,
+}
+
+/// Where a segment stands.
+#[derive(Debug, Clone)]
+struct Place {
+    /// The segment with the notes that follow it; of a note, itself.
+    own: Range<usize>,
+    /// For a note, what it is about and all notes about that.
+    about: Option<Range<usize>>,
+    /// Index of the innermost group it is in.
+    group: Option<usize>,
 }
 
 impl Groups {
@@ -31,40 +43,58 @@ impl Groups {
         let header = message.header();
         let structure = rules::structure(&header.message_type(), &header.event());
         let names: Vec<&str> = message.segments().iter().map(|segment| segment.name()).collect();
-        Self { groups: walk(&names, structure), own: own(&names) }
+        Self::walk(&names, structure)
     }
 
     /// The ranges of segments around this one, innermost first: itself with its notes, for a note then what it is about, then the groups
     /// it is in. Each encloses the one before it.
     pub fn enclosing(&self, segment: usize) -> impl Iterator<Item = Range<usize>> {
-        let own = self.own.get(segment).cloned();
-        let about = self.own.iter().find(|range| range.contains(&segment)).cloned();
-        let mut groups: Vec<Range<usize>> = self
-            .groups
-            .iter()
-            .map(|group| group.range.clone())
-            .filter(|range| range.contains(&segment))
-            .collect();
-        groups.sort_by_key(Range::len);
-        let mut all: Vec<Range<usize>> = own.into_iter().chain(about).chain(groups).collect();
-        all.dedup();
-        all.into_iter()
+        let place = self.segments.get(segment);
+        let innermost = place.and_then(|place| self.groups.get(place.group?));
+        let groups = std::iter::successors(innermost, |group| self.groups.get(group.parent?))
+            .map(|group| &group.range);
+        let own = place.into_iter().flat_map(|place| std::iter::once(&place.own).chain(&place.about));
+        let mut before = None;
+        own.chain(groups).filter(move |range| before.replace(*range) != Some(*range)).cloned()
     }
 
     /// The ranges of all groups of this name, in order.
     pub fn occurrences(&self, name: &str) -> impl Iterator<Item = Range<usize>> {
         self.groups.iter().filter(move |group| group.name == name).map(|group| group.range.clone())
     }
+
+    fn walk(names: &[&str], structure: &'static Structure) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
+        let mut segments = places(names);
+        for (index, place) in segments.iter_mut().enumerate() {
+            take(names, index, structure, &mut open, &mut groups);
+            for level in &open {
+                if let Some(group) = groups.get_mut(level.group) {
+                    group.range.end = index + 1;
+                }
+            }
+            place.group = open.last().map(|level| level.group);
+        }
+        Self { groups, segments }
+    }
 }
 
-/// Each segment with the notes that follow it.
-fn own(names: &[&str]) -> Vec<Range<usize>> {
-    let notes_after = |index: usize| names.iter().skip(index + 1).take_while(|name| **name == "NTE").count();
-    let own = |(index, name): (usize, &&str)| {
-        let notes = if *name == "NTE" { 0 } else { notes_after(index) };
-        index..index + 1 + notes
-    };
-    names.iter().enumerate().map(own).collect()
+/// Each segment with its notes, in no group yet.
+fn places(names: &[&str]) -> Vec<Place> {
+    let mut about: Option<Range<usize>> = None;
+    let mut places = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        if *name == "NTE" {
+            places.push(Place { own: index..index + 1, about: about.clone(), group: None });
+        } else {
+            let notes = names.iter().skip(index + 1).take_while(|name| **name == "NTE").count();
+            let own = index..index + 1 + notes;
+            about = Some(own.clone());
+            places.push(Place { own, about: None, group: None });
+        }
+    }
+    places
 }
 
 /// A group that is open at some point of the walk.
@@ -76,32 +106,30 @@ struct Open {
     group: usize,
 }
 
-fn walk(names: &[&str], structure: &'static Structure) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut open: Vec<Open> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let mut placed = false;
-        for rule in structure.groups {
-            match role(rule, names, index, &open) {
-                Role::None => continue,
-                Role::Completes(depth) => {
-                    open.truncate(depth + 1);
-                    open.iter_mut().skip(depth).for_each(|level| level.complete = true);
-                }
-                Role::Begins => begin(rule, index, name, &mut open, &mut groups),
+/// One segment's step of the walk: it opens or completes groups by the rules, or leaves those it can't be in.
+fn take(
+    names: &[&str],
+    index: usize,
+    structure: &'static Structure,
+    open: &mut Vec<Open>,
+    groups: &mut Vec<Group>,
+) {
+    let Some(name) = names.get(index) else { return };
+    let mut placed = false;
+    for rule in structure.groups {
+        match role(rule, names, index, open) {
+            Role::None => continue,
+            Role::Completes(depth) => {
+                open.truncate(depth + 1);
+                open.iter_mut().skip(depth).for_each(|level| level.complete = true);
             }
-            placed = true;
+            Role::Begins => begin(rule, index, name, open, groups),
         }
-        if !placed {
-            leave(name, structure, &mut open);
-        }
-        for level in &open {
-            if let Some(group) = groups.get_mut(level.group) {
-                group.range.end = index + 1;
-            }
-        }
+        placed = true;
     }
-    groups
+    if !placed {
+        leave(name, structure, open);
+    }
 }
 
 /// What a segment is to a group.
@@ -135,8 +163,9 @@ fn begin(rule: &'static Rule, index: usize, name: &str, open: &mut Vec<Open>, gr
     let parent = |level: &Open| rule.within.contains(&level.rule.name);
     let depth = open.iter().rposition(parent).map_or(0, |depth| depth + 1);
     open.truncate(depth);
+    let parent = open.last().map(|level| level.group);
     open.push(Open { rule, complete: rule.completes.contains(&name), group: groups.len() });
-    groups.push(Group { name: rule.name, range: index..index + 1 });
+    groups.push(Group { name: rule.name, range: index..index + 1, parent });
 }
 
 /// A segment that opens nothing: groups are left until one has it as a member. A note, a Z-segment, anything unknown leaves none.
@@ -155,7 +184,7 @@ mod tests {
     /// The groups as text: `ORDER_OBSERVATION 2-5`, segments counted from 0, ends included.
     fn groups(kind: &str, event: &str, segments: &str) -> Vec<String> {
         let names: Vec<&str> = segments.split(' ').collect();
-        let groups = walk(&names, rules::structure(kind, event));
+        let groups = Groups::walk(&names, rules::structure(kind, event)).groups;
         groups
             .iter()
             .map(|group| format!("{} {}-{}", group.name, group.range.start, group.range.end - 1))

@@ -7,6 +7,9 @@ use super::values::{
     addresses, all_coded, coded, flag, identifier, name, names, providers, telecoms, text, time,
 };
 
+/// Old versions know one identifier in each of these fields, PID-4 a few; comparing many with all others would take long.
+const OLD_IDENTIFIERS_MAX: usize = 16;
+
 pub(super) fn patient(pid: &Fields<'_>, source: Location) -> Patient {
     let names = all_names(pid);
     let deceased_at = time(pid.first(29));
@@ -47,7 +50,7 @@ fn identifiers(pid: &Fields<'_>) -> Vec<Identifier> {
     let list = pid.field(3).children().filter_map(|view| identifier(view, None));
     let mut identifiers: Vec<Identifier> = list.collect();
     for (field, kind) in [(2, None), (4, None), (19, Some("SS")), (20, Some("DL"))] {
-        for view in pid.field(field).children() {
+        for view in pid.field(field).children().take(OLD_IDENTIFIERS_MAX) {
             // PID-20 is licence ^ state ^ expiry: only its first component is an identifier's.
             let view = if field == 20 { view.child(1) } else { view };
             let found = identifier(view, kind);

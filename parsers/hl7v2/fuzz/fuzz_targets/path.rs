@@ -1,0 +1,14 @@
+//! Any text is a path or refused, and so is any text a date.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use orderly_hl7v2::{Path, timestamp};
+
+fuzz_target!(|text: &str| {
+    let _ = text.parse::<Path<std::convert::Infallible>>();
+    if let Some(moment) = timestamp::moment(text) {
+        // What is shown of a date reads as the same date again.
+        assert_eq!(timestamp::moment(&moment.to_string()), Some(moment));
+    }
+});
