@@ -1,0 +1,82 @@
+//! SIGKILL at random moments under load: the real binary is killed and started again on the same journal.
+
+use std::time::Duration;
+
+use orderly_queue::planted::Fault;
+use orderly_tests::load::{Hospital, check_promise, feed};
+use orderly_tests::running::Running;
+use orderly_tests::site::Site;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::rounds::{first_failure, seeds};
+
+const CONNECTIONS: usize = 8;
+/// How long the engine is under load before it is killed, in milliseconds.
+const LOAD_MS: std::ops::Range<u64> = 20..300;
+const RECEIVER_FAULTS_PERCENT: u8 = 4;
+
+#[test]
+fn what_was_answered_survives_sigkill() {
+    assert_eq!(first_failure(&seeds(1, 20), |seed| kill_round(seed, None)), None, "seed and reason");
+}
+
+/// Faults that a kill can show; a missing flush it cannot, because the system keeps what was written.
+#[test]
+fn planted_faults_are_seen() {
+    for fault in [Fault::AnswerBeforeCommit, Fault::OrderSwappedOnRetry] {
+        let failure = first_failure(&seeds(1, 20), |seed| kill_round(seed, Some(fault)));
+        let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen"));
+        println!("{fault:?}: seen at seed {seed}: {why}");
+    }
+}
+
+fn kill_round(seed: u64, fault: Option<Fault>) -> Result<(), String> {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    let result = runtime.block_on(async {
+        let hospital = Hospital::open(seed, RECEIVER_FAULTS_PERCENT).await;
+        let site = site(&hospital);
+        let load = Duration::from_millis(fastrand::Rng::with_seed(seed).u64(LOAD_MS));
+        let engine = start(&site, fault).await;
+        let accepted = under_load(engine, seed, load).await?;
+        let recovered = start(&site, fault).await;
+        let result = check_promise(&site.journal(), &hospital, &accepted).await;
+        recovered.kill().await;
+        result
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// Feeds for a while, and kills the engine in the middle of it.
+async fn under_load(engine: Running, seed: u64, load: Duration) -> Result<Vec<String>, String> {
+    let (stop, stopped) = watch::channel(false);
+    let address = engine.address("feed");
+    let feeding = tokio::spawn(async move { feed(address, &format!("K{seed}"), CONNECTIONS, stopped).await });
+    // Not a wait for something: the random moment at which the engine is killed.
+    tokio::time::sleep(load).await;
+    engine.kill().await;
+    stop.send_replace(true);
+    feeding.await.map_err(|error| error.to_string())
+}
+
+/// A site whose journal the test reads, with a receiver that is tried again at once.
+fn site(hospital: &Hospital) -> Site {
+    let site = format!(
+        "sources:\n  feed:\n    mllp:\n      listen: 127.0.0.1:0\n\
+         destinations:\n  hospital:\n    retry:\n      then: 10ms\n    mllp:\n      address: {}\n      answer_timeout: 5s\n",
+        hospital.address
+    );
+    let route = "route: feed\nfrom: feed\nto:\n  - destination: hospital\n";
+    Site::of(&[("orderly.yaml", &site), ("routes/feed.yaml", route)])
+}
+
+async fn start(site: &Site, fault: Option<Fault>) -> Running {
+    match fault {
+        None => Running::start(site).await,
+        Some(fault) => {
+            let planted = format!("ORDERLY_PLANTED_FAULT={}", fault as u8);
+            Running::start_under(site, &["env", &planted]).await
+        }
+    }
+}
