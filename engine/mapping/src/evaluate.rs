@@ -5,12 +5,12 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use orderly_hl7v2::{Level, Position, Presence, Select};
+use orderly_hl7v2::{Level, Presence, Select};
 use orderly_record::{Diagnostic, Fault};
-use serde_json::Value as Json;
 
 use crate::comparison::order;
 use crate::expression::{Operator, Presence as Asked};
+use crate::member::Member;
 use crate::plan::{Choice, Fact, Place, RecordPath, RecordStep, Start, Term, Test};
 use crate::scope::{Here, Refusal, Scope};
 use crate::value::{Scalar, Value};
@@ -142,8 +142,9 @@ fn joined<'s>(terms: &'s [Term], scope: &Scope<'_, 's>) -> Result<Value<'s>, Ref
 }
 
 fn part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-    if let Some(value) = one_part(place, scope)? {
-        return Ok(value);
+    if let Some(found) = scope.bare(place)? {
+        let tree = scope.tree(&place.start);
+        return Ok(found.map_or(Value::Empty, |at| Value::View(tree.message.view(&at))));
     }
     if place.part.field.is_none() && matches!(place.start, Start::Segment { .. }) {
         return segments(place, scope);
@@ -155,28 +156,10 @@ fn part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusa
     Ok(views.into_iter().next().map_or(Value::Empty, Value::View))
 }
 
-/// The common path, a bare name and numbers outside any `each`, without a list of one.
-fn one_part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Option<Value<'s>>, Refusal> {
-    let (Start::Segment { received, segment }, Some(field), None) =
-        (&place.start, place.part.field, &place.part.repetition)
-    else {
-        return Ok(None);
-    };
-    if segment.group.is_some() || !matches!(segment.occurrence, Select::First) {
-        return Ok(None);
-    }
-    let tree = if *received { scope.received } else { scope.working };
-    let Some(index) = scope.nearest(tree, &segment.name)? else { return Ok(Some(Value::Empty)) };
-    let (component, subcomponent) = (place.part.component, place.part.subcomponent);
-    let at = Position { segment: index, field, repetition: None, component, subcomponent };
-    Ok(Some(Value::View(tree.message.view(&at))))
-}
-
 /// Segments as values: they can be counted, and are there or not.
 fn segments<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-    let Start::Segment { received, segment } = &place.start else { return Ok(Value::Empty) };
-    let tree = if *received { scope.received } else { scope.working };
-    let found = scope.segments(tree, segment)?;
+    let Start::Segment { segment, .. } = &place.start else { return Ok(Value::Empty) };
+    let found = scope.segments(scope.tree(&place.start), segment)?;
     if is_list(place) {
         return Ok(Value::List(found.iter().map(|_| Value::Members).collect()));
     }
@@ -205,18 +188,18 @@ fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, 
     for step in &path.steps {
         match step {
             RecordStep::Member(name) => {
-                found = found.into_iter().filter_map(|one| one.get(&**name)).collect();
+                found = found.into_iter().filter_map(|one| one.get(name)).collect();
             }
             RecordStep::Select(select) => {
                 found = select_members(found, select, scope)?;
             }
         }
     }
-    let flat = |one: &'s Json| match one {
-        Json::Array(members) => members.iter().collect(),
+    let flat = |one: &'s Member| match one {
+        Member::List(members) => members.iter().collect(),
         other => vec![other],
     };
-    let mut values = found.into_iter().flat_map(flat).map(json_value);
+    let mut values = found.into_iter().flat_map(flat).map(member_value);
     match path.several {
         true => Ok(Value::List(values.collect())),
         false => Ok(values.next().unwrap_or(Value::Empty)),
@@ -224,13 +207,13 @@ fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, 
 }
 
 fn select_members<'s>(
-    found: Vec<&'s Json>,
+    found: Vec<&'s Member>,
     select: &'s Choice,
     scope: &Scope<'_, 's>,
-) -> Result<Vec<&'s Json>, Refusal> {
+) -> Result<Vec<&'s Member>, Refusal> {
     let mut kept = Vec::new();
     for list in found {
-        let members = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        let Member::List(members) = list else { continue };
         scope.case.spend(members.len())?;
         match select {
             Select::First => kept.extend(members.first()),
@@ -253,15 +236,13 @@ fn select_members<'s>(
     Ok(kept)
 }
 
-fn json_value(json: &Json) -> Value<'_> {
-    match json {
-        Json::Null => Value::Empty,
-        Json::Bool(yes) => Value::text(if *yes { "true" } else { "false" }),
-        Json::Number(number) => Value::text(number.to_string()),
-        Json::String(text) => Value::text(text.as_str()),
-        Json::Array(members) => Value::List(members.iter().map(json_value).collect()),
-        Json::Object(members) if members.is_empty() => Value::Empty,
-        Json::Object(_) => Value::Members,
+fn member_value(member: &Member) -> Value<'_> {
+    match member {
+        Member::Nothing => Value::Empty,
+        Member::Text(text) => Value::text(text.as_str()),
+        Member::List(members) => Value::List(members.iter().map(member_value).collect()),
+        Member::Members(members) if members.is_empty() => Value::Empty,
+        Member::Members(_) => Value::Members,
     }
 }
 

@@ -41,7 +41,10 @@ pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut T
     let message = run.message;
     match ended {
         Ok(()) => {
-            let (bytes, control_id) = (message.encode(), message.header().control_id().into_owned());
+            let charset = message.encoding().charset;
+            // As it stands, because that is what an answer repeats.
+            let control_id = charset.decode(message.field(0, 10).raw()).into_owned();
+            let bytes = message.encode();
             Outcome::Output(Output { bytes, control_id, diagnostics: case.into_notes() })
         }
         Err(Ended::Stopped { rule, reason }) => Outcome::Filtered { rule, reason },
@@ -158,13 +161,18 @@ impl<'r, 'm> Run<'r, 'm> {
         let mut writes = Vec::with_capacity(assignments.len());
         for assignment in assignments {
             let scope = self.scope(frame);
-            let positions = scope.positions(&assignment.target, true)?;
-            if positions.is_empty() {
-                self.tell(&assignment.place, false, || "there is no such place in this message".to_owned());
-                continue;
+            let before = writes.len();
+            match scope.bare(&assignment.target)? {
+                Some(Some(at)) => writes.push((assignment, at, read(assignment, &at, &scope)?)),
+                Some(None) => {}
+                None => {
+                    for at in scope.positions(&assignment.target, true)? {
+                        writes.push((assignment, at, read(assignment, &at, &scope)?));
+                    }
+                }
             }
-            for position in positions {
-                writes.push((assignment, position, read(assignment, &position, &scope)?));
+            if writes.len() == before {
+                self.tell(&assignment.place, false, || "there is no such place in this message".to_owned());
             }
         }
         for (assignment, position, write) in writes {

@@ -13,7 +13,7 @@ mod evaluate;
 mod execute;
 mod expression;
 mod functions;
-mod picker;
+mod member;
 mod plan;
 pub mod problems;
 mod rule;

@@ -11,7 +11,7 @@ use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment,
 use orderly_record::{Diagnostic, Fault};
 
 use crate::evaluate;
-use crate::picker::pick;
+use crate::member::Member;
 use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
 use crate::value::Value;
 use crate::{Input, plan};
@@ -38,7 +38,7 @@ pub(crate) struct Case<'m> {
     pub(crate) input: &'m Input<'m>,
     header: OnceCell<Header>,
     groups: OnceCell<Groups>,
-    parts: Vec<OnceCell<serde_json::Value>>,
+    parts: Vec<OnceCell<Member>>,
     steps: Cell<u64>,
     notes: RefCell<Vec<Diagnostic>>,
 }
@@ -60,10 +60,10 @@ impl<'m> Case<'m> {
         self.header.get_or_init(|| self.input.message.header())
     }
 
-    pub(crate) fn part(&self, slot: usize, root: &Arc<[Box<str>]>) -> &serde_json::Value {
+    pub(crate) fn part(&self, slot: usize, root: &Arc<[Box<str>]>) -> &Member {
         match self.parts.get(slot) {
-            Some(part) => part.get_or_init(|| pick(self.input.record, root)),
-            None => &serde_json::Value::Null,
+            Some(part) => part.get_or_init(|| Member::take(self.input.record, root)),
+            None => &Member::Nothing,
         }
     }
 
@@ -168,7 +168,7 @@ pub(crate) enum Here<'s> {
     Nothing,
     Segment(Tree<'s>, usize),
     Part(View<'s>),
-    Member(&'s serde_json::Value),
+    Member(&'s Member),
 }
 
 /// Everything an expression can see.
@@ -193,6 +193,32 @@ impl<'f, 's> Scope<'f, 's> {
         Scope { here, ..self }
     }
 
+    /// The common path, a bare name and numbers, without lists of one; `None` when the path is not so plain, `Some(None)` when the
+    /// segment is not there.
+    pub(crate) fn bare(&self, place: &'s Place) -> Result<Option<Option<Position>>, Refusal> {
+        let (Start::Segment { segment, .. }, Some(field), None) =
+            (&place.start, place.part.field, &place.part.repetition)
+        else {
+            return Ok(None);
+        };
+        if segment.group.is_some() || !matches!(segment.occurrence, Select::First) {
+            return Ok(None);
+        }
+        let Some(segment) = self.nearest(self.tree(&place.start), &segment.name)? else {
+            return Ok(Some(None));
+        };
+        let (component, subcomponent) = (place.part.component, place.part.subcomponent);
+        Ok(Some(Some(Position { segment, field, repetition: None, component, subcomponent })))
+    }
+
+    /// The message that a path starts in.
+    pub(crate) fn tree(&self, start: &Start) -> Tree<'s> {
+        match start {
+            Start::Segment { received: true, .. } => self.received,
+            _ => self.working,
+        }
+    }
+
     /// The parts of a message that a place names: none, one, or several where it says `[*]`.
     pub(crate) fn views(&self, place: &'s Place) -> Result<Vec<View<'s>>, Refusal> {
         match &place.start {
@@ -213,8 +239,8 @@ impl<'f, 's> Scope<'f, 's> {
                 }
                 Some(At::Group(..)) | None => Ok(Vec::new()),
             },
-            Start::Segment { received, segment } => {
-                let tree = if *received { self.received } else { self.working };
+            Start::Segment { segment, .. } => {
+                let tree = self.tree(&place.start);
                 let mut views = Vec::new();
                 for index in self.segments(tree, segment)? {
                     views.append(&mut self.parts(tree, index, &place.part)?);

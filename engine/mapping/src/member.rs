@@ -1,0 +1,303 @@
+//! One part of the record as a tree of named members, without making the rest of it.
+//!
+//! A mapping that asks for `patient.identifiers` should not pay for the whole record. The part is taken by serializing the record into
+//! a serializer that passes over everything but the wanted members. It has the names and the form of the record's JSON.
+
+use std::fmt::Error;
+
+use serde::Serialize;
+use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeStructVariant, Serializer};
+
+/// A part of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Member {
+    Nothing,
+    Text(String),
+    List(Vec<Member>),
+    Members(Vec<(&'static str, Member)>),
+}
+
+impl Member {
+    /// What stands at `path` in a record; [`Member::Nothing`] when there is nothing.
+    pub(crate) fn take(record: &impl Serialize, path: &[Box<str>]) -> Member {
+        record.serialize(Taker { path }).unwrap_or(Member::Nothing)
+    }
+
+    /// The member of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Member> {
+        match self {
+            Member::Members(members) => {
+                members.iter().find(|(own, _)| *own == name).map(|(_, member)| member)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Takes what stands at the path, all of it when the path is empty.
+#[derive(Clone, Copy)]
+struct Taker<'p> {
+    path: &'p [Box<str>],
+}
+
+impl Taker<'_> {
+    fn leaf(self, text: impl ToString) -> Result<Member, Error> {
+        Ok(if self.path.is_empty() { Member::Text(text.to_string()) } else { Member::Nothing })
+    }
+}
+
+/// A struct being taken, or the one member of it that is wanted.
+struct Members<'p> {
+    taker: Taker<'p>,
+    /// The name that goes around a variant's members.
+    variant: Option<&'static str>,
+    all: Vec<(&'static str, Member)>,
+    wanted: Member,
+}
+
+impl Members<'_> {
+    fn offer<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        match self.taker.path.split_first() {
+            None => self.all.push((name, value.serialize(self.taker)?)),
+            Some((wanted, path)) if **wanted == *name => self.wanted = value.serialize(Taker { path })?,
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn taken(self) -> Member {
+        if !self.taker.path.is_empty() {
+            return self.wanted;
+        }
+        let members = Member::Members(self.all);
+        match self.variant {
+            Some(variant) => Member::Members(vec![(variant, members)]),
+            None => members,
+        }
+    }
+}
+
+impl SerializeStruct for Members<'_> {
+    type Ok = Member;
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.offer(name, value)
+    }
+
+    fn end(self) -> Result<Member, Error> {
+        Ok(self.taken())
+    }
+}
+
+impl SerializeStructVariant for Members<'_> {
+    type Ok = Member;
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.offer(name, value)
+    }
+
+    fn end(self) -> Result<Member, Error> {
+        Ok(self.taken())
+    }
+}
+
+/// A list being taken. A path ends at a list: which of its members is meant is the mapping's to say.
+struct Items<'p> {
+    taker: Taker<'p>,
+    items: Vec<Member>,
+}
+
+impl SerializeSeq for Items<'_> {
+    type Ok = Member;
+    type Error = Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        if self.taker.path.is_empty() {
+            self.items.push(value.serialize(self.taker)?);
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<Member, Error> {
+        Ok(if self.taker.path.is_empty() { Member::List(self.items) } else { Member::Nothing })
+    }
+}
+
+macro_rules! leaves {
+    ($($method:ident($kind:ty);)*) => {
+        $(fn $method(self, value: $kind) -> Result<Member, Error> { self.leaf(value) })*
+    };
+}
+
+impl<'p> Serializer for Taker<'p> {
+    type Ok = Member;
+    type Error = Error;
+    type SerializeSeq = Items<'p>;
+    type SerializeTuple = Impossible<Member, Error>;
+    type SerializeTupleStruct = Impossible<Member, Error>;
+    type SerializeTupleVariant = Impossible<Member, Error>;
+    type SerializeMap = Impossible<Member, Error>;
+    type SerializeStruct = Members<'p>;
+    type SerializeStructVariant = Members<'p>;
+
+    leaves! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_str(&str);
+    }
+
+    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<Member, Error> {
+        self.leaf(value)
+    }
+
+    fn serialize_none(self) -> Result<Member, Error> {
+        Ok(Member::Nothing)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Member, Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<Member, Error> {
+        Ok(Member::Nothing)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Member, Error> {
+        Ok(Member::Nothing)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Member, Error> {
+        self.leaf(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Member, Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Member, Error> {
+        let mut members = self.serialize_struct(name, 1)?;
+        members.offer(variant, value)?;
+        Ok(members.taken())
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<Items<'p>, Error> {
+        let items = Vec::with_capacity(if self.path.is_empty() { length.unwrap_or(0) } else { 0 });
+        Ok(Items { taker: self, items })
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'p>, Error> {
+        Ok(Members { taker: self, variant: None, all: Vec::new(), wanted: Member::Nothing })
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'p>, Error> {
+        match self.path.split_first() {
+            Some((wanted, path)) if **wanted == *variant => Taker { path }.serialize_struct(variant, 0),
+            _ => Ok(Members { variant: Some(variant), ..self.serialize_struct(variant, 0)? }),
+        }
+    }
+
+    // The record has no maps, tuples or bytes.
+    fn serialize_bytes(self, _: &[u8]) -> Result<Member, Error> {
+        Err(Error)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Error> {
+        Err(Error)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Error> {
+        Err(Error)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Error> {
+        Err(Error)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Error> {
+        Err(Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_record::{Identifier, ObservationValue, Patient, Quantity, Record};
+
+    use super::*;
+
+    fn record() -> Record {
+        let identifier = |value: &str, kind: &str| Identifier {
+            value: value.into(),
+            kind: Some(kind.into()),
+            ..Identifier::default()
+        };
+        let identifiers = vec![identifier("70014", "MR"), identifier("998", "PI")];
+        let patient = Patient { identifiers, deceased: Some(false), ..Patient::default() };
+        Record { patient: Some(patient), ..Record::default() }
+    }
+
+    fn at(path: &[&str]) -> Member {
+        let path: Vec<Box<str>> = path.iter().map(|name| (*name).into()).collect();
+        Member::take(&record(), &path)
+    }
+
+    #[test]
+    fn a_part_is_taken_alone() {
+        let text = |text: &str| Member::Text(text.to_owned());
+        let identifier = |value, kind| Member::Members(vec![("value", text(value)), ("type", text(kind))]);
+        let expected = Member::List(vec![identifier("70014", "MR"), identifier("998", "PI")]);
+        assert_eq!(at(&["patient", "identifiers"]), expected);
+        assert_eq!(at(&["patient", "deceased"]), text("false"));
+        assert_eq!(at(&["patient", "birth_date"]), Member::Nothing);
+        assert_eq!(at(&["patient", "deceased", "why"]), Member::Nothing);
+        assert_eq!(at(&["visit", "number"]), Member::Nothing);
+        assert_eq!(at(&["patient"]).get("identifiers"), Some(&expected));
+    }
+
+    #[test]
+    fn variants_have_their_name_around_them() {
+        let quantity = Quantity { value: "2.50".into(), ..Quantity::default() };
+        let ratio = ObservationValue::Ratio { first: quantity.clone(), separator: ":".into(), second: None };
+        let value = Member::take(&ratio, &[]);
+        let first =
+            value.get("ratio").and_then(|ratio| ratio.get("first")).and_then(|first| first.get("value"));
+        assert_eq!(first, Some(&Member::Text("2.50".to_owned())));
+        let value = Member::take(&ObservationValue::Quantity(quantity), &["quantity".into(), "value".into()]);
+        assert_eq!(value, Member::Text("2.50".to_owned()));
+        let separator = Member::take(&ratio, &["ratio".into(), "separator".into()]);
+        assert_eq!(separator, Member::Text(":".to_owned()));
+    }
+}
