@@ -87,3 +87,31 @@ impl Header {
         nth_part(&self.raw, self.encoding.delimiters.field, n).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::{Settings, parse};
+
+    #[test]
+    fn the_header_s_facts() {
+        let bytes =
+            b"MSH|^~\\&|APP^1.2^ISO|FAC|C|D|20260305||ADT^A01^ADT_A01| a\\T\\b |P^T|2.5.1^USA|||AL|NE";
+        let header = parse(bytes, &Settings::default()).unwrap().header();
+        assert_eq!(
+            (header.sending_application().as_ref(), header.sending_facility().as_ref()),
+            ("APP", "FAC")
+        );
+        assert_eq!(
+            (header.message_type().as_ref(), header.event().as_ref(), header.structure().as_ref()),
+            ("ADT", "A01", "ADT_A01")
+        );
+        assert_eq!((header.processing_id().as_ref(), header.version().as_ref()), ("P", "2.5.1"));
+        assert_eq!(
+            (header.accept_acknowledgement().as_ref(), header.application_acknowledgement().as_ref()),
+            ("AL", "NE")
+        );
+        assert_eq!(header.control_id(), " a\\T\\b ", "an answer repeats it as it stands");
+        assert_eq!((header.field(1).text().as_ref(), header.field(2).text().as_ref()), ("|", "^~\\&"));
+        assert_eq!(header.field(40).text(), "");
+    }
+}

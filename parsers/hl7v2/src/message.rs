@@ -154,3 +154,40 @@ impl fmt::Display for Words<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Settings, parse};
+
+    const MESSAGE: &[u8] = b"MSH|^~\\&|A|B|C|D|||ORU^R01|7\rOBX|1||a\rOBX|2||b^c&d~e\r";
+
+    #[test]
+    fn a_view_is_what_stands_there() {
+        let message = parse(MESSAGE, &Settings::default()).unwrap();
+        let raw = |at: Position| String::from_utf8(message.view(&at).raw().to_vec()).unwrap();
+        let field = Position::field(2, 3);
+        assert_eq!(raw(field), "b^c&d~e");
+        assert_eq!(raw(Position { repetition: Some(2), ..field }), "e");
+        assert_eq!(raw(Position { component: Some(2), ..field }), "c&d");
+        assert_eq!(raw(Position { component: Some(2), subcomponent: Some(2), ..field }), "d");
+        assert_eq!(raw(Position { repetition: Some(3), component: Some(1), ..field }), "");
+        assert_eq!(raw(Position::field(9, 1)), "");
+        assert_eq!(raw(Position::field(2, 0)), "");
+    }
+
+    #[test]
+    fn a_place_has_a_name() {
+        let message = parse(MESSAGE, &Settings::default()).unwrap();
+        let field = Position::field(2, 3);
+        assert_eq!(message.path(&field), "OBX[2]-3");
+        assert_eq!(message.path(&Position { repetition: Some(2), ..field }), "OBX[2]-3[2]");
+        assert_eq!(
+            message.path(&Position { component: Some(2), subcomponent: Some(1), ..field }),
+            "OBX[2]-3.2.1"
+        );
+        assert_eq!(message.path(&Position::field(1, 3)), "OBX-3");
+        assert_eq!(message.indexes("OBX").collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(message.occurrence(5), None);
+    }
+}

@@ -19,9 +19,12 @@ use crate::message::Message;
 use crate::segment::Segment;
 use crate::view::{Presence, nth_part};
 
-/// The most fields a message may have, all segments together. A field of no length takes one byte on the wire and 24 in memory; this
-/// keeps a hostile frame from being many times its size. The largest real messages have tens of thousands.
-const FIELDS_MAX: usize = 4_000_000;
+/// The most fields a message may have, all segments together. A field of no length takes one byte on the wire, but 24 in memory, and a
+/// segment some 100; this keeps a hostile frame from being many times its size. The largest real messages have some 100,000.
+const FIELDS_MAX: usize = 1_000_000;
+
+/// How many oddities of a message are reported; after so many, one more tells nobody anything.
+const DIAGNOSTICS_MAX: usize = 100;
 
 /// How a source's messages are to be read, where they do not say it themselves or say it wrongly.
 #[derive(Debug, Clone)]
@@ -273,6 +276,9 @@ fn segment<'a>(content: &'a [u8], line: &Line, separator: u8) -> Segment<'a> {
 
 /// Says what is odd about a segment; it stays in the message as it is.
 fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() >= DIAGNOSTICS_MAX {
+        return;
+    }
     let name = segment.parts.first().map(Cow::as_ref).unwrap_or_default();
     if !is_segment_name(name) {
         let message = "a line that does not begin with a segment name";
@@ -427,6 +433,16 @@ mod tests {
             assert_eq!(refusal(bytes), *code, "{}", bytes.escape_ascii());
         }
         assert_eq!(outline("MSH|^~\\&|A|B|C|D|||ADT^A01\r").1, ["hl7-no-control-id"]);
+    }
+
+    #[test]
+    fn hostile_messages_have_limits() {
+        let separators = [HEADER.as_bytes(), b"\rZZ1", "|".repeat(FIELDS_MAX).as_bytes()].concat();
+        assert_eq!(refusal(&separators), "hl7-too-many-fields");
+        let lines = [HEADER.as_bytes(), "\rx".repeat(FIELDS_MAX).as_bytes()].concat();
+        assert_eq!(refusal(&lines), "hl7-too-many-fields");
+        let lines = [HEADER.as_bytes(), "\rx".repeat(10 * DIAGNOSTICS_MAX).as_bytes()].concat();
+        assert_eq!(read(&lines).diagnostics().len(), DIAGNOSTICS_MAX);
     }
 
     /// The charset chosen for a message that declares `declared` and has `letters` in PID-5, and what is odd.
