@@ -66,6 +66,11 @@ impl Delimiters {
         all.into_iter().map_while(|delimiter| delimiter).collect()
     }
 
+    /// Whether this byte is one of them.
+    pub(crate) fn contain(&self, byte: u8) -> bool {
+        byte == self.field || self.declaration().contains(&byte)
+    }
+
     /// Whether this byte splits a part of this level, or any part inside it.
     pub(crate) fn splits(&self, level: Level, byte: u8) -> bool {
         let byte = Some(byte);

@@ -112,7 +112,8 @@ enum Replacement {
 fn replacement(byte: u8, is_last: bool, delimiters: &Delimiters) -> Option<Replacement> {
     let is = |delimiter: Option<u8>| delimiter == Some(byte);
     let name: &[u8] = match byte {
-        b'\n' => b".br",
+        // Where the point is a delimiter itself, a command that begins with it would be split.
+        b'\n' if !delimiters.contain(b'.') => b".br",
         b'\t' => return None,
         _ if byte < 0x20 || byte == 0x7F => return Some(Replacement::Hex),
         _ if byte == delimiters.field => b"F",
@@ -245,6 +246,12 @@ mod tests {
     }
 
     #[test]
+    fn a_point_that_is_a_delimiter_begins_no_command() {
+        let odd = encoding("MSH|^~\\.|", Charset::utf_8());
+        assert_eq!(escape("a\nb.c", &odd).unwrap().as_ref(), br"a\X0A\b\T\c");
+    }
+
+    #[test]
     fn text_becomes_bytes_that_split_nothing() {
         let escaped = |text| String::from_utf8(escape(text, &usual()).unwrap().into_owned()).unwrap();
         assert_eq!(escaped("plain"), "plain");
@@ -271,10 +278,12 @@ mod tests {
     proptest! {
         #[test]
         fn text_survives_the_way_there_and_back(text in any::<String>()) {
-            for declared in ["MSH|^~\\&|", "MSH|^~\\&#|", "MSH#*!?:#"] {
+            for declared in ["MSH|^~\\&|", "MSH|^~\\&#|", "MSH#*!?:#", "MSH|^~\\.|", "MSH.^~\\&.", "MSH|^~.&|"] {
                 let encoding = encoding(declared, Charset::utf_8());
                 let escaped = escape(&text, &encoding).unwrap();
-                prop_assert!(!escaped.iter().any(|&byte| byte == encoding.delimiters.field || byte == b'\r' || byte == b'\n'));
+                let delimiters = &encoding.delimiters;
+                let splits = |byte: u8| byte == delimiters.field || delimiters.splits(crate::Level::Field, byte);
+                prop_assert!(!escaped.iter().any(|&byte| splits(byte) || byte == b'\r' || byte == b'\n'));
                 prop_assert_eq!(unescape(&escaped, &encoding), text.as_str());
             }
         }
