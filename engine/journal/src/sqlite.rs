@@ -90,7 +90,11 @@ fn configure(connection: &Connection, purpose: Purpose) -> rusqlite::Result<()> 
 
 // The page caches are small on purpose: the writer works at the tail of each tree, readers fetch by key; the operating system
 // caches the rest. Negative sizes are KiB.
-const DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;
+//
+// EXTRA comes first and is FULL plus one flush: a new database becomes a WAL database by a last transaction with a rollback
+// journal, and only EXTRA makes the removal of that journal durable. If it came back after a power cut, it would roll the file back
+// to nothing.
+const DURABLE: &str = "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = OFF;
     PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;";
 const DERIVED: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;
     PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;";
