@@ -1,6 +1,5 @@
 //! How long the five-rule mapping takes on a 1 KB admission, the message parsed already: the case behind the speed figures.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 #![expect(clippy::expect_used, reason = "a benchmark without its files has nothing to measure")]
 
 use std::hint::black_box;

@@ -25,12 +25,12 @@ pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 /// Applies the mapping. `trace` is told of every rule.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Outcome {
     let case = Case::new(input, mapping.parts);
+    let received = Id::try_from(input.message.segments().len()).unwrap_or(Id::MAX);
     let mut run = Run {
         case: &case,
         message: input.message.clone(),
-        ids: (0..input.message.segments().len())
-            .map(|index| Id::try_from(index).unwrap_or(Id::MAX))
-            .collect(),
+        ids: (0..received).collect(),
+        next: received,
         groups: OnceCell::new(),
         received_groups: OnceCell::new(),
         names: vec![Value::Empty; mapping.slots],
@@ -94,6 +94,8 @@ struct Run<'r, 'm> {
     case: &'r Case<'r>,
     message: Message<'m>,
     ids: Vec<Id>,
+    /// The identity of the next segment that is inserted.
+    next: Id,
     /// The working message's groups, until a segment comes or goes.
     groups: OnceCell<Groups>,
     received_groups: OnceCell<Groups>,
@@ -119,7 +121,7 @@ impl<'r, 'm> Run<'r, 'm> {
                     self.delete(place, &rule.place, frame)?;
                 }
             }
-            Action::Keep(names) => self.keep(names, &rule.place),
+            Action::Keep(names) => self.keep(names, &rule.place)?,
             Action::Insert(insert) => self.insert(insert, &rule.place, frame)?,
             Action::Move { segment, anchor } => self.move_segment(segment, anchor, &rule.place, frame)?,
             Action::When { test, then, otherwise } => {
@@ -218,13 +220,11 @@ impl<'r, 'm> Run<'r, 'm> {
                 false => scope.segments(scope.working, segment)?,
             };
             self.tell(rule, !found.is_empty(), || format!("{} segments deleted", found.len()));
-            self.remove(found);
-            return Ok(());
+            return Ok(self.remove(found)?);
         }
         if let Some(index) = scope.whole_segment(place) {
             self.tell(rule, true, || "1 segment deleted".to_owned());
-            self.remove(vec![index]);
-            return Ok(());
+            return Ok(self.remove(vec![index])?);
         }
         let mut positions = scope.positions(place, false)?;
         self.tell(rule, !positions.is_empty(), || format!("{} places deleted", positions.len()));
@@ -236,23 +236,25 @@ impl<'r, 'm> Run<'r, 'm> {
         Ok(())
     }
 
-    /// Takes segments out, given in ascending order.
-    fn remove(&mut self, indexes: Vec<usize>) {
+    /// Takes segments out, given in ascending order. Those behind move up, which costs steps.
+    fn remove(&mut self, indexes: Vec<usize>) -> Result<(), Refusal> {
         for index in indexes.into_iter().rev() {
+            self.case.spend(self.ids.len().saturating_sub(index))?;
             if self.message.remove_segment(index).is_some() && index < self.ids.len() {
                 self.ids.remove(index);
             }
         }
         self.groups = OnceCell::new();
+        Ok(())
     }
 
-    fn keep(&mut self, names: &[Box<str>], rule: &Span) {
+    fn keep(&mut self, names: &[Box<str>], rule: &Span) -> Result<(), Refusal> {
         let kept = |name: &str| name == "MSH" || names.iter().any(|kept| **kept == *name);
         let segments = self.message.segments().iter().enumerate();
         let others: Vec<usize> =
             segments.filter(|(_, segment)| !kept(segment.name())).map(|(index, _)| index).collect();
         self.tell(rule, !others.is_empty(), || format!("{} segments deleted", others.len()));
-        self.remove(others);
+        self.remove(others)
     }
 
     fn insert(&mut self, insert: &Insert, rule: &Span, frame: Option<&Frame<'_>>) -> Result<(), Ended> {
@@ -276,6 +278,7 @@ impl<'r, 'm> Run<'r, 'm> {
             fields.push((at, read(field, &at, &scope)?, &field.place));
         }
         self.grow(insert.segment.len())?;
+        self.case.spend(self.ids.len())?;
         let inserted = self.message.insert_segment(index, insert.segment.as_bytes());
         inserted.map_err(|why| unwritable(&why, &insert.segment, rule))?;
         self.added(index);
@@ -288,9 +291,8 @@ impl<'r, 'm> Run<'r, 'm> {
 
     /// Gives the segment that was put at `index` an identity.
     fn added(&mut self, index: usize) {
-        let next = self.ids.iter().max().map_or(0, |id| id.saturating_add(1));
-        let received = Id::try_from(self.case.input.message.segments().len()).unwrap_or(Id::MAX);
-        self.ids.insert(index.min(self.ids.len()), next.max(received));
+        self.ids.insert(index.min(self.ids.len()), self.next);
+        self.next = self.next.saturating_add(1);
         self.groups = OnceCell::new();
     }
 
@@ -308,6 +310,7 @@ impl<'r, 'm> Run<'r, 'm> {
             self.tell(rule, false, || format!("there is no {}", segment.name));
             return Ok(());
         };
+        self.case.spend(self.ids.len())?;
         let target = if from < target { target - 1 } else { target };
         let Some(moved) = self.message.remove_segment(from) else { return Ok(()) };
         let mut raw = Vec::new();

@@ -62,6 +62,10 @@ impl<'p> Compiler<'p> {
                 Action::Insert(Insert { segment: name?.into(), anchor: anchor?, fields: fields? })
             }
             rule::Action::Move { segment, anchor } => {
+                if segment.text() == Some("MSH") {
+                    let message = "the header of a message stays first";
+                    self.problems.error("mapping-header", &segment.span, message).help("remove this rule");
+                }
                 let (segment, anchor) = (self.segment(segment, here), self.anchor(anchor, here));
                 Action::Move { segment: segment?, anchor: anchor? }
             }
@@ -231,6 +235,10 @@ impl<'p> Compiler<'p> {
     }
 
     fn anchor(&self, said: &rule::Anchor<'_>, here: Here) -> Option<Anchor> {
+        if !said.after && said.segment.text() == Some("MSH") {
+            let message = "nothing stands before the header of a message";
+            self.problems.error("mapping-header", &said.segment.span, message).help("write `after: MSH`");
+        }
         Some(Anchor { segment: self.segment(said.segment, here)?, after: said.after })
     }
 

@@ -6,4 +6,5 @@ mod cases;
 mod documentation;
 mod properties;
 mod support;
+mod trace;
 mod wrong;
