@@ -80,7 +80,7 @@ pub enum Precision {
     Fraction(u8),
 }
 
-/// ISO 8601, cut at the precision.
+/// ISO 8601, cut at the precision; the offset follows from days on.
 impl fmt::Display for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let civil = &self.civil;
@@ -105,7 +105,8 @@ impl fmt::Display for Moment {
             let fraction = civil.subsec_nanosecond() / 10_i32.pow(9 - u32::from(digits));
             write!(formatter, ".{fraction:0width$}", width = usize::from(digits))?;
         }
-        if let Some(offset) = self.offset {
+        // Of a month or a year an offset says nothing, and `2026-03-05:00` would be taken for something else.
+        if let Some(offset) = self.offset.filter(|_| self.precision >= Precision::Day) {
             let minutes = offset.seconds() / 60;
             let sign = if minutes < 0 { '-' } else { '+' };
             write!(formatter, "{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)?;
@@ -138,6 +139,7 @@ mod tests {
 
     #[test]
     fn an_offset_is_shown_only_when_given() {
+        assert_eq!(moment(Precision::Month, Some(-300)), "2026-03");
         assert_eq!(moment(Precision::Day, Some(0)), "2026-03-05+00:00");
         assert_eq!(moment(Precision::Minute, Some(-210)), "2026-03-05T09:15-03:30");
         assert_eq!(moment(Precision::Second, Some(345)), "2026-03-05T09:15:30+05:45");

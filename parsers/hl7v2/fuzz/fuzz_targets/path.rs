@@ -8,7 +8,8 @@ use orderly_hl7v2::{Path, timestamp};
 fuzz_target!(|text: &str| {
     let _ = text.parse::<Path<std::convert::Infallible>>();
     if let Some(moment) = timestamp::moment(text) {
-        // What is shown of a date reads as the same date again.
-        assert_eq!(timestamp::moment(&moment.to_string()), Some(moment));
+        // What is shown of a date reads as what is shown.
+        let shown = moment.to_string();
+        assert_eq!(timestamp::moment(&shown).map(|again| again.to_string()), Some(shown));
     }
 });
