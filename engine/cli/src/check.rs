@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use orderly_pipeline::Severity;
 
-use crate::diagnostics;
+use crate::diagnostics::JsonDiagnostic;
 use crate::failure::{ANSWER_IS_NO, CommandResult};
 use crate::output::{print, print_json};
 use crate::site::{self, plural};
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &CheckArgs) -> CommandResult {
     let site = site::load(&args.config)?;
     if args.json {
         for diagnostic in site.diagnostics() {
-            print_json(&diagnostics::to_json(diagnostic));
+            print_json(&JsonDiagnostic::from(diagnostic));
         }
     } else {
         for text in site.rendered() {

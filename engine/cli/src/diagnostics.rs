@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use orderly_record::diagnostic::{Diagnostic, Place, Severity};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// Renders one diagnostic with the line it speaks of, from the texts by file name.
 pub(crate) fn render(diagnostic: &Diagnostic, texts: &BTreeMap<String, String>) -> String {
@@ -45,20 +45,28 @@ fn renderer() -> Renderer {
 }
 
 /// The same for programs.
-pub(crate) fn to_json(diagnostic: &Diagnostic) -> Value {
-    let severity = match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
-    let mut object = json!({ "code": diagnostic.code, "severity": severity, "message": diagnostic.message });
-    if let Place::File { file, line, column, .. } = &diagnostic.place {
-        object["file"] = json!(file.as_ref());
-        object["line"] = json!(line);
-        object["column"] = json!(column);
+#[derive(Serialize)]
+pub(crate) struct JsonDiagnostic<'d> {
+    code: &'d str,
+    severity: Severity,
+    message: &'d str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'d str>,
+}
+
+impl<'d> From<&'d Diagnostic> for JsonDiagnostic<'d> {
+    fn from(diagnostic: &'d Diagnostic) -> Self {
+        let (file, line, column) = match &diagnostic.place {
+            Place::File { file, line, column, .. } => (Some(file.as_ref()), Some(*line), Some(*column)),
+            Place::Input { .. } | Place::None => (None, None, None),
+        };
+        let Diagnostic { code, severity, message, help, .. } = diagnostic;
+        JsonDiagnostic { code, severity: *severity, message, file, line, column, help: help.as_deref() }
     }
-    if let Some(help) = &diagnostic.help {
-        object["help"] = json!(help);
-    }
-    object
 }

@@ -111,52 +111,26 @@ pub(crate) fn run(args: &MessagesArgs) -> CommandResult {
 }
 
 fn search(reader: &Reader, args: &MessagesArgs) -> Result<Vec<Summary>, Failure> {
-    let mut query = query(args);
-    let state = args.state.as_deref();
-    let by_id = search_in_state(reader, &query, state)?;
-    match &args.patient {
-        // What is no identifier is taken for the beginning of a name.
-        Some(name) if by_id.is_empty() => {
-            query.keys.retain(|key| key.kind != KeyKind::PatientId);
-            let value = name.clone();
-            query.keys.push(KeyMatch { kind: KeyKind::PatientName, value, match_: Match::Prefix });
-            search_in_state(reader, &query, state)
-        }
-        _ => Ok(by_id),
+    let mut queries = vec![query(args)];
+    if let Some(word) = &args.patient {
+        let (id, name) =
+            (key(KeyKind::PatientId, word, Match::Exact), key(KeyKind::PatientName, word, Match::Prefix));
+        queries = either(&queries, |query| with_key(query, &id), |query| with_key(query, &name));
     }
-}
-
-/// Messages with a delivery in this state, or with a fate of this name, the newest first: `failed` and `filtered` are
-/// both.
-pub(crate) fn search_in_state(
-    reader: &Reader,
-    query: &Query,
-    state: Option<&str>,
-) -> Result<Vec<Summary>, Failure> {
-    let Some(name) = state else { return reader.search(query).map_err(Failure::new) };
-    let mut found = Vec::new();
-    if let Some(state) = DeliveryState::named(name) {
-        found = reader.search(&Query { state: Some(state), ..query.clone() }).map_err(Failure::new)?;
+    if let Some(word) = &args.order {
+        let (order, accession) =
+            (key(KeyKind::OrderNumber, word, Match::Exact), key(KeyKind::Accession, word, Match::Exact));
+        queries = either(&queries, |query| with_key(query, &order), |query| with_key(query, &accession));
     }
-    if let Some(fate) = Fate::named(name) {
-        found.extend(reader.search(&Query { fate: Some(fate), ..query.clone() }).map_err(Failure::new)?);
+    if let Some(name) = &args.state {
+        queries = queries.iter().flat_map(|query| in_state(query, name)).collect();
     }
-    found.sort_by_key(|summary| std::cmp::Reverse(summary.seq));
-    found.dedup_by_key(|summary| summary.seq);
-    found.truncate(query.limit);
-    Ok(found)
+    search_any(reader, &queries, args.limit)
 }
 
 fn query(args: &MessagesArgs) -> Query {
-    let words = [
-        (KeyKind::PatientId, &args.patient),
-        (KeyKind::ControlId, &args.control_id),
-        (KeyKind::OrderNumber, &args.order),
-        (KeyKind::Visit, &args.visit),
-    ];
-    let keys = words
-        .into_iter()
-        .filter_map(|(kind, word)| Some(KeyMatch { kind, value: word.clone()?, match_: Match::Exact }));
+    let words = [(KeyKind::ControlId, &args.control_id), (KeyKind::Visit, &args.visit)];
+    let keys = words.into_iter().filter_map(|(kind, word)| Some(key(kind, word.as_ref()?, Match::Exact)));
     let (message_type, event) = match args.kind.as_deref().map(|kind| kind.split_once(['^', '_'])) {
         Some(Some((kind, event))) => (Some(kind.to_owned()), Some(event.to_owned())),
         Some(None) => (args.kind.clone(), None),
@@ -172,6 +146,41 @@ fn query(args: &MessagesArgs) -> Query {
         limit: args.limit,
         ..Query::default()
     }
+}
+
+fn key(kind: KeyKind, word: &str, match_: Match) -> KeyMatch {
+    KeyMatch { kind, value: word.to_owned(), match_ }
+}
+
+fn with_key(query: &Query, key: &KeyMatch) -> Query {
+    let mut query = query.clone();
+    query.keys.push(key.clone());
+    query
+}
+
+/// Each query in two forms, of which either may match.
+fn either(queries: &[Query], one: impl Fn(&Query) -> Query, other: impl Fn(&Query) -> Query) -> Vec<Query> {
+    queries.iter().flat_map(|query| [one(query), other(query)]).collect()
+}
+
+/// The query for messages with a delivery in this state, and for those with a fate of this name: `failed` and
+/// `filtered` are both.
+pub(crate) fn in_state(query: &Query, name: &str) -> Vec<Query> {
+    let state = DeliveryState::named(name).map(|state| Query { state: Some(state), ..query.clone() });
+    let fate = Fate::named(name).map(|fate| Query { fate: Some(fate), ..query.clone() });
+    state.into_iter().chain(fate).collect()
+}
+
+/// What any of the queries describes, the newest first.
+pub(crate) fn search_any(reader: &Reader, queries: &[Query], limit: usize) -> Result<Vec<Summary>, Failure> {
+    let mut found = Vec::new();
+    for query in queries {
+        found.extend(reader.search(query).map_err(Failure::new)?);
+    }
+    found.sort_by_key(|summary| std::cmp::Reverse(summary.seq));
+    found.dedup_by_key(|summary| summary.seq);
+    found.truncate(limit);
+    Ok(found)
 }
 
 fn listing(found: &[Summary], limit: usize) -> String {
@@ -202,7 +211,7 @@ fn listing(found: &[Summary], limit: usize) -> String {
     } else {
         String::new()
     };
-    format!("{table}{more}")
+    format!("{}{more}", table.trim_fmt())
 }
 
 /// A message in a list.

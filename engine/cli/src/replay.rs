@@ -13,7 +13,7 @@ use orderly_runtime::{
 };
 
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
-use crate::messages::{JournalArgs, search_in_state};
+use crate::messages::{JournalArgs, in_state, search_any};
 use crate::output::{print, print_json};
 use crate::run::runtime;
 use crate::site::plural;
@@ -103,7 +103,7 @@ fn tell(line: &Replayed, json: bool) {
 /// All messages in a state, the oldest first, so that they go out in their order.
 fn find(reader: &Reader, state: &str, since_us: Option<i64>) -> Result<Vec<u64>, Failure> {
     let query = Query { since_us, limit: ALL, ..Query::default() };
-    let found = search_in_state(reader, &query, Some(state))?;
+    let found = search_any(reader, &in_state(&query, state), ALL)?;
     Ok(found.iter().rev().map(|summary| summary.id).collect())
 }
 

@@ -101,11 +101,12 @@ fn show(args: &ShowArgs, message: &Message<'_>, stored: Option<&StoredMessage>) 
         return tree::print_paths(message, &args.paths, args.json);
     }
     if args.json {
-        let mut object = json!({ "segments": tree::to_json(message) });
-        if let Some(stored) = stored {
-            object["message"] = tree::stored_json(stored);
-        }
-        print_json(&object);
+        print_json(&match stored {
+            Some(stored) => {
+                json!({ "message": tree::stored_json(stored), "segments": tree::to_json(message) })
+            }
+            None => json!({ "segments": tree::to_json(message) }),
+        });
     } else {
         print(tree::text(message));
         for diagnostic in message.diagnostics() {
@@ -139,7 +140,7 @@ fn fate(stored: &StoredMessage) -> String {
                 delivery.reason.clone().unwrap_or_default(),
             ]);
         }
-        text.push_str(&format!("{deliveries}\n"));
+        text.push_str(&format!("{}\n", deliveries.trim_fmt()));
     }
     text
 }

@@ -7,8 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts the log. `ORDERLY_LOG` sets what is logged (`info` unless told otherwise), in the form of `RUST_LOG`.
 pub(crate) fn start(default_level: &str) {
-    let filter =
-        EnvFilter::try_from_env("ORDERLY_LOG").unwrap_or_else(|_| EnvFilter::new(default_level.to_owned()));
+    let filter = EnvFilter::try_from_env("ORDERLY_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         builder.with_target(false).init();

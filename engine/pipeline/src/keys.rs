@@ -1,7 +1,7 @@
 //! Under which words a message can be found: control id, patient, order, visit. From the record, so that they are the
 //! same for every format.
 
-use orderly_record::Record;
+use orderly_record::{Identifier, Patient, Record};
 
 /// A search key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,24 +29,20 @@ pub enum KeyKind {
     Visit,
 }
 
-/// The keys of a message.
+/// The keys of a message. What speaks of several patients or orders is found under each.
 pub(crate) fn of(record: &Record, control_id: &str) -> Vec<Key> {
     let mut keys = Keys(Vec::with_capacity(8));
     keys.add(KeyKind::ControlId, control_id);
-    if let Some(patient) = &record.patient {
-        for identifier in &patient.identifiers {
-            keys.add(KeyKind::PatientId, &identifier.value);
-        }
-        for name in &patient.names {
-            let (family, given) = (name.family.as_deref(), name.given.as_deref());
-            keys.add(
-                KeyKind::PatientName,
-                &[family.unwrap_or_default(), given.unwrap_or_default()].join(" "),
-            );
-        }
+    for patient in record.patient.iter().chain(&record.patients) {
+        keys.add_patient(patient);
     }
-    if let Some(visit) = &record.visit {
-        keys.add(KeyKind::Visit, visit.number.as_ref().map_or("", |number| &number.value));
+    for visit in record.visit.iter().chain(&record.visits) {
+        keys.add_number(KeyKind::Visit, visit.number.as_ref());
+    }
+    for report in &record.results {
+        keys.add_number(KeyKind::OrderNumber, report.placer_number.as_ref());
+        keys.add_number(KeyKind::OrderNumber, report.filler_number.as_ref());
+        keys.add_number(KeyKind::Accession, report.accession_number.as_ref());
     }
     keys.0
 }
@@ -54,6 +50,22 @@ pub(crate) fn of(record: &Record, control_id: &str) -> Vec<Key> {
 struct Keys(Vec<Key>);
 
 impl Keys {
+    fn add_patient(&mut self, patient: &Patient) {
+        for identifier in patient.identifiers.iter().chain(&patient.prior_identifiers) {
+            self.add(KeyKind::PatientId, &identifier.value);
+        }
+        self.add_number(KeyKind::Visit, patient.account.as_ref());
+        for name in patient.name.iter().chain(&patient.names) {
+            let (family, given) = (name.family.as_deref(), name.given.as_deref());
+            let words = [family.unwrap_or_default(), given.unwrap_or_default()].join(" ");
+            self.add(KeyKind::PatientName, &words);
+        }
+    }
+
+    fn add_number(&mut self, kind: KeyKind, number: Option<&Identifier>) {
+        self.add(kind, number.map_or("", |number| &number.value));
+    }
+
     fn add(&mut self, kind: KeyKind, word: &str) {
         let key = Key { kind, value: word.trim().to_owned() };
         if !key.value.is_empty() && !self.0.contains(&key) {

@@ -125,7 +125,7 @@ impl Report {
             );
             table.add_row(row);
         }
-        format!("{table}\n\n{}", self.totals())
+        format!("{}\n\n{}", table.trim_fmt(), self.totals())
     }
 
     fn totals(&self) -> String {
