@@ -153,6 +153,20 @@ impl FileStore for FaultyDisk {
         RealFiles.read(path)
     }
 
+    fn renew(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.powered().map_err(Failure::into_io)?;
+        if !path.exists() {
+            return Ok(());
+        }
+        let path = real_path(path)?;
+        state.watch(&path);
+        let content = RealFiles.read(&path)?;
+        // A write that fails after part of it has written what was there anyway.
+        state.write(&path, 0, &content).map_err(Failure::into_io)?;
+        state.flush(&path).map_err(Failure::into_io)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         if !path.exists() {
             return self.lock().powered().map_err(Failure::into_io);

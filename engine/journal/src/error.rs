@@ -60,13 +60,15 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// True when a key index cannot be used as it is and must be built anew.
+    /// True when a key index cannot be trusted as it is and must be built anew: also after a failed write or flush, because nobody knows
+    /// what of it reached the disk.
     pub(crate) fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
         match self {
             JournalError::Damaged { .. } | JournalError::NewerSchema { .. } => true,
             JournalError::Database { source, .. } => matches!(
                 source.sqlite_error_code(),
-                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+                Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::SystemIoFailure)
             ),
             _ => false,
         }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Reads, writes and removes whole files.
@@ -14,6 +14,9 @@ pub trait FileStore: Send + Sync {
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Writes a file's bytes once more where they are and flushes them; a file that does not exist is no error. After a failed flush
+    /// the operating system takes for clean what never reached the disk, and only writing it again brings it there.
+    fn renew(&self, path: &Path) -> io::Result<()>;
     /// Removes a file; one that does not exist is no error.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
@@ -34,6 +37,22 @@ impl FileStore for RealFiles {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn renew(&self, path: &Path) -> io::Result<()> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        let mut chunk = vec![0; 1 << 20];
+        let mut offset = 0;
+        loop {
+            let count = file.read_at(&mut chunk, offset)?;
+            let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+            file.write_all_at(bytes, offset)?;
+            offset += count as u64;
+        }
+        file.sync_all()
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -71,11 +90,13 @@ mod tests {
         let path = folder.path().join("deep").join("body");
         RealFiles.write(&path, b"first, longer").unwrap();
         RealFiles.write(&path, b"second").unwrap();
+        RealFiles.renew(&path).unwrap();
         assert_eq!(RealFiles.read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         RealFiles.remove(&path).unwrap();
         RealFiles.remove(&path).unwrap();
+        RealFiles.renew(&path).unwrap();
         assert!(RealFiles.read(&path).is_err());
     }
 }

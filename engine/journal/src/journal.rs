@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::reader::Reader;
 use crate::retention;
 use crate::segment::{Numbers, SegmentFile};
+use crate::sqlite::renew_log;
 use crate::writer::{Strays, Writer};
 
 /// Opens a journal: takes the folder's lock, recovers what a crash left, and makes the first segment file where there is none.
@@ -29,9 +30,13 @@ pub fn open(options: Options) -> Result<(Journal, Writer, Indexer), JournalError
     make_private_folder(&options.folder)?;
     make_private_folder(&layout::segments(&options.folder))?;
     let lock = Arc::new(Lock::take(&options.folder)?);
+    renew_log(&options, &layout::catalog(&options.folder))?;
     let catalog = Catalog::open(&options)?;
     retention::finish_removals(&options, &catalog)?;
     let mut files = recover_files(&options, &catalog)?;
+    for file in files.iter().filter(|file| file.state == FileState::Open) {
+        renew_log(&options, &layout::segment(&options.folder, file.number))?;
+    }
     let current = open_current(&options, &catalog, &mut files)?;
     let (numbers, strays) = take_stock(&options, &files, &current)?;
     let shared = Arc::new(Shared {

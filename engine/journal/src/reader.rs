@@ -1,6 +1,6 @@
 //! Reading beside the writer: what waits, one message with everything about it, and both ledgers.
 //!
-//! Each call sees what was committed when it began; results of attempts may lag behind by the writer's linger.
+//! What stands in one segment file is seen as of one moment; results of attempts may lag behind by the writer's linger.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::pool::Pool;
 use crate::reprocess::PairPart;
 use crate::segment::{LEDGER_DELIVERIES, LEDGER_MESSAGES};
-use crate::sqlite::{coded, int, unsigned};
+use crate::sqlite::{Database, coded, int, unsigned};
 
 /// Reads a journal; clones share their connections.
 #[derive(Clone)]
@@ -271,9 +271,10 @@ impl Reader {
         let places = self.files_of(id)?;
         let Some((&home, later)) = places.split_first() else { return Ok(None) };
         let Some(mut message) = self.message_in(home, id)? else { return Ok(None) };
-        message.deliveries = self.deliveries_in(home, id)?;
         for &number in later {
-            message.deliveries.extend(self.deliveries_in(number, id)?);
+            let database = self.pool.segment(number)?;
+            let _snapshot = database.snapshot()?;
+            message.deliveries.extend(self.deliveries_in(number, &database, id)?);
             self.overlay_processing(number, &mut message)?;
         }
         message.deliveries.sort_by_key(|delivery| delivery.seq);
@@ -306,6 +307,7 @@ impl Reader {
 
     fn message_in(&self, number: u32, id: u64) -> Result<Option<StoredMessage>, JournalError> {
         let database = self.pool.segment(number)?;
+        let _snapshot = database.snapshot()?;
         let found = database.run(|connection| {
             connection
                 .prepare_cached(
@@ -336,6 +338,7 @@ impl Reader {
         })?;
         let Some((mut message, content)) = found else { return Ok(None) };
         message.body = content::load(&self.pool.options, number, &database, content)?;
+        message.deliveries = self.deliveries_in(number, &database, id)?;
         Ok(Some(message))
     }
 
@@ -360,8 +363,12 @@ impl Reader {
         Ok(())
     }
 
-    fn deliveries_in(&self, number: u32, id: u64) -> Result<Vec<StoredDelivery>, JournalError> {
-        let database = self.pool.segment(number)?;
+    fn deliveries_in(
+        &self,
+        number: u32,
+        database: &Database,
+        id: u64,
+    ) -> Result<Vec<StoredDelivery>, JournalError> {
         let rows: Vec<(StoredDelivery, Option<i64>)> = database.run(|connection| {
             connection
                 .prepare_cached(
@@ -376,7 +383,7 @@ impl Reader {
         rows.into_iter()
             .map(|(mut delivery, content)| {
                 if let Some(content) = content {
-                    delivery.payload = Some(content::load(&self.pool.options, number, &database, content)?);
+                    delivery.payload = Some(content::load(&self.pool.options, number, database, content)?);
                 }
                 delivery.attempts = database.run(|connection| attempts(connection, delivery.seq))?;
                 Ok(delivery)

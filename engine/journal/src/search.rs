@@ -126,6 +126,8 @@ impl Reader {
         let Some((first, others)) = wanted.split_first() else { return Ok(None) };
         // The index first: what is indexed after this is met twice, never missed.
         let indexed = self.pool.keys(number).and_then(|index| {
+            // One view of the index: its runs may be merged meanwhile.
+            let _snapshot = index.snapshot()?;
             index.run(|connection| {
                 let cursor = key_index::cursor(connection)?;
                 let mut seqs = first.indexed(connection)?;

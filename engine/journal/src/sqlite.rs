@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, Row, Transaction};
 
 use crate::error::JournalError;
+use crate::layout;
 use crate::options::Options;
 
 /// How long a connection waits for another one's lock. Writers have their files to themselves, so only recovery after a crash
@@ -51,6 +52,13 @@ impl Database {
         Ok(database)
     }
 
+    /// A view of the file that stays the same until it is dropped.
+    pub(crate) fn snapshot(&self) -> Result<Transaction<'_>, JournalError> {
+        self.connection
+            .unchecked_transaction()
+            .map_err(|source| JournalError::Database { path: self.path.clone(), source })
+    }
+
     /// Runs statements, naming the file when they fail.
     pub(crate) fn run<T>(
         &self,
@@ -72,6 +80,14 @@ impl Database {
             found => Err(JournalError::NewerSchema { path: self.path.clone(), found, known: version }),
         }
     }
+}
+
+/// Makes sure that a database's write-ahead log is on the disk and not only in memory, before anything is built on it: opening the file
+/// takes for committed whatever it can read there, also what a flush has failed to bring to the disk. Nobody else may be writing the
+/// file.
+pub(crate) fn renew_log(options: &Options, path: &Path) -> Result<(), JournalError> {
+    let [_, log, _] = layout::database_files(path);
+    options.file_store.renew(&log).map_err(|source| JournalError::File { path: log, source })
 }
 
 fn configure(connection: &Connection, purpose: Purpose) -> rusqlite::Result<()> {

@@ -1,7 +1,8 @@
 //! The one writer: takes what waits, commits it in one transaction per file with one flush, then answers.
 //!
 //! A transaction that fails answers all of its requests negatively; the file is closed and opened anew before it is written again,
-//! because after a failed flush nobody knows what the disk has. Nothing the disk does ends the writer.
+//! because after a failed flush nobody knows what the disk has: its log is written again first, so that nothing is built on what only
+//! memory has. Nothing the disk does ends the writer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -16,6 +17,7 @@ use crate::lock::Lock;
 use crate::message::{Accepted, DeliveryState, Reprocessed};
 use crate::reprocess::{self, PairPart};
 use crate::segment::{Numbers, SegmentFile};
+use crate::sqlite::renew_log;
 
 /// Open connections to files that are not current: enough for the few that still have something to deliver.
 const OLDER_FILES_MAX: usize = 4;
@@ -225,7 +227,9 @@ impl Writer {
         if let Some(index) = self.open.iter().position(|file| file.number == number) {
             return Ok(index);
         }
-        let mut file = SegmentFile::open(&self.shared.options, number)?;
+        let options = &self.shared.options;
+        renew_log(options, &layout::segment(&options.folder, number))?;
+        let mut file = SegmentFile::open(options, number)?;
         file.skip_contents_to(self.next_content);
         if self.open.len() > OLDER_FILES_MAX
             && let Some(oldest) =

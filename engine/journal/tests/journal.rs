@@ -97,6 +97,10 @@ impl FileStore for Failing {
         RealFiles.read(path)
     }
 
+    fn renew(&self, path: &Path) -> std::io::Result<()> {
+        RealFiles.renew(path)
+    }
+
     fn remove(&self, path: &Path) -> std::io::Result<()> {
         RealFiles.remove(path)
     }
