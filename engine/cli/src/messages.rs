@@ -81,6 +81,13 @@ impl JournalArgs {
         Reader::open(&self.folder()?).map_err(Failure::new)
     }
 
+    /// How the site reads a source's bytes; the defaults where it no longer says.
+    pub(crate) fn reading(&self, source: &str) -> orderly_hl7v2::Settings {
+        let plan = site::load(&self.config).ok().and_then(|site| site.compiled.plan);
+        let reading = plan.as_ref().and_then(|plan| plan.source(source)).map(|source| source.reading.clone());
+        reading.unwrap_or_default()
+    }
+
     /// The site's file.
     pub(crate) fn config(&self) -> &std::path::Path {
         &self.config

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use orderly_hl7v2::{Message, Settings, normalize, parse, split};
+use orderly_hl7v2::{Message, normalize, parse, split};
 use orderly_journal::StoredMessage;
 use serde_json::json;
 
@@ -38,23 +38,36 @@ pub(crate) struct ShowArgs {
     json: bool,
 }
 
+impl ShowArgs {
+    /// Whether the message is to be shown with all that is known of it, and not one view or part alone.
+    fn wants_all(&self) -> bool {
+        self.paths.is_empty() && !self.encode && !self.record
+    }
+}
+
 /// Shows one message, or each message of a file.
 pub(crate) fn run(args: &ShowArgs) -> CommandResult {
     let (bytes, stored) = find(args)?;
     if let Some(stored) = &stored
-        && args.paths.is_empty()
-        && !args.encode
-        && !args.record
+        && args.wants_all()
         && !args.json
     {
         print(fate(stored));
     }
+    let reading = stored.as_ref().map(|stored| args.journal.reading(&stored.source)).unwrap_or_default();
     let mut all_shown = true;
     for member in split(&bytes).members {
         let bytes = bytes.get(member).unwrap_or_default();
-        match parse(bytes, &Settings::default()) {
+        match parse(bytes, &reading) {
             Ok(message) => all_shown &= show(args, &message, stored.as_ref())?,
             Err(unreadable) => {
+                // It has no fields to show, but still a fate.
+                if let Some(stored) = &stored
+                    && args.wants_all()
+                    && args.json
+                {
+                    print_json(&json!({ "message": tree::stored_json(stored), "segments": [] }));
+                }
                 eprintln!("{}", unreadable.diagnostic);
                 all_shown = false;
             }

@@ -41,6 +41,11 @@ impl Reply {
         Reply { header, code, errors, on_mapping_failure: MappingFailureAnswer::Accept }
     }
 
+    /// AR: whatever the message holds, it was not taken in as it was sent.
+    pub(crate) fn rejected(header: Option<Header>, diagnostic: &Diagnostic) -> Reply {
+        Reply { code: AckCode::AR, ..Reply::unreadable(header, diagnostic) }
+    }
+
     pub(crate) fn mapping_failed(&mut self) {
         if self.on_mapping_failure == MappingFailureAnswer::Error {
             self.code = AckCode::AE;

@@ -241,7 +241,7 @@ fn quarantined(unreadable: Unreadable) -> Processed {
 }
 
 /// The fate of bytes that came without a whole frame around them, of which only the beginning was kept: quarantined,
-/// whatever they hold, and the sender is told `why` if it can be named.
+/// whatever they hold, and rejected: the sender is told `why` if it can be named.
 #[must_use]
 pub fn unframed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
     let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
@@ -250,7 +250,8 @@ pub fn unframed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Proc
         Err(unreadable) => unreadable.header,
     };
     let diagnostic = Diagnostic::error("mllp-frame", Fault::Sender, why);
-    quarantined(Unreadable { diagnostic, header })
+    let reply = Reply::rejected(header.clone(), &diagnostic);
+    Processed { reply, ..quarantined(Unreadable { diagnostic, header }) }
 }
 
 /// Only a replay can meet this: a message stored for a source that today's plan no longer has.

@@ -53,8 +53,9 @@ fn target(node: &Node, known: &Known<'_>, problems: &Problems) -> Option<Target>
 
 fn find_source(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Option<usize> {
     let found = known.site.sources.iter().position(|source| *source.name == *text.text);
-    if found.is_none() {
-        let names = known.site.sources.iter().map(|source| &*source.name);
+    let declared = &known.site.declared_sources;
+    if found.is_none() && !declared.iter().any(|name| name == text.text) {
+        let names = declared.iter().map(String::as_str);
         unknown("route-unknown-source", "source", text, names, "`sources:` of orderly.yaml", problems);
     }
     found
@@ -62,8 +63,9 @@ fn find_source(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Opti
 
 fn find_destination(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Option<usize> {
     let found = known.site.destinations.iter().position(|destination| *destination.name == *text.text);
-    if found.is_none() {
-        let names = known.site.destinations.iter().map(|destination| &*destination.name);
+    let declared = &known.site.declared_destinations;
+    if found.is_none() && !declared.iter().any(|name| name == text.text) {
+        let names = declared.iter().map(String::as_str);
         unknown(
             "route-unknown-destination",
             "destination",

@@ -23,6 +23,10 @@ pub(crate) struct Site {
     pub(crate) journal: JournalSettings,
     pub(crate) sources: Vec<Source>,
     pub(crate) destinations: Vec<Destination>,
+    /// All names under `sources:`, also of those that have errors of their own, which are reported there.
+    pub(crate) declared_sources: Vec<String>,
+    /// The same under `destinations:`.
+    pub(crate) declared_destinations: Vec<String>,
 }
 
 /// Reads `orderly.yaml`.
@@ -32,6 +36,8 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Site {
         journal: journal_defaults(),
         sources: Vec::new(),
         destinations: Vec::new(),
+        declared_sources: Vec::new(),
+        declared_destinations: Vec::new(),
     };
     let Some(fields) = Fields::of(&document.root, "orderly.yaml", problems) else { return empty };
     let name = fields.text("site").map(|text| text.to_string()).unwrap_or_default();
@@ -44,6 +50,8 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Site {
         journal: journal.unwrap_or_else(journal_defaults),
         sources: sources.iter().filter_map(|entry| source(entry, problems)).collect(),
         destinations: destinations.iter().filter_map(|entry| destination(entry, problems)).collect(),
+        declared_sources: sources.iter().map(|entry| entry.key.clone()).collect(),
+        declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
     refuse_shared_addresses(&site.sources, sources, problems);
     site
@@ -172,12 +180,13 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
 }
 
 fn retry(node: &Node, problems: &Problems) -> Option<Retry> {
+    let errors_before = problems.errors();
     let fields = Fields::of(node, "a retry", problems)?;
     let schedule = fields.durations("schedule");
     let then = fields.duration("then");
     fields.finish();
     let then = then.or_else(|| schedule.last().copied());
-    if then.is_none() {
+    if then.is_none() && problems.errors() == errors_before {
         problems.error("config-retry", &node.span, "a retry needs waits").help("add `schedule:` or `then:`");
     }
     Some(Retry { schedule, then: then? })
