@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The binary under test, which cargo puts beside the folder of the tests.
-fn binary() -> PathBuf {
+#[must_use]
+pub fn binary() -> PathBuf {
     let test = env::current_exe().expect("a test has a path");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/<profile>/deps");
     let binary = profile.join("orderly");
@@ -182,8 +183,7 @@ impl Ran {
         self.out.lines().map(read).collect()
     }
 
-    /// The same, when its exit code is this one.
-    #[must_use]
+    /// Itself, when its exit code is this one.
     #[track_caller]
     pub fn ended(self, code: i32) -> Ran {
         assert_eq!(self.code, code, "{self:?}");

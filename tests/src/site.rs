@@ -6,7 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use orderly_journal::Reader;
+use orderly_journal::{DeliveryState, Reader};
 use tempfile::TempDir;
 
 /// A site's folder.
@@ -69,6 +69,23 @@ impl Site {
     #[must_use]
     pub fn journal(&self) -> Reader {
         Reader::open(&self.path("journal")).expect("a journal")
+    }
+
+    /// The states of a message's deliveries.
+    #[must_use]
+    pub fn state_of(&self, id: u64) -> Vec<DeliveryState> {
+        let message = self.journal().message(id).expect("a journal").expect("a message with this id");
+        message.deliveries.iter().map(|delivery| delivery.state).collect()
+    }
+
+    /// The names of the files that [`Site::filing`] delivered, in the order of their names.
+    #[must_use]
+    pub fn filed(&self) -> Vec<String> {
+        let Ok(folder) = fs::read_dir(self.path("filed")) else { return Vec::new() };
+        let names = folder.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        names
     }
 }
 

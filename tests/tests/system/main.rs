@@ -1,3 +1,15 @@
 //! System tests: the real binary between simulated peers, seen from the outside only.
 
+mod checking;
+mod clients;
+mod corpus;
+mod demo;
+mod disk;
+mod finding;
+mod frames;
+mod large;
+mod network;
+mod receivers;
+mod replaying;
+mod showing;
 mod starting;

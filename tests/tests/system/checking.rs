@@ -1,0 +1,80 @@
+//! `orderly check`: all errors at once, each at its place.
+
+use orderly_tests::running::orderly;
+use orderly_tests::site::Site;
+use serde_json::json;
+
+/// Errors in all three kinds of file.
+fn wrong() -> Site {
+    let site = Site::filing();
+    site.amend("orderly.yaml", "listen: 127.0.0.1:0", "listen: nowhere");
+    site.amend("orderly.yaml", "then: 50ms", "then: 50");
+    site.write(
+        "routes/relay.yaml",
+        "route: relay\nfrom: clinic\nto:\n  - destination: hopsital\n    mapping: warts\n",
+    );
+    site.write(
+        "mappings/wards.yaml",
+        "mapping: wards\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - set:\n      PV1-3.1: ${PV1-3.1 | uper}\n      PVI1-2: I\n",
+    );
+    site
+}
+
+/// What is wrong there, and where, counted by hand.
+const PLACES: &[(&str, &str, u64, u64)] = &[
+    ("config-address", "orderly.yaml", 4, 15),
+    ("config-value", "orderly.yaml", 8, 13),
+    ("route-unknown-destination", "routes/relay.yaml", 4, 18),
+    ("route-unknown-mapping", "routes/relay.yaml", 5, 14),
+];
+
+#[tokio::test]
+async fn a_sound_site_is_fine() {
+    let site = Site::filing();
+    let ran = orderly(&site, ["check"]).await.ended(0);
+    assert!(ran.out.starts_with("fine: 1 route, 0 mappings, plan "), "{}", ran.out);
+    let ran = orderly(&site, ["check", "--json"]).await.ended(0);
+    assert_eq!(ran.out, "");
+}
+
+#[tokio::test]
+async fn all_errors_come_at_once_with_their_places() {
+    let site = wrong();
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    let place = |code: &str| found.iter().find(|found| found["code"] == code);
+    for (code, file, line, column) in PLACES {
+        let found = place(code).unwrap_or_else(|| panic!("{code} is not among {found:?}"));
+        let expected = json!([file, line, column]);
+        assert_eq!(json!([found["file"], found["line"], found["column"]]), expected, "{found}");
+        assert_eq!(found["severity"], "error");
+    }
+    let in_mapping: Vec<_> = found.iter().filter(|found| found["file"] == "mappings/wards.yaml").collect();
+    let places: Vec<_> = in_mapping.iter().map(|found| json!([found["line"], found["column"]])).collect();
+    assert_eq!(places, [json!([6, 28]), json!([7, 7])], "{in_mapping:?}");
+    assert_eq!(found.len(), PLACES.len() + 2, "one mistake, one error: {found:?}");
+}
+
+#[tokio::test]
+async fn people_see_the_line_and_what_to_do() {
+    let ran = orderly(&wrong(), ["check"]).await.ended(1);
+    for (code, file, line, column) in PLACES {
+        assert!(ran.out.contains(&format!("error[{code}]")), "{}", ran.out);
+        assert!(ran.out.contains(&format!("{file}:{line}:{column}")), "{}", ran.out);
+    }
+    for text in
+        ["did you mean `hospital`?", "did you mean `wards`?", "listen: nowhere", "6 errors, 0 warnings"]
+    {
+        assert!(ran.out.contains(text), "{text} is not in:\n{}", ran.out);
+    }
+}
+
+#[tokio::test]
+async fn broken_yaml_and_a_missing_file_are_told_apart() {
+    let site = Site::filing();
+    site.write("orderly.yaml", "sources: [\n");
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    assert_eq!(found[0]["file"], "orderly.yaml", "{found:?}");
+    let missing = orderly(&site, ["check", "--config", "elsewhere.yaml"]).await.ended(2);
+    assert!(missing.err.contains("elsewhere.yaml cannot be read"), "{}", missing.err);
+    assert!(missing.err.contains("--config"), "{}", missing.err);
+}

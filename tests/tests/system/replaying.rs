@@ -1,0 +1,162 @@
+//! `orderly replay`: by id and by state, by the running engine and without one, in place and again.
+
+use orderly_hl7v2::AckCode;
+use orderly_journal::DeliveryState;
+use orderly_tests::peers::{Peer, Sender, acknowledgement, admission};
+use orderly_tests::running::{Running, orderly, until};
+use orderly_tests::site::Site;
+use serde_json::json;
+
+const MAPPING: &str = "\
+mapping: wards
+input: hl7v2 2.5.1
+output: hl7v2
+tables:
+  ward:
+    rows:
+      OTHER: O1
+    unmapped: fail
+rules:
+  - set:
+      PV1-3.1: ${PV1-3.1 | lookup(ward)}
+";
+
+/// A relay whose mapping knows no ward of [`admission`], so that every message fails.
+fn failing(hospital: &Peer) -> Site {
+    let site = Site::relay(hospital.address);
+    site.write("mappings/wards.yaml", MAPPING);
+    site.amend("routes/relay.yaml", "destination: hospital", "destination: hospital\n    mapping: wards");
+    site
+}
+
+fn mend(site: &Site) {
+    site.amend("mappings/wards.yaml", "OTHER: O1", "CLIN2: O2");
+}
+
+async fn feed(engine: &Running, ids: &[&str]) {
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    for id in ids {
+        assert_eq!(clinic.send(&admission(id)).await.code, Some(AckCode::AA));
+    }
+}
+
+#[tokio::test]
+async fn without_an_engine_what_failed_waits_for_the_next_start() {
+    let hospital = Peer::accepting().await;
+    let site = failing(&hospital);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1", "P2"]).await;
+    engine.stop().await;
+    assert_eq!(site.state_of(1), [DeliveryState::Failed]);
+
+    let ran = orderly(&site, ["replay", "--state", "failed", "--json"]).await.ended(0);
+    assert_eq!(
+        ran.json()[0],
+        json!({ "id": 1, "fate": "failed", "waiting": 0, "problem": null }),
+        "nothing was mended"
+    );
+    mend(&site);
+    let ran = orderly(&site, ["replay", "--state", "failed"]).await.ended(0);
+    assert!(ran.out.contains("2 messages replayed, 2 deliveries waiting, 0 not replayed"), "{}", ran.out);
+    assert_eq!(site.state_of(1), [DeliveryState::Waiting]);
+    let _engine = Running::start(&site).await;
+    let received = hospital.received(2).await;
+    assert_eq!(hospital.control_ids(), ["P1", "P2"]);
+    assert!(received[0].windows(4).any(|text| text == b"|O2\r"), "{}", received[0].escape_ascii());
+}
+
+#[tokio::test]
+async fn the_running_engine_replays_by_id() {
+    let hospital = Peer::accepting().await;
+    let site = failing(&hospital);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1", "P2"]).await;
+    engine.stop().await;
+    mend(&site);
+    let _engine = Running::start(&site).await;
+    let ran = orderly(&site, ["replay", "2", "--json"]).await.ended(0);
+    assert_eq!(ran.json(), [json!({ "id": 2, "fate": "routed", "waiting": 1, "problem": null })]);
+    hospital.received(1).await;
+    assert_eq!(hospital.control_ids(), ["P2"]);
+    let ran = orderly(&site, ["replay", "1", "99"]).await.ended(1);
+    assert!(ran.out.contains("99: not replayed: there is no message"), "{}", ran.out);
+    hospital.received(2).await;
+    assert_eq!(hospital.control_ids(), ["P2", "P1"]);
+}
+
+#[tokio::test]
+async fn what_was_delivered_goes_out_again_only_when_asked_for() {
+    let hospital = Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1"]).await;
+    until("the delivery", || (site.state_of(1) == [DeliveryState::Delivered]).then_some(())).await;
+    let ran = orderly(&site, ["replay", "1", "--json"]).await.ended(0);
+    assert_eq!(ran.json()[0]["waiting"], 0);
+    let ran = orderly(&site, ["replay", "1", "--also-delivered", "--json"]).await.ended(0);
+    assert_eq!(ran.json()[0]["waiting"], 1);
+    hospital.received(2).await;
+    assert_eq!(hospital.control_ids(), ["P1", "P1"]);
+}
+
+#[tokio::test]
+async fn what_waits_is_replaced_at_its_place() {
+    let hospital = Peer::accepting().await;
+    let address = hospital.address;
+    let site = failing(&hospital);
+    mend(&site);
+    drop(hospital);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1", "P2", "P3"]).await;
+    engine.stop().await;
+    site.amend("mappings/wards.yaml", "CLIN2: O2", "CLIN2: O3");
+    let engine = Running::start(&site).await;
+    orderly(&site, ["replay", "1"]).await.ended(0);
+    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let received = hospital.received(3).await;
+    assert_eq!(hospital.control_ids(), ["P1", "P2", "P3"]);
+    let wards: Vec<_> =
+        received.iter().map(|message| message[message.len() - 3..].escape_ascii().to_string()).collect();
+    assert_eq!(wards, ["O3\\r", "O2\\r", "O2\\r"]);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_parked_message_goes_out_after_a_replay() {
+    let hospital = Peer::answering(|before, message| match before {
+        0 => acknowledgement(message, AckCode::AE),
+        _ => acknowledgement(message, AckCode::AA),
+    });
+    let hospital = hospital.await;
+    let site = Site::relay(hospital.address);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1", "P2"]).await;
+    until("P2's delivery", || (site.state_of(2) == [DeliveryState::Delivered]).then_some(())).await;
+    assert_eq!(site.state_of(1), [DeliveryState::Parked]);
+    let ran = orderly(&site, ["replay", "--state", "parked", "--since", "1h", "--json"]).await.ended(0);
+    assert_eq!(ran.json().len(), 1);
+    hospital.received(3).await;
+    assert_eq!(hospital.control_ids(), ["P1", "P2", "P1"]);
+    until("P1's delivery", || (site.state_of(1) == [DeliveryState::Delivered]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_wrong_charset_is_repaired_by_setting_it_and_replaying() {
+    let hospital = Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    site.write(
+        "mappings/names.yaml",
+        "mapping: names\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - set:\n      PID-5.1: ${PID-5.1 | upper}\n",
+    );
+    site.amend("routes/relay.yaml", "destination: hospital", "destination: hospital\n    mapping: names");
+    let utf8 = "MSH|^~\\&|A|B|C|D|20260305||ADT^A04|P1|P|2.3\rPID|1||7||ñandú\r";
+    let engine = Running::start(&site).await;
+    Sender::connect(engine.address("clinic")).await.send(utf8.as_bytes()).await;
+    hospital.received(1).await;
+    engine.stop().await;
+    site.amend("orderly.yaml", "  clinic:\n", "  clinic:\n    charset: UTF-8\n");
+    let _engine = Running::start(&site).await;
+    orderly(&site, ["replay", "1", "--also-delivered"]).await.ended(0);
+    let received = hospital.received(2).await;
+    assert_eq!(String::from_utf8_lossy(&received[1]), utf8.replace("ñandú", "ÑANDÚ"));
+}

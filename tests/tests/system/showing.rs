@@ -1,0 +1,102 @@
+//! `orderly show`: a file or a stored message, whole or in part, as a tree, a record or bytes.
+
+use orderly_tests::peers::{Sender, admission};
+use orderly_tests::running::{Running, orderly};
+use orderly_tests::site::Site;
+use serde_json::json;
+
+/// A name in ISO 8859-1, as MSH-18 says.
+const ACCENTED: &[u8] = b"MSH|^~\\&|REGI|NORTH|HUB|HUB|20260305141500||ADT^A04|L1|P|2.3||||||8859/1\r\
+PID|1||70014^^^NORTH^MR~99^^^NORTH^PI||M\xfcller^Ren\xe9e\r";
+
+fn with_file() -> Site {
+    let site = Site::filing();
+    site.write("admission.hl7", admission("W1"));
+    site.write("accented.hl7", ACCENTED);
+    site
+}
+
+#[tokio::test]
+async fn a_file_is_shown_as_a_tree() {
+    let site = with_file();
+    let ran = orderly(&site, ["show", "accented.hl7"]).await.ended(0);
+    for line in ["PID-3[2].1", "Müller", "PID-5[1].2"] {
+        assert!(ran.out.contains(line), "{line} is not in:\n{}", ran.out);
+    }
+    let shown = orderly(&site, ["show", "accented.hl7", "--json"]).await.ended(0).json();
+    assert_eq!(shown[0]["segments"][1]["segment"], "PID");
+    assert_eq!(shown[0]["segments"][1]["fields"]["PID-5[1].1"], "Müller");
+}
+
+#[tokio::test]
+async fn places_are_picked_and_a_missing_one_is_a_no() {
+    let site = with_file();
+    let shown = orderly(&site, ["show", "accented.hl7", "PID-3[2].1", "PID-5.1", "--json"]).await.ended(0);
+    let expected =
+        [json!({ "path": "PID-3[2].1", "value": "99" }), json!({ "path": "PID-5[1].1", "value": "Müller" })];
+    assert_eq!(shown.json(), expected);
+    let shown = orderly(&site, ["show", "accented.hl7", "PID-3[*].1"]).await.ended(0);
+    let values: Vec<_> = shown.out.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(values, ["70014", "99"]);
+    orderly(&site, ["show", "accented.hl7", "PID-30"]).await.ended(1);
+    orderly(&site, ["show", "accented.hl7", "ZZZ-1"]).await.ended(1);
+    let wrong = orderly(&site, ["show", "accented.hl7", "PID-"]).await.ended(2);
+    assert!(wrong.err.contains("PID-"), "{}", wrong.err);
+}
+
+#[tokio::test]
+async fn the_record_is_json_and_encoding_gives_the_bytes_back() {
+    let site = with_file();
+    let ran = orderly(&site, ["show", "accented.hl7", "--record"]).await.ended(0);
+    let record: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(record["patient"]["name"]["family"], "Müller", "{record}");
+    assert_eq!(record["patient"]["identifiers"][0]["value"], "70014");
+    let ran = orderly(&site, ["show", "admission.hl7", "--encode"]).await.ended(0);
+    assert_eq!(ran.out.as_bytes(), admission("W1"));
+}
+
+#[tokio::test]
+async fn a_stored_message_is_shown_with_its_fate() {
+    let site = Site::filing();
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    clinic.send(&admission("W1")).await;
+    clinic.send(b"no header").await;
+    assert_eq!(engine.stop().await.code(), Some(0));
+    let ran = orderly(&site, ["show", "1"]).await.ended(0);
+    for text in ["message 1 from clinic, accepted 20", "routed", "delivered", "PID-5[1].1", "TESTER"] {
+        assert!(ran.out.contains(text), "{text} is not in:\n{}", ran.out);
+    }
+    let shown = orderly(&site, ["show", "1", "--json"]).await.ended(0).json();
+    assert_eq!(shown[0]["message"]["deliveries"][0]["attempts"][0]["outcome"], "delivered");
+    let ran = orderly(&site, ["show", "1", "PID-5.1"]).await.ended(0);
+    assert_eq!(ran.out.split_whitespace().collect::<Vec<_>>(), ["PID-5[1].1", "TESTER"]);
+    let ran = orderly(&site, ["show", "1", "--encode"]).await.ended(0);
+    assert_eq!(ran.out.as_bytes(), admission("W1"));
+    // What cannot be read still has a fate.
+    let ran = orderly(&site, ["show", "2"]).await.ended(1);
+    assert!(ran.out.contains("quarantined"), "{}", ran.out);
+    let unreadable = orderly(&site, ["show", "2", "--json"]).await.ended(1).json();
+    assert_eq!(unreadable[0]["message"]["fate"], "quarantined", "{unreadable:?}");
+}
+
+#[tokio::test]
+async fn a_stored_message_is_read_as_its_source_is_configured() {
+    let site = Site::filing();
+    site.amend("orderly.yaml", "  clinic:\n", "  clinic:\n    charset: UTF-8\n");
+    let engine = Running::start(&site).await;
+    let message = "MSH|^~\\&|A|B|C|D|20260305||ADT^A04|W1|P|2.3||||||8859/1\rPID|1||7||Müller\r";
+    Sender::connect(engine.address("clinic")).await.send(message.as_bytes()).await;
+    let shown = orderly(&site, ["show", "1", "PID-5", "--json"]).await.ended(0).json();
+    assert_eq!(shown[0]["value"], "Müller");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let site = Site::filing();
+    let ran = orderly(&site, ["show", "nothing.hl7"]).await.ended(2);
+    assert!(ran.err.contains("nothing.hl7 cannot be read"), "{}", ran.err);
+    Running::start(&site).await.stop().await;
+    let ran = orderly(&site, ["show", "77"]).await.ended(2);
+    assert!(ran.err.contains("there is no message 77"), "{}", ran.err);
+}
