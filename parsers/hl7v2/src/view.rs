@@ -119,7 +119,13 @@ impl<'m> View<'m> {
             return *self;
         }
         let delimiters = &self.encoding.delimiters;
-        let end = self.raw.iter().position(|&byte| delimiters.splits(self.level, byte));
+        let end = match self.level {
+            Level::Subcomponent => None,
+            Level::Component => {
+                delimiters.subcomponent.and_then(|delimiter| memchr::memchr(delimiter, self.raw))
+            }
+            level => self.raw.iter().position(|&byte| delimiters.splits(level, byte)),
+        };
         let raw = end.and_then(|end| self.raw.get(..end)).unwrap_or(self.raw);
         View { raw, level: Level::Subcomponent, ..*self }
     }

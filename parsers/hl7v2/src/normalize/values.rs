@@ -9,15 +9,13 @@ use crate::view::{Presence, View};
 
 /// The first leaf's text without blanks around it.
 pub(super) fn text(view: View<'_>) -> Option<Text> {
-    if view.raw().is_empty() {
-        return None;
-    }
     let leaf = view.leaf();
-    if leaf.presence() != Presence::Present {
+    // Most parts of most fields are empty: they are passed over before anything is decoded.
+    if leaf.raw().is_empty() || leaf.raw() == b"\"\"" {
         return None;
     }
     let text = leaf.text();
-    let trimmed = text.trim();
+    let trimmed = text.trim_ascii();
     (!trimmed.is_empty()).then(|| Text::new(trimmed))
 }
 
@@ -162,7 +160,9 @@ fn person_name(parts: [View<'_>; 6], usage: View<'_>) -> Option<HumanName> {
         degree: text(degree),
         usage: None,
     };
-    (name != HumanName::default()).then(|| HumanName { usage: text(usage), ..name })
+    let HumanName { family, given, middle, suffix, prefix, degree, .. } = &name;
+    let is_empty = [family, given, middle, suffix, prefix, degree].iter().all(|part| part.is_none());
+    (!is_empty).then(|| HumanName { usage: text(usage), ..name })
 }
 
 /// FN: the surname, or where only its parts were sent, the own prefix and the own surname.
