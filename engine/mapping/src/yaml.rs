@@ -231,7 +231,12 @@ fn options() -> serde_yaml::Options {
 fn syntax_error(source: &Arc<Source>, error: &serde_yaml::Error) -> Diagnostic {
     let error = error.without_snippet();
     let span = match error.location() {
-        Some(location) => span_of(source, location),
+        Some(location) if location.span().byte_offset().is_some() => span_of(source, location),
+        // The scanner knows line and column only.
+        Some(location) => {
+            let at = offset_of(&source.text, location.line(), location.column());
+            Span::new(source, at..at.saturating_add(1))
+        }
         None => Span::new(source, 0..0),
     };
     let written = error.to_string();
@@ -245,6 +250,17 @@ fn syntax_error(source: &Arc<Source>, error: &serde_yaml::Error) -> Diagnostic {
         diagnostic.help = Some("indent with spaces, never with tabs".to_owned());
     }
     diagnostic
+}
+
+/// The byte at a line and a column in characters, both counted from 1.
+fn offset_of(text: &str, line: u64, column: u64) -> usize {
+    let mut rest = text;
+    for _ in 1..line {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let before = rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
+    text.len() - rest.len() + before
 }
 
 /// Takes line and column from the library: counting them anew for each node would be quadratic.
@@ -464,6 +480,15 @@ mod tests {
                 .collect();
             assert_eq!(lines.join("; "), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_syntax_error_underlines_its_own_line() {
+        let found = parse("a.yaml", "a: b\nc: [1, 2\nd: e\n").unwrap_err();
+        let orderly_record::Place::File { span, line, column, .. } = &found[0].place else {
+            panic!("no place")
+        };
+        assert_eq!((span.clone(), *line, *column), (15..16, 3, 2));
     }
 
     #[test]

@@ -89,7 +89,11 @@ fn mappings(texts: &Texts, problems: &Problems) -> BTreeMap<String, Option<Arc<M
             .ok_or_else(|| format!("there is no file {path} in the mappings folder"))
     };
     for text in &texts.mappings {
-        let Some(document) = parse(text, problems) else { continue };
+        let Some(document) = parse(text, problems) else {
+            // Files are called like their mappings: a route that uses this one is not to blame.
+            mappings.insert(stem(&text.file).to_owned(), None);
+            continue;
+        };
         let (mapping, diagnostics) = orderly_mapping::compile(&document, &table);
         for diagnostic in diagnostics {
             problems.add(diagnostic);
@@ -104,6 +108,12 @@ fn mappings(texts: &Texts, problems: &Problems) -> BTreeMap<String, Option<Arc<M
         }
     }
     mappings
+}
+
+/// `mappings/adt.yaml` → `adt`
+fn stem(file: &str) -> &str {
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    name.split_once('.').map_or(name, |(stem, _)| stem)
 }
 
 fn routes(texts: &Texts, known: &Known<'_>, problems: &Problems) -> Vec<Route> {

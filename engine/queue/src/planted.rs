@@ -27,28 +27,21 @@ pub use planting::{is_planted, plant};
 
 #[cfg(feature = "planted-faults")]
 mod planting {
-    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::Fault;
 
-    /// The fault planted in this process; 0 is none. A process that is started to be killed gets it by environment.
-    fn planted() -> &'static AtomicU8 {
-        static PLANTED: OnceLock<AtomicU8> = OnceLock::new();
-        PLANTED.get_or_init(|| {
-            let number = std::env::var("ORDERLY_PLANTED_FAULT").ok().and_then(|text| text.parse().ok());
-            AtomicU8::new(number.unwrap_or(0))
-        })
-    }
+    /// The fault planted in this process; 0 is none.
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
 
     /// Whether this fault is planted.
     #[must_use]
     pub fn is_planted(fault: Fault) -> bool {
-        planted().load(Ordering::Relaxed) == fault as u8
+        PLANTED.load(Ordering::Relaxed) == fault as u8
     }
 
-    /// Plants a fault in this process, or takes it out.
-    pub fn plant(fault: Option<Fault>) {
-        planted().store(fault.map_or(0, |fault| fault as u8), Ordering::Relaxed);
+    /// Plants a fault in this process by its number; 0 takes it out.
+    pub fn plant(fault: u8) {
+        PLANTED.store(fault, Ordering::Relaxed);
     }
 }

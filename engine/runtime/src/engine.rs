@@ -96,6 +96,8 @@ impl Engine {
     /// Opens the journal, takes the addresses, delivers what waits, and takes in what comes. Call it within a tokio
     /// runtime of several threads.
     pub async fn start(settings: Settings) -> Result<Engine, StartError> {
+        #[cfg(feature = "planted-faults")]
+        plant_from_environment();
         let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
         let listeners = match bind(&settings.plan).await {
             Ok(listeners) => listeners,
@@ -194,6 +196,15 @@ impl Engine {
             };
             listener.run(handler, stop).await;
         });
+    }
+}
+
+/// An engine in a process of its own is told by environment which promise to break.
+#[cfg(feature = "planted-faults")]
+fn plant_from_environment() {
+    let number = std::env::var("ORDERLY_PLANTED_FAULT").ok().and_then(|text| text.parse().ok());
+    if let Some(number) = number {
+        orderly_queue::planted::plant(number);
     }
 }
 
