@@ -22,8 +22,9 @@ use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
 use crate::worker::Worker;
 
-/// How long a delivery in flight may take to end when the engine stops; after that its outcome is unknown and it is sent
-/// again at the next start. Shorter than the 30 seconds after which service managers kill.
+/// How long what is in flight may take to end when the engine stops, first on its way in, then on its way out; after that
+/// its outcome is unknown, and it is sent again: by the sender that read no answer, or by us at the next start. Twice this
+/// is shorter than the 30 seconds after which service managers kill.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// What an engine is started with.
@@ -141,12 +142,16 @@ impl Engine {
         self.journal.reader()
     }
 
-    /// Takes in no more, finishes what is in flight, and closes the journal. What a destination does not answer within
-    /// ten seconds is sent again at the next start.
+    /// Takes in no more, finishes what is in flight, and closes the journal. An answer that a sender does not read within
+    /// ten seconds is lost; what a destination does not answer within ten more is sent again at the next start.
     pub async fn shutdown(mut self) {
         info!("stopping: taking in no more, finishing what is in flight");
         self.stop.send_replace(true);
-        while self.listeners.join_next().await.is_some() {}
+        let answered = async { while self.listeners.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_GRACE, answered).await.is_err() {
+            // Some peer does not read its answer.
+            self.listeners.shutdown().await;
+        }
         self.control.stop().await;
         for inbox in self.inboxes.values() {
             inbox.tell(|news| news.stop = true);

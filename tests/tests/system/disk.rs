@@ -7,7 +7,7 @@ use std::process::Command;
 
 use orderly_hl7v2::AckCode;
 use orderly_tests::peers::{Peer, Sender, admission};
-use orderly_tests::running::{Running, until};
+use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 
 /// A disk of 4 MB in memory, mounted for a test. Needs root, or sudo without a password.
@@ -51,6 +51,35 @@ fn as_root(command: &[&str]) {
             String::from_utf8_lossy(&plain.stderr)
         );
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_keep_it_from_stopping_and_starting() {
+    let hospital = Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    let disk = SmallDisk::mount(site.path("journal"));
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    assert_eq!(clinic.send(&admission("D1")).await.code, Some(AckCode::AA));
+    disk.fill();
+    assert_eq!(engine.stop().await.code(), Some(0));
+
+    disk.make_room();
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    assert_eq!(clinic.send(&admission("D2")).await.code, Some(AckCode::AA));
+    until("both", || (hospital.first_arrivals() == ["D1", "D2"]).then_some(())).await;
+    drop((engine, disk));
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start_is_named() {
+    let site = Site::filing();
+    let disk = SmallDisk::mount(site.path("journal"));
+    disk.fill();
+    let refused = orderly(&site, ["run"]).await.ended(2);
+    assert!(refused.err.contains("journal"), "{}", refused.err);
+    assert!(refused.err.contains("full") || refused.err.contains("No space left"), "{}", refused.err);
 }
 
 #[tokio::test]

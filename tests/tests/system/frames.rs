@@ -1,12 +1,15 @@
 //! What comes in over MLLP: well framed in every way that networks cut it, and badly in every way that senders do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::{Fate, Query};
-use orderly_tests::peers::{Peer, Sender, admission, framed};
+use orderly_tests::peers::{PATIENCE, Peer, Sender, admission, framed};
 use orderly_tests::running::{Running, until};
 use orderly_tests::site::Site;
+use orderly_transport::mllp_client::NoFrame;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// A running relay and its hospital.
@@ -27,7 +30,7 @@ async fn is_up(engine: &Running, hospital: &Peer) {
 }
 
 fn fates(site: &Site) -> Vec<Fate> {
-    let mut found = site.journal().search(&Query { limit: 100, ..Query::default() }).unwrap();
+    let mut found = site.journal().search(&Query { limit: 1000, ..Query::default() }).unwrap();
     found.reverse();
     found.into_iter().map(|message| message.fate).collect()
 }
@@ -206,4 +209,55 @@ async fn iso_8859_1_goes_out_as_it_came() {
     let reply = Sender::connect(engine.address("clinic")).await.send(message).await;
     assert_eq!(reply.code, Some(AckCode::AA));
     assert_eq!(*hospital.received(1).await[0], *message);
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_are_turned_away_and_the_others_go_on() {
+    let hospital = Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    site.amend("orderly.yaml", "listen: 127.0.0.1:0", "listen: 127.0.0.1:0\n      connections_max: 2");
+    let engine = Running::start(&site).await;
+    let address = engine.address("clinic");
+    let (mut first, mut second) = (Sender::connect(address).await, Sender::connect(address).await);
+    assert_eq!(first.send(&admission("M1")).await.code, Some(AckCode::AA));
+    assert_eq!(second.send(&admission("M2")).await.code, Some(AckCode::AA));
+    let mut third = Sender::connect(address).await;
+    assert!(matches!(third.receive(PATIENCE).await, Err(NoFrame::Closed(_) | NoFrame::Broken(_))));
+    engine.logged("as many connections as allowed").await;
+    assert_eq!(first.send(&admission("M3")).await.code, Some(AckCode::AA));
+    hospital.received(3).await;
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_closed_after_its_time() {
+    let site = Site::filing();
+    site.amend("orderly.yaml", "listen: 127.0.0.1:0", "listen: 127.0.0.1:0\n      idle_timeout: 100ms");
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    assert_eq!(clinic.send(&admission("M1")).await.code, Some(AckCode::AA));
+    assert!(matches!(clinic.receive(PATIENCE).await, Err(NoFrame::Closed(_))));
+}
+
+#[tokio::test]
+async fn one_that_reads_no_answers_holds_up_neither_others_nor_the_end() {
+    let (site, engine, hospital) = relay().await;
+    // Answers repeat the control id: with so long ones, those that are not read soon fill every buffer.
+    let frames = framed(&admission(&"M".repeat(50_000))).repeat(400);
+    let mut deaf = TcpStream::connect(engine.address("clinic")).await.unwrap();
+    let sending = tokio::spawn(async move { deaf.write_all(&frames).await });
+    // Nobody announces that an answer cannot be written: when nothing more is taken in for a while, that is why.
+    let mut taken_in = (0, Instant::now());
+    until("the answers to pile up", || {
+        let count = fates(&site).len();
+        if count != taken_in.0 {
+            taken_in = (count, Instant::now());
+        }
+        (count > 0 && taken_in.1.elapsed() > Duration::from_millis(500)).then_some(())
+    })
+    .await;
+    is_up(&engine, &hospital).await;
+    let stopping = Instant::now();
+    assert_eq!(engine.stop().await.code(), Some(0));
+    assert!(stopping.elapsed() < Duration::from_secs(25), "service managers kill after 30 seconds");
+    sending.abort();
 }

@@ -9,6 +9,7 @@ mod finding;
 mod frames;
 mod large;
 mod network;
+mod privacy;
 mod receivers;
 mod replaying;
 mod showing;
