@@ -78,7 +78,12 @@ impl JournalArgs {
 
     /// A view into the journal, beside the engine that may be running.
     pub(crate) fn reader(&self) -> Result<Reader, Failure> {
-        Reader::open(&self.folder()?).map_err(Failure::new)
+        let folder = self.folder()?;
+        if !folder.exists() {
+            return Err(Failure::new(format!("there is no journal in {}", folder.display()))
+                .help("the engine makes it at its first start; --config or --journal name another"));
+        }
+        Reader::open(&folder).map_err(Failure::new)
     }
 
     /// How the site reads a source's bytes; the defaults where it no longer says.

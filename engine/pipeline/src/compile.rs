@@ -48,7 +48,7 @@ pub struct Compiled {
 #[must_use]
 pub fn compile(texts: &Texts) -> Compiled {
     let problems = Problems::new();
-    let site = parse(&texts.site, &problems).map(|document| site::read(&document, &problems));
+    let site = parse(&texts.site, &problems).and_then(|document| site::read(&document, &problems));
     let mappings = mappings(texts, &problems);
     let routes = site.as_ref().map(|site| routes(texts, &Known { site, mappings: &mappings }, &problems));
     let diagnostics = problems.into_vec();

@@ -29,17 +29,9 @@ pub(crate) struct Site {
     pub(crate) declared_destinations: Vec<String>,
 }
 
-/// Reads `orderly.yaml`.
-pub(crate) fn read(document: &Document, problems: &Problems) -> Site {
-    let empty = Site {
-        name: String::new(),
-        journal: journal_defaults(),
-        sources: Vec::new(),
-        destinations: Vec::new(),
-        declared_sources: Vec::new(),
-        declared_destinations: Vec::new(),
-    };
-    let Some(fields) = Fields::of(&document.root, "orderly.yaml", problems) else { return empty };
+/// Reads `orderly.yaml`; nothing when it is no map, so that nothing can be looked up in it.
+pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
+    let fields = Fields::of(&document.root, "orderly.yaml", problems)?;
     let name = fields.text("site").map(|text| text.to_string()).unwrap_or_default();
     let journal = fields.optional("journal").map(|node| journal(node, problems));
     let sources = entries(fields.required("sources"), "sources", problems);
@@ -54,7 +46,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Site {
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
     refuse_shared_addresses(&site.sources, sources, problems);
-    site
+    Some(site)
 }
 
 fn entries<'n>(node: Option<&'n Node>, what: &str, problems: &Problems) -> &'n [Entry] {

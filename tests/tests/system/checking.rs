@@ -74,6 +74,10 @@ async fn broken_yaml_and_a_missing_file_are_told_apart() {
     site.write("orderly.yaml", "sources: [\n");
     let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
     assert_eq!(found[0]["file"], "orderly.yaml", "{found:?}");
+    site.write("orderly.yaml", "");
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    let [found] = found.as_slice() else { panic!("one mistake, one error: {found:?}") };
+    assert_eq!(found["code"], "config-not-a-map");
     let missing = orderly(&site, ["check", "--config", "elsewhere.yaml"]).await.ended(2);
     assert!(missing.err.contains("elsewhere.yaml cannot be read"), "{}", missing.err);
     assert!(missing.err.contains("--config"), "{}", missing.err);

@@ -96,7 +96,7 @@ async fn people_see_a_table() {
 async fn a_question_that_cannot_be_asked_says_why() {
     let site = Site::filing();
     let ran = orderly(&site, ["messages"]).await.ended(2);
-    assert!(ran.err.contains("journal"), "{}", ran.err);
+    assert!(ran.err.contains("there is no journal in journal"), "{}", ran.err);
     let ran = orderly(&site, ["messages", "--since", "yesterday"]).await.ended(2);
     assert!(ran.err.contains("write 2026-03-05"), "{}", ran.err);
     let ran = orderly(&site, ["messages", "--state", "lost"]).await.ended(2);
