@@ -104,18 +104,16 @@ fn run(binary: &Path, folder: &Path) -> (Child, String, Duration) {
     let mut command = Command::new(binary);
     command.args(["run", "--config"]).arg(folder.join("orderly.yaml")).stderr(Stdio::piped());
     let mut engine = command.spawn().expect("the engine starts");
-    let mut log = BufReader::new(engine.stderr.take().expect("its log"));
-    loop {
-        let mut line = String::new();
-        assert!(log.read_line(&mut line).expect("its log") > 0, "the engine ended before it listened");
+    let mut log = BufReader::new(engine.stderr.take().expect("its log")).lines();
+    let listening = |line: String| {
         let event = json(&line);
-        if event["message"] == "listening" {
-            let elapsed = started.elapsed();
-            // Whatever it logs from now on must not fill the pipe.
-            std::thread::spawn(move || log.lines().for_each(drop));
-            return (engine, event["address"].as_str().expect("an address").to_owned(), elapsed);
-        }
-    }
+        (event["message"] == "listening").then(|| event["address"].as_str().expect("an address").to_owned())
+    };
+    let address = log.by_ref().map_while(Result::ok).find_map(listening).expect("the engine listens");
+    let elapsed = started.elapsed();
+    // Whatever it logs from now on must not fill the pipe.
+    std::thread::spawn(move || log.for_each(drop));
+    (engine, address, elapsed)
 }
 
 fn send(binary: &Path, address: &str, connections: &str, count: &str) -> Value {
