@@ -16,7 +16,7 @@ use self::report::Report;
 use self::stage::Stage;
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::output::print;
-use crate::run::{runtime, stop_signal};
+use crate::run::{StopSignal, runtime};
 use crate::telemetry;
 
 /// Run the sample network: a clinic, an imaging centre and a laboratory send; a hospital, a regional network and an
@@ -53,7 +53,7 @@ pub(crate) fn run(args: DemoArgs) -> CommandResult {
         }
         if !args.once && !args.json {
             print(stage.invitation(home.path()));
-            stop_signal().await?;
+            StopSignal::hear()?.wait().await;
         }
         stage.strike().await;
         Ok(if report.all_as_expected() { ExitCode::SUCCESS } else { ANSWER_IS_NO })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use orderly_runtime::{Engine, Settings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{CommandResult, Failure};
 use crate::{site, telemetry};
@@ -27,9 +27,11 @@ pub(crate) fn run(args: RunArgs) -> CommandResult {
     let (base, plan) = site::load(&args.config)?.into_plan()?;
     telemetry::start("info");
     runtime()?.block_on(async {
+        // From here on a signal is heard, also one that comes while the engine starts.
+        let stop = StopSignal::hear()?;
         let settings = Settings::new(&base, Arc::new(plan));
         let engine = Engine::start(settings).await.map_err(Failure::new)?;
-        stop_signal().await?;
+        stop.wait().await;
         engine.shutdown().await;
         Ok(ExitCode::SUCCESS)
     })
@@ -43,14 +45,27 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new(format!("no threads could be started: {error}")))
 }
 
-/// Returns when the process is asked to stop.
-pub(crate) async fn stop_signal() -> Result<(), Failure> {
-    let unavailable = |error| Failure::new(format!("signals cannot be received: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(unavailable)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unavailable)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C.
+pub(crate) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Hears the signals from now on; until then they kill.
+    pub(crate) fn hear() -> Result<StopSignal, Failure> {
+        let unavailable = |error| Failure::new(format!("signals cannot be received: {error}"));
+        Ok(StopSignal {
+            terminate: signal(SignalKind::terminate()).map_err(unavailable)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(unavailable)?,
+        })
     }
-    Ok(())
+
+    /// Returns when the process was asked to stop.
+    pub(crate) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

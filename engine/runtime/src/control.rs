@@ -1,7 +1,9 @@
 //! The socket through which commands ask a running engine to change something: one JSON request a line, one JSON
 //! response a line, in the journal's folder, for the engine's own user only.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,7 +55,8 @@ pub enum ControlError {
 /// Asks the engine that runs on the journal in `folder`.
 pub async fn ask(folder: &Path, request: &Request) -> Result<Response, ControlError> {
     let no_engine = |_| ControlError::NoEngine(folder.to_owned());
-    let stream = UnixStream::connect(folder.join(SOCKET)).await.map_err(no_engine)?;
+    let place = Place::of(folder).map_err(no_engine)?;
+    let stream = UnixStream::connect(place.path()).await.map_err(no_engine)?;
     converse(stream, request).await.map_err(|error| ControlError::Broken(error.to_string()))
 }
 
@@ -81,7 +84,8 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let listener = UnixListener::bind(&path).map_err(failed)?;
+        let place = Place::of(&settings.journal.folder).map_err(failed)?;
+        let listener = UnixListener::bind(place.path()).map_err(failed)?;
         allow_owner_only(&path).map_err(failed)?;
         let task = tokio::spawn(serve(listener, settings.plan.clone(), journal));
         Ok(Control { path, task })
@@ -93,6 +97,19 @@ impl Control {
         let _ = (&mut self.task).await;
         // Left behind, it would only be removed at the next start.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The socket's folder, held open: a socket's path has at most 108 bytes, and a journal may lie deeper than that.
+struct Place(File);
+
+impl Place {
+    fn of(folder: &Path) -> io::Result<Place> {
+        File::open(folder).map(Place)
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", self.0.as_raw_fd()))
     }
 }
 

@@ -1,0 +1,192 @@
+//! `process` over a small site: the fates by hand, and what must hold for all bytes.
+
+use orderly_pipeline::{Facts, Fate, NotTaken, PairFate, Plan, Processed, Text, Texts, compile, process};
+use proptest::prelude::*;
+
+const SITE: &str = "\
+site: test
+sources:
+  emr:
+    processing: production
+    mllp:
+      listen: 127.0.0.1:0
+  strict:
+    on_mapping_failure: AE
+    mllp:
+      listen: 127.0.0.1:0
+destinations:
+  ehr:
+    mllp:
+      address: localhost:2575
+  files:
+    files:
+      folder: out
+      name: ${message.type}_${message.control_id}.hl7
+";
+const TO_EHR: &str = "\
+route: to-ehr
+from: emr
+when: message.type = 'ADT'
+to:
+  - destination: ehr
+    mapping: ours
+  - destination: files
+    when: message.event = 'A01'
+";
+const STRICT: &str = "route: strict\nfrom: strict\nto:\n  - destination: ehr\n    mapping: ours\n";
+const OURS: &str = "\
+mapping: ours
+input: hl7v2 2.5
+output: hl7v2
+rules:
+  - when: PID-3 is empty
+    fail: no patient identifier
+  - when: PID-8 = 'X'
+    stop: not for the EHR
+  - set:
+      MSH-3: ORDERLY
+";
+
+fn plan() -> Plan {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text("routes/to-ehr.yaml", TO_EHR), text("routes/strict.yaml", STRICT)],
+        mappings: vec![text("mappings/ours.yaml", OURS)],
+        ..Texts::default()
+    };
+    let compiled = compile(&texts);
+    compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
+}
+
+fn facts(source: &str) -> Facts<'_> {
+    Facts { id: 7, source, accepted_at: "2026-03-05T14:15:02.5Z".parse().unwrap() }
+}
+
+fn adt(event: &str, processing: &str, pid: &str) -> Vec<u8> {
+    format!("MSH|^~\\&|A|B|C|D|20260305||ADT^{event}|M1|{processing}|2.5\r{pid}\r").into_bytes()
+}
+
+fn taken(source: &str, message: &[u8]) -> Processed {
+    process(&plan(), &facts(source), message)
+}
+
+/// The fates of the pairs in a word each.
+fn pairs(processed: &Processed) -> Vec<String> {
+    let fate = |fate: &PairFate| match fate {
+        PairFate::Ready(payload) => format!("ready {}", payload.file_name.as_deref().unwrap_or("-")),
+        PairFate::Filtered(_) => "filtered".to_owned(),
+        PairFate::Failed(_) => "failed".to_owned(),
+        PairFate::Parked(_) => "parked".to_owned(),
+    };
+    processed.pairs.iter().map(|pair| format!("{} {}", pair.destination, fate(&pair.fate))).collect()
+}
+
+fn answer(processed: &Processed, source: &str) -> String {
+    String::from_utf8(processed.reply.stored(&facts(source)).unwrap()).unwrap()
+}
+
+#[test]
+fn each_destination_has_its_own_fate() {
+    let both = taken("emr", &adt("A01", "P", "PID|||1||N"));
+    assert_eq!(
+        (both.fate, pairs(&both)),
+        (Fate::Routed, vec!["ehr ready -".into(), "files ready ADT_M1.hl7".into()])
+    );
+    let one = taken("emr", &adt("A08", "P", "PID|||1||N"));
+    assert_eq!((one.fate, pairs(&one)), (Fate::Routed, vec!["ehr ready -".into(), "files filtered".into()]));
+    let stopped = taken("emr", &adt("A08", "P", "PID|||1||N|||X"));
+    assert_eq!(
+        (stopped.fate, pairs(&stopped)),
+        (Fate::Filtered, vec!["ehr filtered".into(), "files filtered".into()])
+    );
+    let failed = taken("emr", &adt("A01", "P", "PID|||"));
+    assert_eq!(
+        (failed.fate, pairs(&failed)),
+        (Fate::Routed, vec!["ehr failed".into(), "files ready ADT_M1.hl7".into()])
+    );
+}
+
+#[test]
+fn what_no_route_takes_is_filtered_with_a_reason() {
+    let message = b"MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\r";
+    let processed = taken("emr", message);
+    assert_eq!((processed.fate, processed.reason.as_deref()), (Fate::Filtered, Some("no route takes it")));
+}
+
+#[test]
+fn a_test_does_not_reach_a_live_system() {
+    let processed = taken("emr", &adt("A01", "T", "PID|||1"));
+    assert_eq!((processed.fate, pairs(&processed).len()), (Fate::Filtered, 0));
+    let unsaid = taken("emr", &adt("A01", "", "PID|||1"));
+    assert_eq!(unsaid.fate, Fate::Routed);
+}
+
+#[test]
+fn the_sender_is_told_what_its_source_declares_when_every_mapping_failed() {
+    let processed = taken("strict", &adt("A01", "P", "PID|||"));
+    assert_eq!(processed.fate, Fate::Failed);
+    assert!(answer(&processed, "strict").contains("\rMSA|AE|M1|"));
+}
+
+#[test]
+fn the_acknowledgement_derives_from_the_facts() {
+    let processed = taken("emr", &adt("A01", "P", "PID|||1"));
+    assert_eq!(
+        answer(&processed, "emr"),
+        "MSH|^~\\&|C|D|A|B|20260305141502.500+0000||ACK^A01^ACK|ORD7|P|2.5\rMSA|AA|M1\r"
+    );
+    let refused = processed.reply.not_taken(NotTaken::NotStored, &facts("emr")).unwrap();
+    assert!(String::from_utf8(refused).unwrap().contains("\rMSA|AR|M1|"));
+}
+
+#[test]
+fn an_acknowledgement_is_never_answered() {
+    let processed = taken("emr", b"MSH|^~\\&|A|B|C|D|20260305||ACK|M1|P|2.5\rMSA|AA|X\r");
+    assert_eq!(processed.reply.stored(&facts("emr")), None);
+}
+
+#[test]
+fn what_cannot_be_read_is_quarantined_and_answered() {
+    let processed = taken("emr", b"PID|||1\r");
+    assert_eq!(processed.fate, Fate::Quarantined);
+    assert!(answer(&processed, "emr").contains("\rMSA|AR|"));
+}
+
+/// Bytes that are nearly a message: a good one with some replaced.
+fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12).prop_map(|changes| {
+        let mut message =
+            adt("A01", "P", "PID|1||1^^^X^MR~2||N^G||19840211|F\rOBX|1|ED|X||A^B^C^Base64^AAAA");
+        for (at, byte) in changes {
+            let at = at.index(message.len());
+            message[at] = byte;
+        }
+        message
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes: a fate, an answer or none, and the same again.
+    #[test]
+    fn the_same_input_gives_the_same_output(message in prop_oneof![nearly_a_message(), prop::collection::vec(any::<u8>(), 0..200)]) {
+        let plan = plan();
+        let facts = facts("emr");
+        let (one, other) = (process(&plan, &facts, &message), process(&plan, &facts, &message));
+        prop_assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        prop_assert_eq!(one.reply.stored(&facts), other.reply.stored(&facts));
+        let filtered_alike = one.pairs.iter().all(|pair| matches!(pair.fate, PairFate::Filtered(_)));
+        prop_assert_eq!(one.fate == Fate::Filtered, filtered_alike && one.fate != Fate::Quarantined);
+    }
+
+    /// Whatever the texts of a configuration are, they are refused or accepted, never a panic.
+    #[test]
+    fn any_text_is_refused_in_words(site in any::<String>(), route in any::<String>(), mapping in any::<String>()) {
+        let text = |text: String| Text { file: "any.yaml".to_owned(), text };
+        let texts = Texts { site: text(site), routes: vec![text(route)], mappings: vec![text(mapping)], ..Texts::default() };
+        let compiled = compile(&texts);
+        prop_assert!(compiled.plan.is_some() || !compiled.diagnostics.is_empty());
+    }
+}
