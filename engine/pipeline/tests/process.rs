@@ -1,5 +1,7 @@
 //! `process` over a small site: the fates by hand, and what must hold for all bytes.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use orderly_pipeline::{Facts, Fate, NotTaken, PairFate, Plan, Processed, Text, Texts, compile, process};
 use proptest::prelude::*;
 
