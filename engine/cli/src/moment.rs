@@ -1,6 +1,6 @@
 //! Moments as people write them on a command line: a date, a date and time, or how long ago.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,16 +13,12 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
 fn parse_at(text: &str, now: Timestamp, zone: &TimeZone) -> Result<i64, String> {
     let moment = ago(text, now)
         .or_else(|| text.parse::<Timestamp>().ok())
-        .or_else(|| local(text.parse::<Date>().ok()?.to_datetime(Default::default()), zone))
-        .or_else(|| local(text.parse::<DateTime>().ok()?, zone));
+        // A date without a time is its midnight.
+        .or_else(|| zone.to_timestamp(text.parse::<DateTime>().ok()?).ok());
     match moment {
         Some(moment) => Ok(moment.as_microsecond()),
         None => Err("write 2026-03-05, 2026-03-05T14:00, or how long ago: 30m, 2h, 3d".to_owned()),
     }
-}
-
-fn local(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    zone.to_timestamp(time).ok()
 }
 
 fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
