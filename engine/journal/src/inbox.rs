@@ -130,7 +130,7 @@ impl Inbox {
         loop {
             let now = Instant::now();
             if waiting.is_due(options, now) {
-                return Turn::Commit(waiting.take_group(options));
+                return Turn::Commit(waiting.take_group(options, now));
             }
             if waiting.closed {
                 return Turn::Closed;
@@ -174,19 +174,21 @@ impl Waiting {
     }
 
     fn is_due(&self, options: &Options, now: Instant) -> bool {
-        !self.requests.is_empty()
-            || self.results.len() >= options.results_max
+        !self.requests.is_empty() || self.results_are_due(options, now)
+    }
+
+    fn results_are_due(&self, options: &Options, now: Instant) -> bool {
+        self.results.len() >= options.results_max
             || self
                 .results_since
                 .is_some_and(|since| self.closed || now.duration_since(since) >= options.results_linger)
     }
 
-    /// Results first: what was delivered is settled before more comes in.
-    fn take_group(&mut self, options: &Options) -> Vec<Request> {
+    /// A lone sender's acceptance is not held up by results that can wait: they ride with a group that is large anyway, or when they
+    /// are due themselves.
+    fn take_group(&mut self, options: &Options, now: Instant) -> Vec<Request> {
         let mut group =
             Vec::with_capacity(self.results.len() + self.requests.len().min(options.group_messages_max));
-        group.extend(self.results.drain(..));
-        self.results_since = None;
         let (mut messages, mut bytes) = (0, 0);
         while let Some(request) = self.requests.pop_front() {
             let size = request.bytes();
@@ -200,6 +202,10 @@ impl Waiting {
             bytes += size;
             self.requests_bytes -= size;
             group.push(request);
+        }
+        if group.len() >= options.ride_messages_min || self.results_are_due(options, now) {
+            group.extend(self.results.drain(..));
+            self.results_since = None;
         }
         group
     }

@@ -76,7 +76,7 @@ impl Journal {
         self.put(Request::Accept(message, Done::new(done)));
     }
 
-    /// Stores the result of an attempt. Lazy: it rides with the next acceptance, or waits [`Options::results_linger`], or until
+    /// Stores the result of an attempt. Lazy: it rides with a large group of acceptances, or waits [`Options::results_linger`], or until
     /// [`Options::results_max`] of them wait. `done` as for [`Journal::accept`].
     pub fn record(
         &self,

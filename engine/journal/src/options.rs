@@ -27,7 +27,9 @@ pub struct Options {
     pub group_messages_max: usize,
     /// At most so many bytes of bodies and payloads share a commit (one message always may). Default 8 MiB: about 25 ms of disk.
     pub group_bytes_max: usize,
-    /// A delivery's result waits so long for an acceptance to share a flush with. Default 10 ms.
+    /// Results ride with a commit of at least so many acceptances; a smaller one is not held up by them. Default 8.
+    pub ride_messages_min: usize,
+    /// A delivery's result waits so long for a commit to ride with. Default 10 ms.
     pub results_linger: Duration,
     /// So many results are committed without waiting for company. Default 32, so that at most 64 deliveries (one batch under way,
     /// one gathering) can come twice after a crash.
@@ -56,6 +58,7 @@ impl Options {
             inline_bytes_max: 256 << 10,
             group_messages_max: 256,
             group_bytes_max: 8 << 20,
+            ride_messages_min: 8,
             results_linger: Duration::from_millis(10),
             results_max: 32,
             waiting_messages_max: 10_000,

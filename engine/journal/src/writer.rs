@@ -182,6 +182,7 @@ impl Writer {
     fn commit_in(&mut self, number: u32, requests: Vec<Request>) {
         match self.write(number, &requests) {
             Ok(written) => {
+                // Acceptances stand first in a group: senders wait for them, workers do not wait for results.
                 for (request, answer) in requests.into_iter().zip(written.answers) {
                     request.answer(answer);
                 }
