@@ -191,10 +191,17 @@ impl Reader {
         limit: usize,
         bytes_max: usize,
     ) -> Result<WaitingBatch, JournalError> {
-        let mut places = Vec::new();
+        let mut open = Vec::new();
         for file in self.files.list()?.iter().filter(|file| file.state == FileState::Open) {
-            let seqs = self.waiting_in(file.number, destination, after_seq, limit)?;
-            places.extend(seqs.into_iter().map(|seq| (seq, file.number)));
+            open.push((file.number, self.pool.segment(file.number)?));
+        }
+        // One snapshot a file for all that is read: each statement alone would lock and look for changes again.
+        let mut snapshots = Vec::with_capacity(open.len());
+        let mut places = Vec::new();
+        for (index, (_, database)) in open.iter().enumerate() {
+            snapshots.push(database.snapshot()?);
+            let seqs = waiting_in(database, destination, after_seq, limit)?;
+            places.extend(seqs.into_iter().map(|seq| (seq, index)));
         }
         // Replays append to earlier files too, so the files' own order is not enough.
         places.sort_unstable();
@@ -202,9 +209,9 @@ impl Reader {
         let mut more = places.len() == limit;
         let mut deliveries = Vec::with_capacity(places.len());
         let mut bytes = 0;
-        for (seq, number) in places {
-            // Settled since it was listed: then it does not wait.
-            let Some(delivery) = self.waiting_delivery(number, seq)? else { continue };
+        for (seq, index) in places {
+            let Some((number, database)) = open.get(index) else { continue };
+            let Some(delivery) = self.waiting_delivery(*number, database, seq)? else { continue };
             bytes += delivery.payload.len();
             if bytes > bytes_max && !deliveries.is_empty() {
                 more = true;
@@ -215,27 +222,12 @@ impl Reader {
         Ok(WaitingBatch { deliveries, more })
     }
 
-    fn waiting_in(
+    fn waiting_delivery(
         &self,
         number: u32,
-        destination: &str,
-        after_seq: u64,
-        limit: usize,
-    ) -> Result<Vec<u64>, JournalError> {
-        self.pool.segment(number)?.run(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT seq FROM delivery INDEXED BY delivery_waiting
-                     WHERE state = 0 AND destination = (SELECT id FROM name WHERE name = ?1) AND seq > ?2
-                     ORDER BY seq LIMIT ?3",
-                )?
-                .query_map(params![destination, int(after_seq), int(limit as u64)], |row| unsigned(row, 0))?
-                .collect()
-        })
-    }
-
-    fn waiting_delivery(&self, number: u32, seq: u64) -> Result<Option<WaitingDelivery>, JournalError> {
-        let database = self.pool.segment(number)?;
+        database: &Database,
+        seq: u64,
+    ) -> Result<Option<WaitingDelivery>, JournalError> {
         let found = database.run(|connection| {
             connection
                 .prepare_cached(
@@ -261,7 +253,7 @@ impl Reader {
         })?;
         let Some((mut delivery, content)) = found else { return Ok(None) };
         if let Some(content) = content {
-            delivery.payload = content::load(&self.pool.options, number, &database, content)?;
+            delivery.payload = content::load(&self.pool.options, number, database, content)?;
         }
         Ok(Some(delivery))
     }
@@ -451,6 +443,25 @@ impl Reader {
                 .collect()
         })
     }
+}
+
+/// The places that wait for a destination in one file, in order.
+fn waiting_in(
+    database: &Database,
+    destination: &str,
+    after_seq: u64,
+    limit: usize,
+) -> Result<Vec<u64>, JournalError> {
+    database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT seq FROM delivery INDEXED BY delivery_waiting
+                 WHERE state = 0 AND destination = (SELECT id FROM name WHERE name = ?1) AND seq > ?2
+                 ORDER BY seq LIMIT ?3",
+            )?
+            .query_map(params![destination, int(after_seq), int(limit as u64)], |row| unsigned(row, 0))?
+            .collect()
+    })
 }
 
 fn stored_delivery(row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {
