@@ -20,24 +20,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+use crate::peers::{admission, control_id};
+
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A small admission with this control id.
-#[must_use]
-pub fn admission(control_id: &str) -> Vec<u8> {
-    format!(
-        "MSH|^~\\&|REGI|NORTH|HUB|HUB|20260305141500-0500||ADT^A04^ADT_A01|{control_id}|P|2.5.1\r\
-         EVN|A04|20260305141455-0500\rPID|1||70014^^^NORTH^MR||TESTER^ALMA||19840211|F\rPV1|1|O|CLIN2\r"
-    )
-    .into_bytes()
-}
-
-/// MSH-10 of a message as [`admission`] makes it.
-fn control_id(message: &[u8]) -> String {
-    let text = String::from_utf8_lossy(message);
-    text.split('|').nth(9).unwrap_or_default().to_owned()
-}
 
 /// Sends over several connections, stop-and-wait each, until `stop`; gives the control ids that were answered
 /// positively.
