@@ -217,6 +217,7 @@ fn replay(message_id: u64, byte: u8, size: usize) -> Reprocessed {
         reason: None,
         deliveries: vec![delivery(&vec![byte; size].into())],
         also_delivered: false,
+        only: None,
     }
 }
 

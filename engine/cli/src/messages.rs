@@ -69,10 +69,7 @@ impl JournalArgs {
     pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
         match &self.journal {
             Some(folder) => Ok(folder.clone()),
-            None => {
-                let (base, plan) = site::load(&self.config)?.into_plan()?;
-                Ok(base.join(&plan.journal.folder))
-            }
+            None => site::journal_folder(&self.config),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use orderly_journal::{Query, Reader};
+use orderly_journal::{DeliveryState, Fate, Query, Reader};
 use orderly_runtime::{
     ControlError, ReplayRequest, Replayed, Request, Response, Settings, ask, replay_without_engine,
 };
@@ -29,14 +29,15 @@ const ALL: usize = 1 << 40;
 /// Process stored messages again, with today's configuration and their original time of acceptance.
 ///
 /// What was not delivered yet is replaced at its place in the order; what was delivered is left alone unless asked for.
-/// A running engine does it itself; without one, the deliveries wait for its next start. Exit code 1 when a message
-/// could not be replayed.
+/// A running engine does it itself, with the configuration it was started with: after mending a mapping, restart it
+/// first. Without a running engine, the deliveries wait for its next start. Exit code 1 when a message could not be
+/// replayed, could not be read, or its mapping failed again.
 #[derive(Args)]
 pub(crate) struct ReplayArgs {
     /// Ids of messages, as `orderly messages` shows them.
     #[arg(required_unless_present = "state", conflicts_with = "state", value_name = "ID")]
     ids: Vec<u64>,
-    /// All messages with a delivery in this state, or with this fate of their own.
+    /// All messages with a delivery in this state, or with this fate of their own; their other deliveries are left alone.
     #[arg(long, value_parser = ["failed", "parked", "waiting", "quarantined", "filtered"])]
     state: Option<String>,
     /// With --state: accepted at this time or later: 2026-03-05, 2026-03-05T14:00, or how long ago: 30m, 2h, 3d.
@@ -68,11 +69,12 @@ pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
     let mut failed = 0;
     let mut waiting = 0;
     for chunk in ids.chunks(CHUNK) {
-        let request = ReplayRequest { ids: chunk.to_vec(), also_delivered: args.also_delivered };
+        let (ids, only) = (chunk.to_vec(), args.only_state());
+        let request = ReplayRequest { ids, also_delivered: args.also_delivered, only };
         let replayed = runtime.block_on(replay(args.journal.config(), &folder, request))?;
         progress.inc(chunk.len() as u64);
         for line in &replayed {
-            failed += usize::from(line.problem.is_some());
+            failed += usize::from(line.problem.is_some() || line.failed > 0 || is_unreadable(line));
             waiting += line.waiting;
             tell(line, args.json);
         }
@@ -81,12 +83,24 @@ pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
     if !args.json {
         let count = ids.len();
         print(format_args!(
-            "{count} message{} replayed, {waiting} deliver{} waiting, {failed} not replayed",
+            "{count} message{} replayed, {waiting} deliver{} waiting, {failed} not mended",
             plural(count),
             if waiting == 1 { "y" } else { "ies" }
         ));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ANSWER_IS_NO })
+}
+
+impl ReplayArgs {
+    /// The state that a delivery must have to be touched, where one was named.
+    fn only_state(&self) -> Option<String> {
+        self.state.clone().filter(|name| DeliveryState::named(name).is_some())
+    }
+}
+
+/// Quarantined before and after: nothing came of it.
+fn is_unreadable(line: &Replayed) -> bool {
+    line.fate.as_deref() == Some(Fate::Quarantined.name())
 }
 
 fn tell(line: &Replayed, json: bool) {
@@ -95,7 +109,9 @@ fn tell(line: &Replayed, json: bool) {
         (false, Some(problem), _) => print(format_args!("{}: not replayed: {problem}", line.id)),
         (false, None, fate) => {
             let fate = fate.as_deref().unwrap_or_default();
-            print(format_args!("{}: {fate}, {} waiting", line.id, line.waiting));
+            let again =
+                if line.failed > 0 { format!(", {} failed again", line.failed) } else { String::new() };
+            print(format_args!("{}: {fate}, {} waiting{again}", line.id, line.waiting));
         }
     }
 }
@@ -109,10 +125,24 @@ fn find(reader: &Reader, state: &str, since_us: Option<i64>) -> Result<Vec<u64>,
 
 async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<Vec<Replayed>, Failure> {
     match ask(folder, &Request::Replay(request.clone())).await {
-        Ok(Response::Replayed(replayed)) => Ok(replayed),
+        Ok(Response::Replayed { plan, messages }) => {
+            warn_of_another_plan(config, &plan);
+            Ok(messages)
+        }
         Ok(Response::Refused(why)) => Err(Failure::new(why)),
         Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
         Err(error) => Err(Failure::new(error)),
+    }
+}
+
+/// The running engine replays with the configuration it was started with.
+fn warn_of_another_plan(config: &Path, running: &str) {
+    let files = site::load(config).ok().and_then(|site| site.compiled.plan);
+    if files.is_none_or(|files| files.version != running) {
+        eprintln!(
+            "warning: the engine runs the configuration {running}, which is not what the files say now; \
+             restart it and replay again to use them"
+        );
     }
 }
 

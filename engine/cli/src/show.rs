@@ -28,6 +28,9 @@ pub(crate) struct ShowArgs {
     /// The normalized record as JSON instead.
     #[arg(long, conflicts_with = "encode")]
     record: bool,
+    /// The bytes as received instead, also of what could not be read.
+    #[arg(long, conflicts_with_all = ["record", "encode"])]
+    raw: bool,
     /// The message's bytes, put together again from its fields, instead.
     #[arg(long)]
     encode: bool,
@@ -48,6 +51,10 @@ impl ShowArgs {
 /// Shows one message, or each message of a file.
 pub(crate) fn run(args: &ShowArgs) -> CommandResult {
     let (bytes, stored) = find(args)?;
+    if args.raw {
+        io::stdout().write_all(&bytes).map_err(Failure::new)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(stored) = &stored
         && args.wants_all()
         && !args.json

@@ -33,6 +33,13 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
     Ok(Site { base, texts, compiled })
 }
 
+/// Where the journal of a site lies, whatever else is wrong with the site.
+pub(crate) fn journal_folder(config: &Path) -> Result<PathBuf, Failure> {
+    let site =
+        read(config).map_err(|failure| failure.help("name the site's file with --config, or --journal"))?;
+    Ok(config.parent().unwrap_or(Path::new("")).join(orderly_pipeline::journal_folder(&site.text)))
+}
+
 impl Site {
     /// The plan, or a failure after the errors were printed.
     pub(crate) fn into_plan(self) -> Result<(PathBuf, Plan), Failure> {

@@ -203,7 +203,12 @@ impl Waiting {
             self.requests_bytes -= size;
             group.push(request);
         }
-        if group.len() >= options.ride_messages_min || self.results_are_due(options, now) {
+        let replays = group.iter().any(|request| matches!(request, Request::Reprocess(..)));
+        if replays {
+            // What is known to be delivered is not replayed as if it were not.
+            group.splice(0..0, self.results.drain(..));
+            self.results_since = None;
+        } else if group.len() >= options.ride_messages_min || self.results_are_due(options, now) {
             group.extend(self.results.drain(..));
             self.results_since = None;
         }

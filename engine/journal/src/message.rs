@@ -112,6 +112,8 @@ pub struct Reprocessed {
     pub deliveries: Vec<NewDelivery>,
     /// Also send again what was delivered already.
     pub also_delivered: bool,
+    /// Leave alone the deliveries that are not in this state.
+    pub only: Option<DeliveryState>,
 }
 
 /// What became of a message; the first ledger: all accepted messages of a source have exactly one of these.

@@ -211,7 +211,15 @@ impl Reader {
         let mut bytes = 0;
         for (seq, index) in places {
             let Some((number, database)) = open.get(index) else { continue };
-            let Some(delivery) = self.waiting_delivery(*number, database, seq)? else { continue };
+            let delivery = match self.waiting_delivery(*number, database, seq) {
+                // What can be read goes out; the one that cannot be is first next time, and its error is told then.
+                Err(_) if !deliveries.is_empty() => {
+                    more = true;
+                    break;
+                }
+                delivery => delivery?,
+            };
+            let Some(delivery) = delivery else { continue };
             bytes += delivery.payload.len();
             if bytes > bytes_max && !deliveries.is_empty() {
                 more = true;

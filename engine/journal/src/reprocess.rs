@@ -21,6 +21,8 @@ pub(crate) type PairPart = (Arc<str>, Arc<str>, u32);
 pub(crate) struct Changes {
     /// The destination of each delivery that waits (again).
     pub(crate) waiting: Vec<Arc<str>>,
+    /// The destination of each delivery that waited and does not any more, or not with the same payload: its worker may hold it.
+    pub(crate) withdrawn: Vec<Arc<str>>,
     /// How many new numbers were used.
     pub(crate) appended: u64,
     /// Contents in files of their own that nothing names any more, once this is committed.
@@ -49,9 +51,11 @@ pub(crate) fn reprocess(
         let here = standing.get(&pair);
         let state = here.map(|here| here.state).or_else(|| elsewhere.get(&pair).copied());
         match (here, state) {
+            (_, Some(state)) if replay.only.is_some_and(|only| state != only) => {}
             (_, Some(DeliveryState::Delivered)) if !replay.also_delivered => {}
             (Some(here), Some(state)) if state != DeliveryState::Delivered => {
                 replace(file, replay.message_id, here, delivery, &mut stored, &mut changes)?;
+                changes.withdraw(here, &delivery.destination);
                 changes.note(delivery);
             }
             _ => {
@@ -64,8 +68,10 @@ pub(crate) fn reprocess(
         made.insert(pair);
     }
     for (pair, here) in &standing {
-        if !made.contains(pair) && !here.state.is_settled() {
+        let spared = replay.only.is_some_and(|only| here.state != only);
+        if !made.contains(pair) && !here.state.is_settled() && !spared {
             cancel(file, here)?;
+            changes.withdraw(here, &pair.1);
         }
     }
     note_processing(file, home, replay)?;
@@ -73,6 +79,12 @@ pub(crate) fn reprocess(
 }
 
 impl Changes {
+    fn withdraw(&mut self, was: &Standing, destination: &Arc<str>) {
+        if was.state == DeliveryState::Waiting {
+            self.withdrawn.push(Arc::clone(destination));
+        }
+    }
+
     fn note(&mut self, delivery: &NewDelivery) {
         if delivery.state == DeliveryState::Waiting {
             self.waiting.push(Arc::clone(&delivery.destination));

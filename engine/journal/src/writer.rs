@@ -346,7 +346,7 @@ fn apply_replay(
     let first = next.delivery;
     let changes = reprocess::reprocess(file, home, replay, &elsewhere, first)?;
     next.delivery += changes.appended;
-    for destination in &changes.waiting {
+    for destination in changes.waiting.iter().chain(&changes.withdrawn) {
         note(&mut written.waiting, destination, true);
     }
     written.strays.extend(first..next.delivery);

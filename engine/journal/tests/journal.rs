@@ -176,7 +176,8 @@ fn subscribers_hear_which_destinations_have_something_new() {
     let fresh = |destination: &str, rewound| Fresh { destination: destination.into(), rewound };
     let heard = heard.lock().unwrap();
     assert_eq!(heard[0].waiting, [fresh("lab", false), fresh("ehr", false)]);
-    assert_eq!(heard[1].waiting, [fresh("lab", true)]);
+    // Also a destination whose delivery was taken away: its worker may hold it.
+    assert_eq!(heard[1].waiting, [fresh("lab", true), fresh("ehr", true)]);
 }
 
 fn replay(message_id: u64, destinations: &[&str], also_delivered: bool) -> Reprocessed {
@@ -189,7 +190,23 @@ fn replay(message_id: u64, destinations: &[&str], also_delivered: bool) -> Repro
         reason: None,
         deliveries: destinations.iter().map(|destination| delivery(destination, Some(&payload))).collect(),
         also_delivered,
+        only: None,
     }
+}
+
+#[test]
+fn a_replay_of_one_state_leaves_the_others_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["ehr", "lab", "gone"])).unwrap();
+    running.record(attempt(2, 0, DeliveryState::Parked)).unwrap();
+    let parked_only = Reprocessed { only: Some(DeliveryState::Parked), ..replay(1, &["ehr", "lab"], false) };
+    assert_eq!(running.reprocess(parked_only), Ok(1));
+    let stored = running.journal().reader().message(1).unwrap().unwrap();
+    let states: Vec<_> =
+        stored.deliveries.iter().map(|delivery| (delivery.state, delivery.revision)).collect();
+    let waiting = DeliveryState::Waiting;
+    assert_eq!(states, [(waiting, 0), (waiting, 1), (waiting, 0)]);
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub enum KeyKind {
     Visit,
 }
 
+/// How many keys one message may have: far more than any real one, and no sender can fill the index with one message.
+const KEYS_MAX: usize = 1_000;
+
 /// The keys of a message. What speaks of several patients or orders is found under each.
 pub(crate) fn of(record: &Record, control_id: &str) -> Vec<Key> {
     let mut keys = Keys(Vec::with_capacity(8));
@@ -68,7 +71,7 @@ impl Keys {
 
     fn add(&mut self, kind: KeyKind, word: &str) {
         let key = Key { kind, value: word.trim().to_owned() };
-        if !key.value.is_empty() && !self.0.contains(&key) {
+        if !key.value.is_empty() && self.0.len() < KEYS_MAX && !self.0.contains(&key) {
             self.0.push(key);
         }
     }

@@ -18,3 +18,4 @@ pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{Facts, Fate, Pair, PairFate, Payload, Processed, Summary, members, process, unframed};
+pub use site::journal_folder;

@@ -25,8 +25,23 @@ pub(crate) fn read(document: &Document, known: &Known<'_>, problems: &Problems) 
     let source = fields.required_text("from").and_then(|text| find_source(text, known, problems));
     let when = fields.optional("when").and_then(|node| condition(node, problems));
     let to = fields.required("to").map(|node| targets(node, known, problems)).unwrap_or_default();
+    refuse_same_destination_twice(&to, known, fields.optional("to"), problems);
     fields.finish();
     Some(Route { name: name?, source: source?, when, to })
+}
+
+/// Each pair of route and destination has one fate: two of them could not be told apart.
+fn refuse_same_destination_twice(to: &[Target], known: &Known<'_>, node: Option<&Node>, problems: &Problems) {
+    let twice = to.iter().enumerate().find(|(index, target)| {
+        to.iter().take(*index).any(|earlier| earlier.destination == target.destination)
+    });
+    let destination = twice.and_then(|(_, target)| known.site.destinations.get(target.destination));
+    if let (Some(destination), Some(node)) = (destination, node) {
+        let message = format!("this route goes to `{}` twice", destination.name);
+        problems
+            .error("route-destination-twice", &node.span, message)
+            .help("join the two with one condition, or make two routes of them");
+    }
 }
 
 fn targets(node: &Node, known: &Known<'_>, problems: &Problems) -> Vec<Target> {

@@ -2,7 +2,6 @@
 //!
 //! Reading collects all problems; a part that could not be read is left out, which the problems then forbid to use.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -232,14 +231,28 @@ fn check_name(entry: &Entry, what: &str, problems: &Problems) {
     }
 }
 
+/// Whether both cannot be listened at: the same port of the same address, or of all addresses. Port 0 is always a free one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (all || one.ip() == other.ip())
+}
+
+/// Where the journal lies by `orderly.yaml`, also when something else in it is wrong; relative to its folder. Commands that
+/// only look into the journal need nothing else.
+#[must_use]
+pub fn journal_folder(site: &str) -> String {
+    let document = orderly_mapping::yaml::parse("orderly.yaml", site).ok();
+    let folder = document.as_ref().and_then(|document| document.root.get("journal")?.get("folder")?.text());
+    folder.map_or_else(|| journal_defaults().folder, str::to_owned)
+}
+
 fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Problems) {
-    let mut seen: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+    let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
     for source in sources {
         let Listener::Mllp(mllp) = &source.listener;
-        if mllp.listen.port() == 0 {
-            continue;
-        }
-        if let Some(first) = seen.insert(mllp.listen, &source.name)
+        let first = seen.iter().find(|(address, _)| overlap(*address, mllp.listen)).map(|(_, name)| *name);
+        seen.push((mllp.listen, &source.name));
+        if let Some(first) = first
             && let Some(entry) = entries.iter().find(|entry| *entry.key == *source.name)
         {
             let message = format!("`{}` listens where `{first}` already does", source.name);

@@ -35,8 +35,13 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// To [`Request::Replay`]: what became of each.
-    Replayed(Vec<Replayed>),
+    /// To [`Request::Replay`].
+    Replayed {
+        /// The version of the configuration that the engine runs.
+        plan: String,
+        /// What became of each message.
+        messages: Vec<Replayed>,
+    },
     /// The request could not be read.
     Refused(String),
 }
@@ -142,7 +147,8 @@ async fn serve_one(stream: UnixStream, plan: &Arc<Plan>, journal: &Journal) -> i
     let response = match serde_json::from_str(&line) {
         Ok(Request::Replay(request)) => {
             info!(messages = request.ids.len(), "replaying");
-            Response::Replayed(replay(journal, plan, &request).await)
+            let messages = replay(journal, plan, &request).await;
+            Response::Replayed { plan: plan.version.clone(), messages }
         }
         Err(error) => Response::Refused(format!("this is not a request: {error}")),
     };

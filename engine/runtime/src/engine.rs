@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use orderly_journal::{Commit, Indexer, Journal, JournalError, Options, Reader, Writer};
+use orderly_journal::{Commit, DeliveryState, Indexer, Journal, JournalError, Options, Reader, Writer};
 use orderly_pipeline::Plan;
 use orderly_pipeline::plan::{self, MllpListener};
 use orderly_transport::listeners::{BindError, Listener, ListenerSettings, MllpListenerSettings};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::control;
 use crate::deliver;
@@ -126,6 +126,7 @@ impl Engine {
         for (source, listener) in listeners {
             engine.listen(source, listener, settings.plan.clone(), stopped.clone());
         }
+        warn_of_stranded(&settings.plan, &engine.reader());
         info!(plan = %settings.plan.version, "started");
         Ok(engine)
     }
@@ -232,6 +233,21 @@ fn listener_settings(mllp: &MllpListener) -> MllpListenerSettings {
         connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
         idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
         ..defaults
+    }
+}
+
+/// Deliveries that wait for a destination which the configuration no longer has wait for ever: somebody must know.
+fn warn_of_stranded(plan: &Plan, reader: &Reader) {
+    let Ok(counts) = reader.counts() else { return };
+    for count in counts.deliveries.iter().filter(|count| count.state == DeliveryState::Waiting) {
+        if count.count > 0 && plan.destination(&count.destination).is_none() {
+            warn!(
+                destination = %count.destination,
+                waiting = count.count,
+                "deliveries wait for a destination that the configuration no longer has; declare it again, or \
+                 `orderly replay --state waiting` sends them where today's routes say"
+            );
+        }
     }
 }
 

@@ -23,8 +23,8 @@ pub(crate) struct News {
     pub(crate) rewound: bool,
     /// Results on disk.
     pub(crate) recorded: Vec<u64>,
-    /// A result could not be written.
-    pub(crate) record_failed: bool,
+    /// Results could not be written; why.
+    pub(crate) record_failed: Option<String>,
     /// Send nothing more.
     pub(crate) stop: bool,
 }

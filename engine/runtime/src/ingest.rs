@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, Journal, NewMessage};
-use orderly_pipeline::{Facts, NotTaken, Plan, Processed, members, process, unframed};
+use orderly_pipeline::{Facts, NotTaken, PairFate, Plan, Processed, members, process, unframed};
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Received};
 use orderly_transport::mllp_frame::ProblemKind;
@@ -18,6 +18,9 @@ use crate::convert;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
 const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
+
+/// How many messages one frame may hold: each has an answer, and all answers wait for the last.
+const MEMBERS_MAX: usize = 10_000;
 
 /// What one source's listener does with what comes in.
 pub(crate) struct Ingest {
@@ -102,6 +105,18 @@ impl Ingest {
         for diagnostic in &processed.diagnostics {
             debug!(source = %self.source, id, code = diagnostic.code, "{}", diagnostic.message);
         }
+        for pair in &processed.pairs {
+            let destination = &pair.destination;
+            match &pair.fate {
+                PairFate::Failed(reason) => {
+                    warn!(source = %self.source, id, %destination, "the mapping failed: {reason}");
+                }
+                PairFate::Parked(reason) => {
+                    warn!(source = %self.source, id, %destination, "parked by its mapping: {reason}");
+                }
+                PairFate::Ready(_) | PairFate::Filtered(_) => {}
+            }
+        }
         if processed.fate == orderly_pipeline::Fate::Quarantined {
             let reason = processed.reason.as_deref().unwrap_or_default();
             warn!(source = %self.source, id, "unreadable, quarantined: {reason}");
@@ -112,7 +127,15 @@ impl Ingest {
 impl Handler for Ingest {
     async fn message(&self, received: Received) -> Answer {
         let mut answer = Answer::none();
-        for member in members(&received.bytes) {
+        let members = members(&received.bytes);
+        if members.len() > MEMBERS_MAX {
+            let facts = self.facts();
+            let why = format!("the frame holds more than {MEMBERS_MAX} messages");
+            let processed = unframed(&self.plan, &facts, &received.bytes, &why);
+            answer.frames.extend(self.store(&facts, processed, &received.bytes).await);
+            return answer;
+        }
+        for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
             answer.frames.extend(self.take(bytes).await);
         }

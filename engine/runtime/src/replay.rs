@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use orderly_journal::{CommitError, Journal, JournalError, Reprocessed};
+use orderly_journal::{CommitError, DeliveryState, Journal, JournalError, Reprocessed};
 use orderly_pipeline::{Facts, Plan, process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -18,6 +18,8 @@ pub struct ReplayRequest {
     pub ids: Vec<u64>,
     /// Also send again what was delivered already.
     pub also_delivered: bool,
+    /// Leave alone the deliveries that are not in the state of this name.
+    pub only: Option<String>,
 }
 
 /// What became of one replayed message.
@@ -29,6 +31,8 @@ pub struct Replayed {
     pub fate: Option<String>,
     /// Deliveries that wait because of this replay.
     pub waiting: usize,
+    /// Pairs of route and destination whose mapping failed again.
+    pub failed: usize,
     /// Why it could not be replayed.
     pub problem: Option<String>,
 }
@@ -48,9 +52,9 @@ pub enum ReplayError {
 pub(crate) async fn replay(journal: &Journal, plan: &Arc<Plan>, request: &ReplayRequest) -> Vec<Replayed> {
     let mut replayed = Vec::with_capacity(request.ids.len());
     for id in &request.ids {
-        replayed.push(match one(journal, plan, *id, request.also_delivered).await {
+        replayed.push(match one(journal, plan, *id, request).await {
             Ok(replayed) => replayed,
-            Err(problem) => Replayed { id: *id, fate: None, waiting: 0, problem: Some(problem) },
+            Err(problem) => Replayed { id: *id, fate: None, waiting: 0, failed: 0, problem: Some(problem) },
         });
     }
     replayed
@@ -74,9 +78,20 @@ pub async fn replay_without_engine(
     Ok(replayed)
 }
 
-async fn one(journal: &Journal, plan: &Arc<Plan>, id: u64, also_delivered: bool) -> Result<Replayed, String> {
+async fn one(
+    journal: &Journal,
+    plan: &Arc<Plan>,
+    id: u64,
+    request: &ReplayRequest,
+) -> Result<Replayed, String> {
     let stored = journal.reader().message(id).map_err(|error| error.to_string())?;
     let stored = stored.ok_or("there is no message with this id in the journal")?;
+    if plan.source(&stored.source).is_none() {
+        return Err(format!(
+            "its source {} is not in the configuration any more; declare it again",
+            stored.source
+        ));
+    }
     let accepted_at =
         Timestamp::from_microsecond(stored.accepted_at_us).map_err(|error| error.to_string())?;
     let facts = Facts { id, source: &stored.source, accepted_at };
@@ -84,6 +99,7 @@ async fn one(journal: &Journal, plan: &Arc<Plan>, id: u64, also_delivered: bool)
     let mut processed = process(plan, &facts, &body);
     let fate = convert::fate(processed.fate);
     let deliveries = convert::deliveries(std::mem::take(&mut processed.pairs), &body);
+    let failed = deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Failed).count();
     let (done, committed) = oneshot::channel();
     let reprocessed = Reprocessed {
         message_id: id,
@@ -92,14 +108,17 @@ async fn one(journal: &Journal, plan: &Arc<Plan>, id: u64, also_delivered: bool)
         fate,
         reason: processed.reason,
         deliveries,
-        also_delivered,
+        also_delivered: request.also_delivered,
+        only: request.only.as_deref().and_then(DeliveryState::named),
     };
     journal.reprocess(reprocessed, move |result: Result<usize, CommitError>| {
         // Whoever asked may have gone; the replay holds all the same.
         let _ = done.send(result);
     });
     match committed.await {
-        Ok(Ok(waiting)) => Ok(Replayed { id, fate: Some(fate.name().to_owned()), waiting, problem: None }),
+        Ok(Ok(waiting)) => {
+            Ok(Replayed { id, fate: Some(fate.name().to_owned()), waiting, failed, problem: None })
+        }
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the journal is closing; try again".to_owned()),
     }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState, Journal, Reader, WaitingDelivery};
+use orderly_journal::{
+    AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Journal, Reader, WaitingDelivery,
+};
 use orderly_pipeline::plan;
 use orderly_queue::fifo::{Action, Ending, Event, Fifo, Item, Micros};
 use orderly_queue::planted::{self, Fault};
@@ -23,6 +25,10 @@ use crate::inbox::Inbox;
 /// enough that memory stays flat however much waits.
 const FETCH_MAX: usize = 128;
 const FETCH_BYTES_MAX: usize = 4 << 20;
+
+/// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
+/// journal with it.
+const ANSWER_BYTES_KEPT: usize = 64 << 10;
 
 /// How long a result that could not be recorded waits before it is written again, in microseconds.
 const RECORD_RETRY_US: Micros = 1_000_000;
@@ -120,7 +126,8 @@ impl Worker {
             self.unrecorded.remove(&seq);
             events.push(Event::Recorded(seq));
         }
-        if news.record_failed {
+        if let Some(problem) = news.record_failed {
+            error!(destination = %self.name, "a result could not be recorded, writing it again: {problem}");
             self.record_again = Some(now() + RECORD_RETRY_US);
         }
         events.extend(news.rewound.then_some(Event::Rewound));
@@ -210,7 +217,12 @@ impl Worker {
         self.journal.record(record, move |result| {
             inbox.tell(|news| match result {
                 Ok(()) => news.recorded.push(seq),
-                Err(_) => news.record_failed = true,
+                // A replay took it away and its file was sealed: there is nothing to record it in, now or later.
+                Err(CommitError::NoSuchDelivery { .. }) => {
+                    news.recorded.push(seq);
+                    news.rewound = true;
+                }
+                Err(error) => news.record_failed = Some(error.to_string()),
             });
         });
     }
@@ -283,10 +295,16 @@ fn attempt_record(seq: u64, made: Made, ending: Ending, not_before: Option<Micro
         reason: text.clone().filter(|_| state != DeliveryState::Delivered),
         code,
         text,
-        answer: attempt.answer.unwrap_or_default(),
+        answer: attempt.answer.map(kept).unwrap_or_default(),
         state,
         next_attempt_at_us: not_before,
     }
+}
+
+/// The part of an answer that is kept.
+fn kept(mut answer: Vec<u8>) -> Vec<u8> {
+    answer.truncate(ANSWER_BYTES_KEPT);
+    answer
 }
 
 fn now() -> Micros {

@@ -3,11 +3,10 @@
 //! What always holds: every wait has a deadline; an answer has a size limit; MLLP release 2 commit blocks are passed over, as
 //! they say nothing about the message. Which answer belongs to which message is not decided here.
 
-use crate::mllp_frame::{Decoder, DecoderSettings, Event, FrameEnd, ProblemKind, Waiting};
+use crate::mllp_frame::{Decoder, DecoderSettings, Event, FrameEnd, ProblemKind, START_BLOCK, Waiting};
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
-use std::io;
-use std::mem::MaybeUninit;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -120,12 +119,20 @@ impl MllpClient {
         })
     }
 
-    /// Whether the receiver closed the connection while it was idle. Sending on such a connection seems to succeed, and the
-    /// answer never comes; so look first.
-    pub fn is_stale(&self) -> bool {
+    /// Whether the connection must not be used for another message: the receiver closed it while it was idle (sending would seem
+    /// to succeed, and the answer never come), or has sent something that nobody asked for (an answer given twice would be taken
+    /// for the answer to the next message). Filler between frames is harmless and dropped.
+    pub fn is_stale(&mut self) -> bool {
+        let unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
+        if unread.contains(&START_BLOCK) || self.decoder.waiting() == Waiting::RestOfFrame {
+            return true;
+        }
+        self.unread = 0..0;
+        let mut idle = [0; IDLE_BYTES_MAX];
         // The socket is asked directly: tokio's knowledge of it may be older than the last turn of its reactor.
-        match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(count) => count == 0,
+        match (&*SockRef::from(&self.stream)).read(&mut idle) {
+            Ok(0) => true,
+            Ok(count) => count == idle.len() || idle.contains(&START_BLOCK),
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
@@ -230,6 +237,9 @@ const PROMPT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// After how long a silent connection is probed by TCP, so that firewalls keep it and vanished peers are noticed.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+
+/// How much filler may stand between an answer and the next message.
+const IDLE_BYTES_MAX: usize = 256;
 
 /// The contents of MLLP release 2's positive and negative commit blocks.
 const COMMIT_BLOCKS: [&[u8]; 2] = [&[0x06], &[0x15]];

@@ -59,7 +59,7 @@ async fn the_log_of_a_bad_day_names_nobody() {
             .then_some(())
     })
     .await;
-    assert_eq!(orderly(&site, ["replay", "--state", "failed"]).await.code, 0);
+    assert_eq!(orderly(&site, ["replay", "--state", "failed"]).await.code, 1, "it fails again");
     engine.terminate();
     engine.logged("\"stopped\"").await;
     let log = engine.log();

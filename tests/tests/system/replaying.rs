@@ -49,15 +49,15 @@ async fn without_an_engine_what_failed_waits_for_the_next_start() {
     engine.stop().await;
     assert_eq!(site.state_of(1), [DeliveryState::Failed]);
 
-    let ran = orderly(&site, ["replay", "--state", "failed", "--json"]).await.ended(0);
+    let ran = orderly(&site, ["replay", "--state", "failed", "--json"]).await.ended(1);
     assert_eq!(
         ran.json()[0],
-        json!({ "id": 1, "fate": "failed", "waiting": 0, "problem": null }),
+        json!({ "id": 1, "fate": "failed", "waiting": 0, "failed": 1, "problem": null }),
         "nothing was mended"
     );
     mend(&site);
     let ran = orderly(&site, ["replay", "--state", "failed"]).await.ended(0);
-    assert!(ran.out.contains("2 messages replayed, 2 deliveries waiting, 0 not replayed"), "{}", ran.out);
+    assert!(ran.out.contains("2 messages replayed, 2 deliveries waiting, 0 not mended"), "{}", ran.out);
     assert_eq!(site.state_of(1), [DeliveryState::Waiting]);
     let _engine = Running::start(&site).await;
     let received = hospital.received(2).await;
@@ -75,7 +75,10 @@ async fn the_running_engine_replays_by_id() {
     mend(&site);
     let _engine = Running::start(&site).await;
     let ran = orderly(&site, ["replay", "2", "--json"]).await.ended(0);
-    assert_eq!(ran.json(), [json!({ "id": 2, "fate": "routed", "waiting": 1, "problem": null })]);
+    assert_eq!(
+        ran.json(),
+        [json!({ "id": 2, "fate": "routed", "waiting": 1, "failed": 0, "problem": null })]
+    );
     hospital.received(1).await;
     assert_eq!(hospital.control_ids(), ["P2"]);
     let ran = orderly(&site, ["replay", "1", "99"]).await.ended(1);
@@ -159,4 +162,30 @@ async fn a_wrong_charset_is_repaired_by_setting_it_and_replaying() {
     orderly(&site, ["replay", "1", "--also-delivered"]).await.ended(0);
     let received = hospital.received(2).await;
     assert_eq!(String::from_utf8_lossy(&received[1]), utf8.replace("ñandú", "ÑANDÚ"));
+}
+
+#[tokio::test]
+async fn a_replay_through_an_engine_with_an_older_configuration_says_so() {
+    let hospital = Peer::accepting().await;
+    let site = failing(&hospital);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1"]).await;
+    mend(&site);
+    let ran = orderly(&site, ["replay", "--state", "failed"]).await.ended(1);
+    assert!(ran.out.contains("1: failed, 0 waiting, 1 failed again"), "{}", ran.out);
+    assert!(ran.err.contains("restart it and replay again"), "{}", ran.err);
+    assert!(engine.log().iter().any(|line| line.contains("the mapping failed")));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_destination_that_is_gone_is_told_at_start() {
+    let site = Site::relay("127.0.0.1:9".parse().unwrap());
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1"]).await;
+    engine.stop().await;
+    for file in ["orderly.yaml", "routes/relay.yaml"] {
+        site.amend(file, "hospital", "clinic-west");
+    }
+    let engine = Running::start(&site).await;
+    engine.logged("a destination that the configuration no longer has").await;
 }

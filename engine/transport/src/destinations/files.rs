@@ -88,7 +88,10 @@ fn remove_leftovers(folder: &Path) -> io::Result<()> {
 /// Writes `payload` under a free form of `name`, unless an earlier attempt did.
 fn write(folder: &Path, name: &FileName, payload: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let Some(target) = free_target(folder, name, payload)? else { return Ok(()) };
+    let Some(target) = free_target(folder, name, payload)? else {
+        // An earlier attempt may have failed at this very flush.
+        return File::open(folder)?.sync_all();
+    };
     let partial = folder.join(&name.partial);
     let written = write_flushed(&partial, payload).and_then(|()| fs::rename(&partial, &target));
     if written.is_err() {
