@@ -78,6 +78,13 @@ async fn a_stored_message_is_shown_with_its_fate() {
     assert!(ran.out.contains("quarantined"), "{}", ran.out);
     let unreadable = orderly(&site, ["show", "2", "--json"]).await.ended(1).json();
     assert_eq!(unreadable[0]["message"]["fate"], "quarantined", "{unreadable:?}");
+    let ran = orderly(&site, ["show", "2", "--raw"]).await.ended(0);
+    assert!(!ran.out.is_empty(), "its bytes are kept");
+    // A slip in the configuration hides nothing.
+    site.write("mappings/slip.yaml", "mapping: slip\nrules:\n  - stop\n");
+    orderly(&site, ["check"]).await.ended(1);
+    orderly(&site, ["show", "1"]).await.ended(0);
+    orderly(&site, ["messages"]).await.ended(0);
 }
 
 #[tokio::test]
