@@ -148,7 +148,7 @@ impl Walk {
     fn observation(&mut self, fields: &Fields<'_>) {
         let source = self.location("OBX");
         if !self.report_is_open {
-            self.record.results.push(Report { source: Some(source), ..Report::default() });
+            self.record.results.push(Report { source: Some(source.clone()), ..Report::default() });
             self.report_is_open = true;
             self.order_waits = false;
         }

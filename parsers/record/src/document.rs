@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Provider, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Organization, Provider, Text, Timestamp};
 
-/// A document's facts. Its text stands in the observations of `results`.
+/// A document's facts. The text of one that an HL7 v2 message announces stands in the observations of `results`, that of a C-CDA
+/// document in `sections`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Document {
     /// The document's number.
@@ -20,7 +21,16 @@ pub struct Document {
     /// The number of the order at the performing system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filler_number: Option<Identifier>,
-    /// What kind of document (HL7 table 0270).
+    /// The number that all versions of the document share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_number: Option<Identifier>,
+    /// Which version of that set it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_number: Option<Text>,
+    /// What it is to the parent document: `RPLC` replaces, `APND` adds to, `XFRM` transforms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_relationship: Option<Text>,
+    /// What kind of document (HL7 table 0270; of a C-CDA document its LOINC code).
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Coded>,
     /// Its title.
@@ -32,18 +42,33 @@ pub struct Document {
     /// Whether it may be used (HL7 table 0273).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub availability: Option<Text>,
-    /// How confidential it is (HL7 table 0272).
+    /// How confidential it is (HL7 table 0272; of a C-CDA document `N`, `R` or `V`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidentiality: Option<Text>,
     /// When what it tells of took place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity_at: Option<Timestamp>,
+    /// Until when what it tells of took place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity_to: Option<Timestamp>,
     /// When it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     /// Who wrote it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authors: Vec<Provider>,
+    /// The language it is written in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Text>,
+    /// The house that keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custodian: Option<Organization>,
+    /// Who gave the care it tells of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub performers: Vec<Provider>,
+    /// What it is when it has no sections: an embedded file, or a pointer to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<crate::Content>,
     /// Who stands for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authenticators: Vec<Provider>,

@@ -8,12 +8,12 @@ use crate::{Authority, Text, Timestamp};
 /// The message's own facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Header {
-    /// The format: `hl7v2`.
+    /// The format: `hl7v2` or `ccda`.
     pub format: Text,
-    /// What kind of message: `ADT`, `ORU`.
+    /// What kind of message: `ADT`, `ORU`; of a C-CDA document `CDA`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Text>,
-    /// What happened: the trigger event, `A01`.
+    /// What happened: the trigger event, `A01`; of a C-CDA document what it is: `CCD`, `DISCHARGE_SUMMARY`, `REFERRAL_NOTE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Text>,
     /// The message structure as declared: `ADT_A01`.
@@ -22,7 +22,7 @@ pub struct Header {
     /// The sender's id of this message, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_id: Option<Text>,
-    /// The version of the format: `2.5.1`.
+    /// The version of the format: `2.5.1`; of a C-CDA document `R1.1`, `R2.1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Text>,
     /// Production, training or debugging: `P`, `T`, `D`.

@@ -1,33 +1,50 @@
 //! What every format becomes: the record, and the diagnostics that say what is wrong and where.
 //!
-//! One model for HL7 v2 and (later) C-CDA, so that a mapping reads `patient.name.family` whatever came in. The record holds what the
+//! One model for HL7 v2 and C-CDA, so that a mapping reads `patient.name.family` whatever came in. The record holds what the
 //! message says, never a guess: codes stay as sent, times keep their precision and their offset or the lack of one, and what was not
-//! sent has no member at all. In every value object the first member stands for the whole (`code` of a code, `value` of an
+//! sent has no member at all. Code systems have the names of HL7 table 0396 where it knows them (`LN`, `SCT`), whatever the format calls
+//! them, so that a mapping asks once. In every value object the first member stands for the whole (`code` of a code, `value` of an
 //! identifier), which is what a mapping gets when it asks for the object as text.
 
 pub mod diagnostic;
 pub mod location;
 
+mod allergy;
 mod appointment;
+mod billing;
+mod condition;
 mod document;
 mod header;
+mod immunization;
+mod medication;
 mod patient;
+mod procedure;
 mod record;
 mod result;
+mod section;
 mod time;
 mod value;
 mod visit;
 
+pub use allergy::{Allergy, Reaction};
 pub use appointment::{Appointment, Resource};
+pub use billing::{Charge, Insurance};
+pub use condition::Condition;
 pub use diagnostic::{Diagnostic, Fault, Place, Severity};
 pub use document::Document;
 pub use header::Header;
+pub use immunization::Immunization;
 pub use location::Location;
+pub use medication::{Medication, Timing};
 pub use patient::{Patient, RelatedPerson};
+pub use procedure::Procedure;
 pub use record::Record;
 pub use result::{Content, Note, Observation, ObservationValue, Report, Specimen};
+pub use section::{Section, Unread};
 pub use time::{Moment, Precision, Timestamp};
-pub use value::{Address, Authority, Coded, Coding, HumanName, Identifier, Provider, Quantity, Telecom};
+pub use value::{
+    Address, Authority, Coded, Coding, HumanName, Identifier, Organization, Provider, Quantity, Telecom,
+};
 pub use visit::{PersonLocation, Visit};
 
 /// The text of a value. Most are a few letters (a code, a name, a date), so up to 23 bytes are kept in place, and a copy is never more

@@ -5,11 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use crate::Text;
+
 /// The place in the source that an element of the record was read from; as JSON its text, for example `OBX[3]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(
     with = "String",
-    description = "Where the element was read from, for example OBX[3]: the third OBX of the message."
+    description = "Where the element was read from, for example OBX[3]: the third OBX of the message; of a document the element's path."
 )]
 pub enum Location {
     /// An HL7 v2 segment.
@@ -19,12 +21,15 @@ pub enum Location {
         /// Which of that name in the message, counted from 1.
         occurrence: usize,
     },
+    /// An element of a document, by its path from the root: names, with a number where there are several of a name.
+    Element(Text),
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Segment { name, occurrence } => write!(formatter, "{name}[{occurrence}]"),
+            Self::Element(path) => formatter.write_str(path),
         }
     }
 }

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Address, Coded, HumanName, Identifier, Location, Note, Provider, Telecom, Text, Timestamp};
+use crate::{
+    Address, Coded, HumanName, Identifier, Location, Note, Organization, Provider, Telecom, Text, Timestamp,
+};
 
 /// The patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -71,6 +73,9 @@ pub struct Patient {
     /// The physician in charge in general.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub primary_providers: Vec<Provider>,
+    /// The house whose patient it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
     /// Next of kin and other related persons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<RelatedPerson>,

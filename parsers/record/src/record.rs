@@ -3,7 +3,10 @@
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use crate::{Appointment, Document, Header, Patient, Report, Visit};
+use crate::{
+    Allergy, Appointment, Charge, Condition, Document, Header, Immunization, Insurance, Medication,
+    Observation, Patient, Procedure, Report, Section, Visit,
+};
 
 /// What a message says, equal for every input format.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -16,7 +19,7 @@ pub struct Record {
     /// All patients of a message that tells of more than one, `patient` included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<Patient>,
-    /// The first visit of `visits`.
+    /// The visit that the message is about: of HL7 v2 the first of `visits`, of a document the encounter it documents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visit: Option<Visit>,
     /// Visits and stays.
@@ -28,9 +31,36 @@ pub struct Record {
     /// Appointments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub appointments: Vec<Appointment>,
-    /// Documents.
+    /// Documents: those that a message announces or carries; a document's record has itself here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<Document>,
+    /// Allergies and intolerances.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allergies: Vec<Allergy>,
+    /// Problems and diagnoses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Medications.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub medications: Vec<Medication>,
+    /// Immunizations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub immunizations: Vec<Immunization>,
+    /// Procedures and surgeries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub procedures: Vec<Procedure>,
+    /// Vital signs: those that the source declares to be vital signs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vital_signs: Vec<Observation>,
+    /// Insurances.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub insurances: Vec<Insurance>,
+    /// Charges, credits and payments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<Charge>,
+    /// The sections of a document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<Section>,
 }
 
 impl Record {
@@ -77,10 +107,9 @@ mod tests {
     #[test]
     fn the_schema_describes_every_member() {
         let schema = Record::schema().to_value();
-        for member in
-            ["header", "patient", "patients", "visit", "visits", "results", "appointments", "documents"]
-        {
-            let property = schema.pointer(&format!("/properties/{member}")).unwrap();
+        let members = schema.pointer("/properties").and_then(|members| members.as_object()).unwrap();
+        assert_eq!(members.len(), 17);
+        for (member, property) in members {
             assert!(property.get("description").is_some(), "{member} has no description");
         }
         let birth_date = schema.pointer("/$defs/Patient/properties/birth_date").unwrap();

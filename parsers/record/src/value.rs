@@ -158,7 +158,24 @@ pub struct Quantity {
     pub units: Option<Coded>,
 }
 
-/// A person who gives care: who, by id and by name.
+/// A house: a hospital, a laboratory, an insurer, a maker of drugs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Organization {
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
+    /// The identifiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
+    /// Postal addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// Phone numbers and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub telecoms: Vec<Telecom>,
+}
+
+/// A person who gives care, or a device that speaks for one: who, by id and by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Provider {
     /// The identifier.
@@ -167,4 +184,19 @@ pub struct Provider {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<HumanName>,
+    /// Profession or specialty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub specialty: Option<Coded>,
+    /// The device, when it was no person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<Text>,
+    /// The house the person works for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
+    /// Postal addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// Phone numbers and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub telecoms: Vec<Telecom>,
 }

@@ -14,6 +14,9 @@ pub struct Visit {
     /// Other numbers of the same visit, and the pre-admission number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alternate_numbers: Vec<Identifier>,
+    /// What kind of visit: an office visit, a stay.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Coded>,
     /// Inpatient, outpatient, emergency (HL7 table 0004: `I`, `O`, `E`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<Text>,
@@ -29,6 +32,9 @@ pub struct Visit {
     /// Why the patient came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Coded>,
+    /// What was diagnosed during it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diagnoses: Vec<Coded>,
     /// The hospital's service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Text>,

@@ -21,5 +21,6 @@ pub(super) fn document(txa: &Fields<'_>, source: Location) -> Document {
         authors: providers(txa.field(9)),
         authenticators: providers(txa.field(10)),
         source: Some(source),
+        ..Document::default()
     }
 }

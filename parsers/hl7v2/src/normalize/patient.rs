@@ -18,7 +18,6 @@ pub(super) fn patient(pid: &Fields<'_>, source: Location) -> Patient {
     telecoms_of_all.extend(telecoms(pid.field(40), None));
     Patient {
         identifiers: identifiers(pid),
-        prior_identifiers: Vec::new(),
         account: identifier(pid.first(18), Some("AN")),
         name: names.first().cloned(),
         names,
@@ -37,10 +36,8 @@ pub(super) fn patient(pid: &Fields<'_>, source: Location) -> Patient {
         birth_order: text(pid.first(25)),
         deceased: flag(pid.first(30)).or(deceased_at.is_some().then_some(true)),
         deceased_at,
-        primary_providers: Vec::new(),
-        related: Vec::new(),
-        notes: Vec::new(),
         source: Some(source),
+        ..Patient::default()
     }
 }
 

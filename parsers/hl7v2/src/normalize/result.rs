@@ -54,7 +54,7 @@ pub(super) fn request(obr: &Fields<'_>, source: Location) -> Report {
         interpreted_by: provider_of_location(obr.first(32)),
         copies_to: providers(obr.field(28)),
         reasons: all_coded(obr.field(31)),
-        specimens: old_specimen(obr, source).into_iter().collect(),
+        specimens: old_specimen(obr, source.clone()).into_iter().collect(),
         observations: Vec::new(),
         notes: Vec::new(),
         source: Some(source),

@@ -200,7 +200,7 @@ pub(super) fn provider(view: View<'_>) -> Option<Provider> {
             ..Identifier::default()
         }
     });
-    (name.is_some() || identifier.is_some()).then_some(Provider { identifier, name })
+    (name.is_some() || identifier.is_some()).then(|| Provider { identifier, name, ..Provider::default() })
 }
 
 /// All repetitions of a person field.
@@ -214,7 +214,7 @@ pub(super) fn provider_of_location(view: View<'_>) -> Option<Provider> {
     let no_usage = view.child(usize::MAX);
     let name = person_name([family, given, middle, suffix, prefix, degree], no_usage);
     let identifier = text(id).map(|value| Identifier { value, ..Identifier::default() });
-    (name.is_some() || identifier.is_some()).then_some(Provider { identifier, name })
+    (name.is_some() || identifier.is_some()).then(|| Provider { identifier, name, ..Provider::default() })
 }
 
 /// XAD, and AD of old versions.

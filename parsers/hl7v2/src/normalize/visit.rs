@@ -15,7 +15,6 @@ pub(super) fn visit(pv1: &Fields<'_>, source: Location) -> Visit {
         patient_type: text(pv1.first(18)),
         admission_type: text(pv1.first(4)),
         admission_source: text(pv1.first(14)),
-        reason: None,
         service: text(pv1.first(10)),
         location: location(pv1.first(3)),
         prior_location: location(pv1.first(6)),
@@ -25,11 +24,10 @@ pub(super) fn visit(pv1: &Fields<'_>, source: Location) -> Visit {
         admitting: providers(pv1.field(17)),
         vip: text(pv1.first(16)),
         admitted_at: time(pv1.first(44)),
-        expected_admission_at: None,
         discharged_at: time(pv1.first(45)),
-        expected_discharge_at: None,
         discharge_disposition: text(pv1.first(36)),
         source: Some(source),
+        ..Visit::default()
     }
 }
 

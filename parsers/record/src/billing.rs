@@ -1,0 +1,88 @@
+//! What billing needs: who pays, and what is charged.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Coded, HumanName, Identifier, Location, Organization, Provider, Quantity, Text, Timestamp};
+
+/// An insurance of the patient.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Insurance {
+    /// The plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Coded>,
+    /// Who pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payer: Option<Organization>,
+    /// The patient's number there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_number: Option<Identifier>,
+    /// The number of the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_number: Option<Text>,
+    /// Whose insurance it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriber: Option<HumanName>,
+    /// What the subscriber is to the patient, or the patient to the subscriber, as the format has it (HL7 table 0063).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relationship: Option<Coded>,
+    /// From when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// A charge, a credit or a payment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Charge {
+    /// What is charged, by the department's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Coded>,
+    /// `CG` charge, `CD` credit, `PY` payment, `AJ` adjustment (HL7 table 0017).
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text>,
+    /// The transaction's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<Text>,
+    /// When the service was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_at: Option<Timestamp>,
+    /// When it was posted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posted_at: Option<Timestamp>,
+    /// How many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Text>,
+    /// The amount for all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Quantity>,
+    /// The amount for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_amount: Option<Quantity>,
+    /// The department.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub department: Option<Coded>,
+    /// The procedure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub procedure: Option<Coded>,
+    /// The procedure's modifiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modifiers: Vec<Coded>,
+    /// The diagnoses it is for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diagnoses: Vec<Coded>,
+    /// Who performed the service.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub performed_by: Vec<Provider>,
+    /// Who ordered it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ordered_by: Vec<Provider>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}

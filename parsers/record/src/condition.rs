@@ -1,0 +1,53 @@
+//! Problems and diagnoses.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Coded, Identifier, Location, Note, Provider, Text, Timestamp};
+
+/// A problem, a diagnosis, or the statement that there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Condition {
+    /// What the patient has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Coded>,
+    /// In which list it stands: `problem`, `diagnosis`, `admission-diagnosis`, `discharge-diagnosis`, `encounter-diagnosis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Text>,
+    /// What kind of statement it is (HL7 table 0052 `A`, `W`, `F`; a document's code as sent: problem, finding, diagnosis).
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Coded>,
+    /// `active`, `inactive`, `resolved`, `recurrence`, `relapse` or `remission`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Text>,
+    /// True when the source denies it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negated: Option<bool>,
+    /// How bad it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Coded>,
+    /// Its place among the diagnoses, 1 for the principal one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Text>,
+    /// Since when the patient has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onset_at: Option<Timestamp>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// When it was diagnosed or written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
+    /// Who diagnosed it or wrote it down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded_by: Vec<Provider>,
+    /// The source's ids of this statement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
+    /// Notes about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
