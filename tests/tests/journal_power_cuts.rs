@@ -190,6 +190,7 @@ fn message(id: u64, byte: u8, size: usize) -> NewMessage {
         fate: Fate::Routed,
         reason: None,
         plan: "p1".into(),
+        origin: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: vec![delivery(&body)],
         body,

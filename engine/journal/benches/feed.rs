@@ -210,6 +210,7 @@ fn message(id: u64) -> NewMessage {
         fate: Fate::Routed,
         reason: None,
         plan: "0123456789abcdef".into(),
+        origin: None,
         body: body(id).into(),
         keys: vec![
             key(KeyKind::ControlId, format!("MSG{id}")),

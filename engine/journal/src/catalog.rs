@@ -12,7 +12,6 @@ use crate::layout;
 use crate::options::Options;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
 
-const VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE segment_file (
         number INTEGER PRIMARY KEY,
@@ -69,7 +68,7 @@ impl Catalog {
             make_empty(options, &path)?;
         }
         let database = Database::open(options, &path, Purpose::Durable)?;
-        database.prepare(SCHEMA, VERSION)?;
+        database.prepare(SCHEMA, &[])?;
         Ok(Catalog { database })
     }
 

@@ -31,9 +31,9 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
         /// Its version.
-        found: i64,
+        found: usize,
         /// The newest version known.
-        known: i64,
+        known: usize,
     },
     /// The catalog names a segment file that is not there.
     #[error("{path} is missing: messages were accepted into it; restore it from a backup", path = path.display())]
@@ -131,6 +131,20 @@ pub enum CommitError {
     NoSuchDelivery {
         /// Its sequence number.
         delivery: u64,
+    },
+    /// A message of a file that is stored already: nothing was stored, and nothing is lost.
+    #[error("message {member} of this file is stored already")]
+    AlreadyStored {
+        /// Which of the file's messages, from 0.
+        member: u64,
+    },
+    /// A message of a file before which another one is not stored.
+    #[error(
+        "message {member} of this file came before the one ahead of it was stored; go on where the journal stands"
+    )]
+    OutOfTurn {
+        /// Which of the file's messages, from 0.
+        member: u64,
     },
     /// No such message.
     #[error("the journal has no message {id}")]

@@ -1,13 +1,14 @@
-//! What waits for the writer: acceptances and replays in order of arrival, results of attempts beside them.
+//! What waits for the writer: acceptances and replays in order of arrival, results of attempts and releases of files beside them.
 //!
 //! Every request gets exactly one answer, also when it is dropped. Results are lazy: they ride with the next acceptance, or go when
 //! enough of them wait, or when the oldest has waited long enough.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::error::CommitError;
+use crate::intake::Intake;
 use crate::message::{Accepted, AttemptRecord, NewMessage, Reprocessed};
 use crate::options::Options;
 
@@ -41,6 +42,7 @@ pub(crate) enum Request {
     Accept(NewMessage, Done<Accepted>),
     Record(AttemptRecord, Done<()>),
     Reprocess(Reprocessed, Done<usize>),
+    Release(Arc<Intake>, Done<()>),
 }
 
 impl Request {
@@ -52,6 +54,7 @@ impl Request {
             Request::Accept(message, _) => message.body.len() + payloads(&message.deliveries),
             Request::Reprocess(message, _) => payloads(&message.deliveries),
             Request::Record(attempt, _) => attempt.answer.len(),
+            Request::Release(..) => 0,
         }
     }
 
@@ -60,6 +63,7 @@ impl Request {
             Request::Accept(_, done) => done.call(Err(error)),
             Request::Record(_, done) => done.call(Err(error)),
             Request::Reprocess(_, done) => done.call(Err(error)),
+            Request::Release(_, done) => done.call(Err(error)),
         }
     }
 }
@@ -102,7 +106,7 @@ impl Inbox {
             return request.refuse(error);
         }
         match request {
-            Request::Record(..) => {
+            Request::Record(..) | Request::Release(..) => {
                 waiting.results.push_back(request);
                 let first = waiting.results_since.is_none();
                 waiting.results_since.get_or_insert_with(Instant::now);
@@ -162,9 +166,9 @@ impl Inbox {
 }
 
 impl Waiting {
-    /// Results are never refused: they are bounded by what the workers send.
+    /// Results are never refused: they are bounded by what the workers send, and releases by what was taken in.
     fn refusal(&self, options: &Options, request: &Request) -> Option<CommitError> {
-        if matches!(request, Request::Record(..)) {
+        if matches!(request, Request::Record(..) | Request::Release(..)) {
             return None;
         }
         let too_many = self.requests.len() >= options.waiting_messages_max;

@@ -11,6 +11,7 @@ use crate::file_store::make_folder;
 use crate::files::Files;
 use crate::inbox::{Done, Inbox, Request};
 use crate::indexer::{Indexer, Nudge};
+use crate::intake::{Intake, IntakeStanding};
 use crate::layout;
 use crate::lock::Lock;
 use crate::message::{Accepted, AttemptRecord, NewMessage, Reprocessed};
@@ -95,6 +96,12 @@ impl Journal {
         done: impl FnOnce(Result<usize, CommitError>) + Send + 'static,
     ) {
         self.put(Request::Reprocess(replay, Done::new(done)));
+    }
+
+    /// Stores that a file is out of the way, so that a file which looks the same is a new one. Lazy, as [`Journal::record`] is, and
+    /// `done` as there: until then, and after a crash before, the file counts as taken in.
+    pub fn release(&self, intake: Arc<Intake>, done: impl FnOnce(Result<(), CommitError>) + Send + 'static) {
+        self.put(Request::Release(intake, Done::new(done)));
     }
 
     /// Has `hear` called after each commit that left something to deliver, on the writer's thread; it must be short.
@@ -234,24 +241,25 @@ fn open_current(
         Some(last) if last.state == FileState::Open => SegmentFile::open(options, last.number),
         _ => {
             let first = Numbers { id: 1, seq: 1, delivery: 1 };
-            let (file, entry) = add_file(options, catalog, 1, first)?;
+            let (file, entry) = add_file(options, catalog, 1, first, &[])?;
             files.push(entry);
             Ok(file)
         }
     }
 }
 
-/// Makes a segment file and then catalogues it.
+/// Makes a segment file, with the files that are not out of the way, and then catalogues it.
 pub(crate) fn add_file(
     options: &Arc<Options>,
     catalog: &Catalog,
     number: u32,
     first: Numbers,
+    intakes: &[IntakeStanding],
 ) -> Result<(SegmentFile, FileEntry), JournalError> {
     let created_at_us = now_us();
     // What an attempt that failed half way may have left: its log must not be taken for this file's.
     retention::remove_files(options, number)?;
-    let file = SegmentFile::create(options, number, created_at_us, first)?;
+    let file = SegmentFile::create(options, number, created_at_us, first, intakes)?;
     let entry = FileEntry {
         number,
         state: FileState::Open,

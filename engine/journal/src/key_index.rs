@@ -20,7 +20,6 @@ use crate::layout;
 use crate::options::Options;
 use crate::sqlite::{Database, Purpose, int, unsigned};
 
-const VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE cursor (seq INTEGER NOT NULL);
     INSERT INTO cursor VALUES (0);
@@ -62,7 +61,7 @@ impl KeyIndex {
             make_empty(options, &path)?;
         }
         let database = Database::open(options, &path, Purpose::Derived)?;
-        database.prepare(SCHEMA, VERSION)?;
+        database.prepare(SCHEMA, &[])?;
         Ok(KeyIndex { number, database })
     }
 

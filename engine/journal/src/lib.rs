@@ -12,7 +12,7 @@
 //! ```text
 //! lock                       held while a journal is open; contains the holder's process id
 //! catalog.db                 which segment files exist, and whether they are sealed
-//! segments/00000001.db       messages, contents, deliveries, attempts
+//! segments/00000001.db       messages, contents, deliveries, attempts, files that messages came in
 //! segments/00000001.keys.db  search keys of that file; derived, rebuilt when missing or damaged
 //! segments/00000001.bodies/  contents too large to stand in the database
 //! ```
@@ -30,6 +30,7 @@ mod file_store;
 mod files;
 mod inbox;
 mod indexer;
+mod intake;
 mod journal;
 mod key_block;
 mod key_index;
@@ -50,6 +51,7 @@ mod writer;
 pub use error::{CommitError, JournalError};
 pub use file_store::{FileStore, RealFiles};
 pub use indexer::Indexer;
+pub use intake::{Intake, IntakeStanding, Origin};
 pub use journal::{Commit, Fresh, Journal, open};
 pub use keys::{Key, KeyKind};
 pub use message::{
@@ -57,7 +59,7 @@ pub use message::{
 };
 pub use options::Options;
 pub use reader::{
-    Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage,
+    Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
     WaitingDelivery,
 };
 pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};

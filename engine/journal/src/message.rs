@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::intake::Origin;
 use crate::keys::Key;
 
 /// A message as accepted, with all deliveries that follow from it; stored by one commit.
@@ -30,6 +31,8 @@ pub struct NewMessage {
     pub reason: Option<String>,
     /// Version of the plan that processed it.
     pub plan: Arc<str>,
+    /// The file it came in, if it did.
+    pub origin: Option<Origin>,
     /// The bytes as received.
     pub body: Arc<[u8]>,
     /// What it can be found by.

@@ -12,6 +12,7 @@ use crate::catalog::FileState;
 use crate::content;
 use crate::error::JournalError;
 use crate::files::Files;
+use crate::intake::origin;
 use crate::message::{AttemptOutcome, DeliveryState, Fate};
 use crate::options::Options;
 use crate::pool::Pool;
@@ -83,10 +84,21 @@ pub struct StoredMessage {
     pub reason: Option<String>,
     /// Version of the plan of the latest processing.
     pub plan: String,
+    /// The file it came in, if it did.
+    pub origin: Option<StoredOrigin>,
     /// The bytes as received.
     pub body: Vec<u8>,
     /// Its deliveries, in order.
     pub deliveries: Vec<StoredDelivery>,
+}
+
+/// The file that a message came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredOrigin {
+    /// The file's name. It may hold patient data.
+    pub name: String,
+    /// Which of the file's messages it is, from 0.
+    pub member: u64,
 }
 
 /// A delivery with everything about it.
@@ -329,6 +341,7 @@ impl Reader {
                         fate: coded(row, 7, Fate::from_code)?,
                         reason: row.get(8)?,
                         plan: row.get(9)?,
+                        origin: None,
                         body: Vec::new(),
                         deliveries: Vec::new(),
                     };
@@ -338,6 +351,7 @@ impl Reader {
         })?;
         let Some((mut message, content)) = found else { return Ok(None) };
         message.body = content::load(&self.pool.options, number, &database, content)?;
+        message.origin = origin(&database, id)?;
         message.deliveries = self.deliveries_in(number, &database, id)?;
         Ok(Some(message))
     }

@@ -12,13 +12,15 @@ use rusqlite::{OptionalExtension, params};
 use crate::catalog::make_empty;
 use crate::content::Packer;
 use crate::error::JournalError;
+use crate::intake::{self, IntakeStanding};
 use crate::keys;
 use crate::layout;
 use crate::message::{AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage};
 use crate::options::Options;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
 
-const VERSION: i64 = 1;
+const UPGRADES: &[&str] = &[intake::UPGRADE];
+/// The schema of version 1.
 const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.
     CREATE TABLE meta (
@@ -134,12 +136,13 @@ pub(crate) struct SegmentFile {
 }
 
 impl SegmentFile {
-    /// Makes a new file; nothing names it yet.
+    /// Makes a new file; nothing names it yet. It takes over the files that are not out of the way.
     pub(crate) fn create(
         options: &Arc<Options>,
         number: u32,
         created_at_us: i64,
         first: Numbers,
+        intakes: &[IntakeStanding],
     ) -> Result<SegmentFile, JournalError> {
         let path = layout::segment(&options.folder, number);
         make_empty(options, &path)?;
@@ -150,15 +153,17 @@ impl SegmentFile {
             int(first.seq),
             int(first.delivery)
         );
-        database.prepare(&meta, VERSION)?;
-        SegmentFile::with(options, number, database)
+        database.prepare(&meta, UPGRADES)?;
+        let mut file = SegmentFile::with(options, number, database)?;
+        file.carry(intakes)?;
+        Ok(file)
     }
 
     /// Opens a file that exists.
     pub(crate) fn open(options: &Arc<Options>, number: u32) -> Result<SegmentFile, JournalError> {
         let path = layout::segment(&options.folder, number);
         let database = Database::open(options, &path, Purpose::Durable)?;
-        database.prepare(SCHEMA, VERSION)?;
+        database.prepare(SCHEMA, UPGRADES)?;
         SegmentFile::with(options, number, database)
     }
 
@@ -269,10 +274,11 @@ impl SegmentFile {
         })
     }
 
-    /// Stores a message with its deliveries, which get the numbers from `first_delivery` on.
+    /// Stores a message with its deliveries, which get the numbers from `first_delivery` on. `intake` is the row of the file it came in.
     pub(crate) fn insert_message(
         &mut self,
         message: &NewMessage,
+        intake: Option<i64>,
         seq: u64,
         first_delivery: u64,
     ) -> Result<(), JournalError> {
@@ -286,8 +292,8 @@ impl SegmentFile {
             connection
                 .prepare_cached(
                     "INSERT INTO message (seq, id, source, accepted_at_us, format, type, event, control_id,
-                                          fate, reason, plan, content, keys)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                          fate, reason, plan, content, keys, intake, member)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
                 )?
                 .execute(params![
                     int(seq),
@@ -303,6 +309,8 @@ impl SegmentFile {
                     plan,
                     content,
                     self.keys,
+                    intake,
+                    message.origin.as_ref().map(|origin| int(origin.member)),
                 ])
                 .map(drop)
         })?;

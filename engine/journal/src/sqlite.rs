@@ -68,17 +68,29 @@ impl Database {
             .map_err(|source| JournalError::Database { path: self.path.clone(), source })
     }
 
-    /// Makes the schema in a new file, or checks that this program knows the one that is there.
-    pub(crate) fn prepare(&self, schema: &str, version: i64) -> Result<(), JournalError> {
-        let found: i64 =
+    /// Makes the schema in a new file, or brings the one that is there up to date. `schema` is that of version 1, `upgrades` lead from
+    /// version 1 to 2, 2 to 3, ..., so the newest version is one more than there are upgrades.
+    pub(crate) fn prepare(&self, schema: &str, upgrades: &[&str]) -> Result<(), JournalError> {
+        let newest = 1 + upgrades.len();
+        let found = self.schema_version()?;
+        let statements = match (found, upgrades.get(found.saturating_sub(1)..)) {
+            (_, None) => {
+                return Err(JournalError::NewerSchema { path: self.path.clone(), found, known: newest });
+            }
+            (0, Some(all)) => format!("{schema}{}", all.concat()),
+            (_, Some([])) => return Ok(()),
+            (_, Some(missing)) => missing.concat(),
+        };
+        self.run(|connection| {
+            connection.execute_batch(&format!("BEGIN; {statements} PRAGMA user_version = {newest}; COMMIT;"))
+        })
+    }
+
+    /// The version of the schema in the file, 0 for a file that has none yet.
+    pub(crate) fn schema_version(&self) -> Result<usize, JournalError> {
+        let version: u32 =
             self.run(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))?;
-        match found {
-            0 => self.run(|connection| {
-                connection.execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {version}; COMMIT;"))
-            }),
-            found if found <= version => Ok(()),
-            found => Err(JournalError::NewerSchema { path: self.path.clone(), found, known: version }),
-        }
+        Ok(usize::try_from(version).unwrap_or(usize::MAX))
     }
 }
 

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use crate::catalog::{Catalog, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::inbox::{Request, Turn};
+use crate::intake::Step;
 use crate::journal::{Commit, Fresh, Shared, add_file, now_us};
 use crate::layout;
 use crate::lock::Lock;
-use crate::message::{Accepted, DeliveryState, Reprocessed};
+use crate::message::{Accepted, DeliveryState, NewMessage, Reprocessed};
 use crate::reprocess::{self, PairPart};
 use crate::segment::{Numbers, SegmentFile};
 use crate::sqlite::renew_log;
@@ -126,6 +127,7 @@ impl Writer {
             Request::Accept(..) => Ok(self.current),
             Request::Record(attempt, _) => self.file_of_delivery(attempt.delivery),
             Request::Reprocess(replay, _) => self.file_of_replay(replay.message_id),
+            Request::Release(..) => Ok(self.current),
         }
     }
 
@@ -267,7 +269,10 @@ impl Writer {
             return;
         }
         let first = Numbers { id: self.shared.ids_from(), ..self.next };
-        match add_file(options, &self.catalog, self.current + 1, first) {
+        let made = file
+            .intakes()
+            .and_then(|intakes| add_file(options, &self.catalog, self.current + 1, first, &intakes));
+        match made {
             Ok((file, entry)) => {
                 self.current = entry.number;
                 self.open.push(file);
@@ -289,8 +294,9 @@ impl Request {
             (Request::Accept(_, done), Answer::Accepted(accepted)) => done.call(Ok(accepted)),
             (Request::Record(_, done), Answer::Recorded) => done.call(Ok(())),
             (Request::Reprocess(_, done), Answer::Reprocessed(waiting)) => done.call(Ok(waiting)),
+            (Request::Release(_, done), Answer::Recorded) => done.call(Ok(())),
             // Each request is answered by its own kind or `Refused`; dropping it would answer negatively.
-            (Request::Accept(..) | Request::Record(..) | Request::Reprocess(..), _) => {}
+            (_, _) => {}
         }
     }
 }
@@ -304,20 +310,7 @@ fn apply(
     written: &mut Written,
 ) -> Result<Answer, JournalError> {
     match request {
-        Request::Accept(message, _) => {
-            let seq = next.seq;
-            let first = next.delivery;
-            let count = message.deliveries.len() as u64;
-            next.seq += 1;
-            next.delivery += count;
-            file.insert_message(message, seq, first)?;
-            for delivery in &message.deliveries {
-                if delivery.state == DeliveryState::Waiting {
-                    note(&mut written.waiting, &delivery.destination, false);
-                }
-            }
-            Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count }))
-        }
+        Request::Accept(message, _) => apply_acceptance(file, next, message, written),
         Request::Record(attempt, _) => Ok(if file.record_attempt(attempt)? {
             Answer::Recorded
         } else {
@@ -326,7 +319,41 @@ fn apply(
         Request::Reprocess(replay, _) => {
             Ok(Answer::Reprocessed(apply_replay(shared, file, next, replay, written)?))
         }
+        Request::Release(intake, _) => {
+            file.release(intake)?;
+            Ok(Answer::Recorded)
+        }
     }
+}
+
+fn apply_acceptance(
+    file: &mut SegmentFile,
+    next: &mut Numbers,
+    message: &NewMessage,
+    written: &mut Written,
+) -> Result<Answer, JournalError> {
+    let intake = match &message.origin {
+        None => None,
+        Some(origin) => match file.count_member(origin, message.fate)? {
+            Step::Next(intake) => Some(intake),
+            Step::Known => {
+                return Ok(Answer::Refused(CommitError::AlreadyStored { member: origin.member }));
+            }
+            Step::Early => return Ok(Answer::Refused(CommitError::OutOfTurn { member: origin.member })),
+        },
+    };
+    let seq = next.seq;
+    let first = next.delivery;
+    let count = message.deliveries.len() as u64;
+    next.seq += 1;
+    next.delivery += count;
+    file.insert_message(message, intake, seq, first)?;
+    for delivery in &message.deliveries {
+        if delivery.state == DeliveryState::Waiting {
+            note(&mut written.waiting, &delivery.destination, false);
+        }
+    }
+    Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count }))
 }
 
 fn apply_replay(
@@ -369,7 +396,7 @@ fn may_wait(requests: &[Request]) -> Vec<Fresh> {
         let deliveries = match request {
             Request::Accept(message, _) => &message.deliveries,
             Request::Reprocess(replay, _) => &replay.deliveries,
-            Request::Record(..) => continue,
+            Request::Record(..) | Request::Release(..) => continue,
         };
         for delivery in deliveries {
             note(&mut waiting, &delivery.destination, true);

@@ -7,9 +7,9 @@ mod harness;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use harness::{Running, attempt, delivery, message, waiting};
+use harness::{Running, attempt, delivery, eventually, message, waiting};
 use orderly_journal::*;
 
 #[test]
@@ -251,14 +251,6 @@ fn restless(folder: &Path) -> Options {
         index_interval: Duration::from_millis(1),
         retention_interval: Duration::ZERO,
         ..Options::new(folder)
-    }
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < until, "never came: {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -86,6 +86,7 @@ impl Ingest {
             fate: convert::fate(processed.fate),
             reason: processed.reason.take(),
             plan: self.plan_version.clone(),
+            origin: None,
             keys: convert::search_keys(processed),
             deliveries: convert::deliveries(pairs, &body),
             body,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orderly_journal::*;
 
@@ -74,6 +74,7 @@ pub(crate) fn message(id: u64, text: &str, destinations: &[&str]) -> NewMessage 
         fate: Fate::Routed,
         reason: None,
         plan: "p1".into(),
+        origin: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: destinations.iter().map(|destination| delivery(destination, Some(&body))).collect(),
         body,
@@ -120,4 +121,12 @@ pub(crate) fn waiting(reader: &Reader, destination: &str) -> Vec<u64> {
         .iter()
         .map(|waiting| waiting.seq)
         .collect()
+}
+
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
