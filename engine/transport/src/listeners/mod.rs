@@ -1,15 +1,18 @@
 //! Every way in: one file a kind, one line in [`ListenerSettings`] and [`Listener`].
 //!
-//! A listener receives, hands each message to its [`Handler`], and writes the answer back. It never answers by itself: what is
-//! answered, and when, is the handler's to decide, because only the handler knows whether the message is stored.
+//! A listener receives, hands what came to its [`Handler`] or [`FileHandler`], and writes the answer back or puts the file away. It never
+//! does so by itself: what is answered, and when, is the handler's to decide, because only the handler knows whether the message is stored.
 
+pub mod files;
 mod mllp;
 
 use crate::mllp_frame::{Problem, Tally};
+pub use files::{FileHandler, FilesListener, FilesListenerSettings};
 pub use mllp::{MllpListener, MllpListenerSettings};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The settings of a listener of any kind.
@@ -17,6 +20,8 @@ use std::sync::Arc;
 pub enum ListenerSettings {
     /// HL7's minimal lower layer protocol over TCP.
     Mllp(MllpListenerSettings),
+    /// Files dropped in a folder.
+    Files(FilesListenerSettings),
 }
 
 impl ListenerSettings {
@@ -24,6 +29,7 @@ impl ListenerSettings {
     pub async fn bind(self) -> Result<Listener, BindError> {
         match self {
             Self::Mllp(settings) => MllpListener::bind(settings).await.map(Listener::Mllp),
+            Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
         }
     }
 }
@@ -33,22 +39,39 @@ impl ListenerSettings {
 pub enum Listener {
     /// See [`ListenerSettings::Mllp`].
     Mllp(MllpListener),
+    /// See [`ListenerSettings::Files`].
+    Files(FilesListener),
 }
 
 impl Listener {
-    /// Where it listens; with port 0 in the settings, the port that the system chose.
-    pub fn local_addr(&self) -> SocketAddr {
+    /// Where messages come in.
+    pub fn place(&self) -> Place {
         match self {
-            Self::Mllp(listener) => listener.local_addr(),
+            Self::Mllp(listener) => Place::Address(listener.local_addr()),
+            Self::Files(listener) => Place::Folder(listener.folder().to_owned()),
         }
     }
 
     /// Serves until `shutdown` is ready; then takes in no more, finishes what is in flight, and returns.
-    pub async fn run<H: Handler>(self, handler: Arc<H>, shutdown: impl Future<Output = ()> + Send) {
+    pub async fn run<H: Handler + FileHandler>(
+        self,
+        handler: Arc<H>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
         match self {
             Self::Mllp(listener) => listener.run(handler, shutdown).await,
+            Self::Files(listener) => listener.run(handler, shutdown).await,
         }
     }
+}
+
+/// Where messages come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An address; with port 0 in the settings, the port that the system chose.
+    Address(SocketAddr),
+    /// A folder.
+    Folder(PathBuf),
 }
 
 /// What a listener's owner does with what comes in. Called for each connection in the order of its frames, one at a time;
