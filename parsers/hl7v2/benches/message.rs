@@ -1,9 +1,9 @@
-//! What one message costs: parsing, normalizing, copying and giving back. Run with `cargo bench -p orderly-hl7v2`.
+//! What one message costs: parsing, normalizing, copying and giving back; and what splitting many costs. Run with `cargo bench -p orderly-hl7v2`.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use orderly_hl7v2::{Groups, Settings, normalize, parse};
+use orderly_hl7v2::{Groups, Settings, Splitter, normalize, parse, split};
 
 const ADT: &[u8] = include_bytes!("../tests/samples/adt_a01_admission.hl7");
 const ORU: &[u8] = include_bytes!("../tests/samples/oru_r01_panel_with_notes.hl7");
@@ -23,5 +23,29 @@ fn messages(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, messages);
+fn batches(criterion: &mut Criterion) {
+    let file = [ADT, ORU].concat().repeat(1_000);
+    let mut group = criterion.benchmark_group("batch");
+    group.throughput(Throughput::Bytes(file.len() as u64));
+    group.bench_function("split", |bench| bench.iter(|| split(black_box(&file))));
+    for piece in [4_096, 65_536] {
+        group.bench_function(format!("stream in pieces of {piece}"), |bench| {
+            bench.iter(|| {
+                let mut splitter = Splitter::new(1 << 20);
+                let mut members = 0;
+                for chunk in black_box(&file).chunks(piece) {
+                    splitter.push(chunk);
+                    while splitter.next_member().is_some() {
+                        members += 1;
+                    }
+                }
+                splitter.finish();
+                members
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, messages, batches);
 criterion_main!(benches);

@@ -1,13 +1,19 @@
 //! Several messages in one frame or file: `[FHS] {[BHS] {MSH ...} [BTS]} [FTS]` (chapter 2, "Batch"), or just one MSH after another.
 //!
 //! Each member is a range of the input's bytes and a message of its own. Counts that do not agree are reported; no member is dropped.
+//! `marks` finds the lines that matter, here is what they mean; [`split`] cuts bytes that are all there, a [`Splitter`] a stream.
+
+mod marks;
+mod splitter;
 
 use std::ops::Range;
 
 use orderly_record::{Diagnostic, Fault};
 
-use crate::parse::{header_start, is_line_end};
-use crate::view::nth_part;
+use crate::parse::DIAGNOSTICS_MAX;
+use marks::{Kind, Mark, Marks};
+
+pub use splitter::{Member, Splitter};
 
 /// The members of an input.
 #[derive(Debug, Clone)]
@@ -20,113 +26,85 @@ pub struct Batch {
 
 /// Finds the members. What holds no message at all is one member, so that [`parse`](crate::parse) says what is wrong with it.
 pub fn split(bytes: &[u8]) -> Batch {
-    let whole = || Batch { members: std::iter::once(0..bytes.len()).collect(), diagnostics: Vec::new() };
-    let Some(first) = header_start(bytes) else { return whole() };
-    let marks = marks(bytes, first);
-    let is_batch = marks.iter().any(|mark| mark.kind != Kind::Message);
-    if !is_batch && marks.len() < 2 {
-        return whole();
+    let (mut marks, mut bounds, mut counts) = (Marks::default(), Bounds::default(), Counts::default());
+    let mut members = Vec::new();
+    let mut rest = bytes;
+    while let Some(mark) = marks.next(&mut rest).or_else(|| marks.finish()) {
+        counts.take(&mark);
+        members.extend(bounds.take(&mark));
     }
-    let ends = marks.iter().skip(1).map(|mark| mark.at).chain([bytes.len()]);
-    let members =
-        marks.iter().zip(ends).filter(|(mark, _)| mark.kind == Kind::Message).map(|(mark, end)| mark.at..end);
-    Batch { members: members.collect(), diagnostics: count(&marks, bytes) }
+    members.extend(bounds.finish(marks.read()));
+    let members = members.into_iter().map(|member| in_memory(member.start)..in_memory(member.end));
+    Batch { members: members.collect(), diagnostics: counts.diagnostics }
 }
 
-/// What a segment means for splitting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// MSH.
-    Message,
-    /// BHS.
-    BatchHeader,
-    /// BTS.
-    BatchTrailer,
-    /// FHS.
-    FileHeader,
-    /// FTS.
-    FileTrailer,
+/// A place in a stream as one in memory; what is in memory has no other.
+fn in_memory(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-const KINDS: [(&str, Kind); 5] = [
-    ("MSH", Kind::Message),
-    ("BHS", Kind::BatchHeader),
-    ("BTS", Kind::BatchTrailer),
-    ("FHS", Kind::FileHeader),
-    ("FTS", Kind::FileTrailer),
-];
-
-struct Mark {
-    kind: Kind,
-    at: usize,
+/// Where members begin and end. A message goes up to the next mark. When it is alone, without a batch around it, it is the whole input,
+/// with whatever stands before and after it: that is for [`parse`](crate::parse) to judge.
+#[derive(Debug, Default)]
+struct Bounds {
+    /// Whether a message's header was seen.
+    has_message: bool,
+    /// Whether there are several messages or a batch around one.
+    is_batch: bool,
+    /// Where the message begins that has not ended yet.
+    open: Option<u64>,
 }
 
-/// Every segment that begins or ends something. The field separator must be the first message's, so that a text that happens to have
-/// these letters at the start of a line is not taken for one.
-fn marks(bytes: &[u8], first: usize) -> Vec<Mark> {
-    let separator = bytes.get(first + 3).copied().unwrap_or(b'|');
-    let mut marks = Vec::new();
-    let mut at = bytes.iter().position(u8::is_ascii_graphic).unwrap_or(0);
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let mark = KINDS.into_iter().find(|(name, kind)| {
-            let ends = rest
-                .get(3)
-                .is_none_or(|&byte| byte == separator || (is_line_end(byte) && *kind != Kind::Message));
-            rest.starts_with(name.as_bytes()) && ends
-        });
-        if let Some((_, kind)) = mark {
-            marks.push(Mark { kind, at });
+impl Bounds {
+    /// The member that this mark ends.
+    fn take(&mut self, mark: &Mark) -> Option<Range<u64>> {
+        let ended = self.open.take().map(|start| start..mark.at);
+        let is_message = mark.kind == Kind::Message;
+        self.is_batch |= self.has_message || !is_message;
+        self.has_message |= is_message;
+        self.open = is_message.then_some(mark.at);
+        ended
+    }
+
+    /// The member that the end of the input ends.
+    fn finish(&mut self, end: u64) -> Option<Range<u64>> {
+        match self.open.take() {
+            Some(start) if self.is_batch => Some(start..end),
+            None if self.has_message => None,
+            _ => Some(0..end),
         }
-        // The first header may stand anywhere after a banner; from there on, segments begin lines, with at most blanks or frame bytes
-        // before them.
-        at = match memchr::memchr2(b'\r', b'\n', rest) {
-            Some(found) => {
-                at + found + rest.iter().skip(found).take_while(|byte| !byte.is_ascii_graphic()).count()
-            }
-            None => bytes.len(),
-        };
     }
-    marks
 }
 
 /// Compares the counts in the trailers (BTS-1, FTS-1) with what is there.
-fn count(marks: &[Mark], bytes: &[u8]) -> Vec<Diagnostic> {
-    let mut diagnostics = Vec::new();
-    let (mut messages, mut batches) = (0_usize, 0_usize);
-    for mark in marks {
-        let (counted, what) = match mark.kind {
-            Kind::Message => {
-                messages += 1;
-                continue;
-            }
-            Kind::BatchHeader => {
-                messages = 0;
-                batches += 1;
-                continue;
-            }
-            Kind::FileHeader => {
-                batches = 0;
-                continue;
-            }
-            Kind::BatchTrailer => (messages, "messages"),
-            Kind::FileTrailer => (batches, "batches"),
-        };
-        let trailer = bytes.get(mark.at..).unwrap_or_default();
-        if declared_count(trailer).is_some_and(|declared| declared != counted) {
-            let message = format!("the trailer counts other {what} than the {counted} that are there");
-            let path = if mark.kind == Kind::BatchTrailer { "BTS-1" } else { "FTS-1" };
-            diagnostics
-                .push(Diagnostic::warning("hl7-batch-count", Fault::Sender, message).in_input(mark.at, path));
-        }
-    }
-    diagnostics
+#[derive(Debug, Default)]
+struct Counts {
+    /// Messages since the last batch header.
+    messages: usize,
+    /// Batches since the last file header.
+    batches: usize,
+    diagnostics: Vec<Diagnostic>,
 }
 
-fn declared_count(trailer: &[u8]) -> Option<usize> {
-    let end = trailer.iter().position(|&byte| is_line_end(byte)).unwrap_or(trailer.len());
-    let text = trailer.get(..end)?;
-    let field = nth_part(text, *text.get(3)?, 2)?;
-    std::str::from_utf8(field).ok()?.trim().parse().ok()
+impl Counts {
+    fn take(&mut self, mark: &Mark) {
+        match mark.kind {
+            Kind::Message => self.messages += 1,
+            Kind::BatchHeader => (self.messages, self.batches) = (0, self.batches + 1),
+            Kind::FileHeader => self.batches = 0,
+            Kind::BatchTrailer => self.compare(mark, self.messages, "messages", "BTS-1"),
+            Kind::FileTrailer => self.compare(mark, self.batches, "batches", "FTS-1"),
+        }
+    }
+
+    fn compare(&mut self, trailer: &Mark, counted: usize, what: &str, path: &str) {
+        let agrees = trailer.declared.is_none_or(|declared| declared == counted);
+        if !agrees && self.diagnostics.len() < DIAGNOSTICS_MAX {
+            let message = format!("the trailer counts other {what} than the {counted} that are there");
+            let diagnostic = Diagnostic::warning("hl7-batch-count", Fault::Sender, message);
+            self.diagnostics.push(diagnostic.in_input(in_memory(trailer.at), path));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_begins_a_line_and_a_banner_is_no_message() {
+        let framed = "\u{b}MSH|^~\\&|1\r\u{1c}\u{b}MSH|^~\\&|2\r\u{1c}\r";
+        assert_eq!(members(framed), ["MSH|^~\\&|1\r\u{1c}\u{b}", "MSH|^~\\&|2\r\u{1c}\r"]);
+        let banner = "ready\u{b}MSH|^~\\&|1\rMSH|^~\\&|2\r";
+        assert_eq!(members(banner), ["MSH|^~\\&|1\r", "MSH|^~\\&|2\r"]);
+        let alone = "ready\n  MSH|^~\\&|1\r";
+        assert_eq!(members(alone), [alone]);
+    }
+
+    #[test]
+    fn a_batch_s_separator_need_not_be_the_message_s() {
+        assert_eq!(members("BHS#^~\\&#A\rMSH|^~\\&|1\rBTS|1\r"), ["MSH|^~\\&|1\r"]);
+    }
+
+    #[test]
     fn text_that_looks_like_a_header_is_not_one() {
         let input = "MSH|^~\\&|1\rNTE|1||see\nMSHAPE|x\rNTE|2||MSH|\r";
         assert_eq!(members(input), [input]);
@@ -176,11 +169,21 @@ mod tests {
 
     #[test]
     fn wrong_counts_are_reported() {
-        let batch = split(b"BHS|^~\\&|A\rMSH|^~\\&|1\rBTS|3\r");
-        assert_eq!(batch.members.len(), 1);
-        assert_eq!(
-            batch.diagnostics.iter().map(|diagnostic| diagnostic.code).collect::<Vec<_>>(),
-            ["hl7-batch-count"]
-        );
+        let found = |end: &str| {
+            let batch = split(["BHS|^~\\&|A\rMSH|^~\\&|1\r", end].concat().as_bytes());
+            assert_eq!(batch.members.len(), 1);
+            batch.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let messages = "BTS-1 (byte 22): warning[hl7-batch-count]: the trailer counts other messages than the 1 that are there";
+        let batches = "FTS-1 (byte 28): warning[hl7-batch-count]: the trailer counts other batches than the 1 that are there";
+        for right in ["BTS|1\rFTS|1", "BTS| 1 |x\rFTS", "BTS||1\r", "BTS\r", "BTS|many", "BTS"] {
+            assert_eq!(found(right), [""; 0], "{right}");
+        }
+        for wrong in ["BTS|3\r", "BTS|3", "BTS|0001000|3\r"] {
+            assert_eq!(found(wrong), [messages], "{wrong}");
+        }
+        assert_eq!(found("BTS|2\rFTS|7|x"), [messages, batches]);
+        assert_eq!(found(&format!("BTS|{}1", "0".repeat(60))), [""; 0]);
+        assert_eq!(found(&"BTS|3\r".repeat(2 * DIAGNOSTICS_MAX)).len(), DIAGNOSTICS_MAX);
     }
 }

@@ -30,7 +30,7 @@ pub mod timestamp;
 mod view;
 
 pub use acknowledgement::{AckCode, AckError, Answer, acknowledge};
-pub use batch::{Batch, split};
+pub use batch::{Batch, Member, Splitter, split};
 pub use charset::Charset;
 pub use delimiters::{Delimiters, Encoding};
 pub use escape::Unencodable;

@@ -23,8 +23,8 @@ use crate::view::{Presence, nth_part};
 /// segment some 100; this keeps a hostile frame from being many times its size. The largest real messages have some 100,000.
 const FIELDS_MAX: usize = 1_000_000;
 
-/// How many oddities of a message are reported; after so many, one more tells nobody anything.
-const DIAGNOSTICS_MAX: usize = 100;
+/// How many oddities of a message, or of a batch, are reported; after so many, one more tells nobody anything.
+pub(crate) const DIAGNOSTICS_MAX: usize = 100;
 
 /// How a source's messages are to be read, where they do not say it themselves or say it wrongly.
 #[derive(Debug, Clone)]
@@ -164,7 +164,7 @@ fn bad_delimiters(body: &[u8], start: usize, settings: &Settings) -> Unreadable 
 
 /// Where the last segment's terminator ends, and padding begins.
 fn content_end(body: &[u8]) -> usize {
-    let is_padding = |byte: &u8| is_line_end(*byte) || matches!(byte, b' ' | b'\t' | 0 | 0x1A | 0x1C);
+    let is_padding = |byte: &u8| is_line_end(*byte) || matches!(byte, b' ' | b'\t' | 0 | 0x0B | 0x1A | 0x1C);
     let text_end = body.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
     let tail = body.get(text_end..).unwrap_or_default();
     // Blanks right after the text are the last field's; NUL and the frame's end bytes never are.
@@ -405,6 +405,9 @@ mod tests {
         assert_eq!(message.field(1, 2).raw(), b"x  ");
         let (names, odd) = outline(&format!("\u{b}{HEADER}\rPID|1\r\u{1c}\r"));
         assert_eq!((names.len(), odd.len()), (2, 2));
+        // The next frame's start byte, where a split left it.
+        let (names, odd) = outline(&format!("{HEADER}\rPID|1\r\u{1c}\r\u{b}"));
+        assert_eq!((names.len(), odd), (2, vec!["hl7-trailing-bytes"]));
         assert_eq!(outline(&format!("listener ready\n{HEADER}\rPID|1\r")).1, ["hl7-leading-bytes"]);
     }
 
