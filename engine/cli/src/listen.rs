@@ -15,7 +15,7 @@ use jiff::Zoned;
 use ledger::{Arrival, Ledger};
 use orderly_hl7v2::{AckCode, Header, Settings, acknowledge, parse};
 use orderly_transport::listeners::{
-    Answer, ConnectionEvent, FrameProblem, Handler, ListenerSettings, MllpListenerSettings, Received,
+    Answer, ConnectionEvent, FrameProblem, Handler, MllpListener, MllpListenerSettings, Received,
 };
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,7 +79,7 @@ pub(crate) fn run(args: ListenArgs) -> CommandResult {
 async fn listen(args: ListenArgs) -> CommandResult {
     let mut settings = MllpListenerSettings::new(args.address);
     settings.connections_max = CONNECTIONS_MAX;
-    let listener = ListenerSettings::Mllp(settings).bind().await.map_err(Failure::new)?;
+    let listener = MllpListener::bind(settings).await.map_err(Failure::new)?;
     say_ready(listener.local_addr(), args.json);
 
     let receiver = Arc::new(CountingReceiver::new(&args));

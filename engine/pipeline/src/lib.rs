@@ -5,17 +5,21 @@
 
 mod acknowledge;
 mod compile;
+mod format;
 mod judge;
 pub mod keys;
 pub mod plan;
 mod process;
 mod route;
 mod site;
+mod stream;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
+pub use format::Format;
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
-pub use process::{Facts, Fate, Pair, PairFate, Payload, Processed, Summary, members, process, unframed};
+pub use process::{Facts, Fate, Pair, PairFate, Payload, Processed, Summary, members, not_whole, process};
 pub use site::journal_folder;
+pub use stream::{Member, Stream};

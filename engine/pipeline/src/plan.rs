@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use globset::GlobSet;
 use orderly_mapping::{Condition, Mapping, Template};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
@@ -100,10 +101,12 @@ pub enum MappingFailureAnswer {
 }
 
 /// How a source is connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Listener {
     /// HL7 v2 over MLLP.
     Mllp(MllpListener),
+    /// Files dropped in a folder.
+    Files(FilesSource),
 }
 
 /// `mllp:` of a source.
@@ -117,6 +120,71 @@ pub struct MllpListener {
     pub connections_max: Option<usize>,
     /// When a connection that sends nothing is closed.
     pub idle_timeout: Option<Duration>,
+}
+
+/// `files:` of a source. Folders are relative to the folder of `orderly.yaml`.
+#[derive(Debug, Clone)]
+pub struct FilesSource {
+    /// The folder that is watched.
+    pub folder: String,
+    /// Which names are taken.
+    pub pattern: GlobSet,
+    /// Whether folders below it are watched too.
+    pub subfolders: bool,
+    /// When a file is complete.
+    pub complete: Complete,
+    /// Which file comes first.
+    pub order: FileOrder,
+    /// What happens to a file that was taken in.
+    pub after: After,
+    /// Where files go that could not be taken in, each with its reason beside it.
+    pub failed: String,
+    /// What tells a file from another.
+    pub identify: Identify,
+    /// How often the folder is looked at without a hint; the engine's default when nothing is said, as for what follows.
+    pub poll: Option<Duration>,
+    /// The largest message taken in, in bytes.
+    pub message_bytes_max: Option<usize>,
+}
+
+/// When a file is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Complete {
+    /// As soon as it has its name.
+    Renamed,
+    /// When it has looked the same for so long.
+    Stable(Duration),
+    /// When a marker with this ending lies beside it.
+    Marker(String),
+}
+
+/// Which file comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOrder {
+    /// By name.
+    Name,
+    /// By the time it was last written.
+    Time,
+}
+
+/// What happens to a file that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// It is moved to this folder.
+    Archive(String),
+    /// It is deleted.
+    Delete,
+    /// It stays where it is.
+    Leave,
+}
+
+/// What tells a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identify {
+    /// Device, inode, size and time.
+    Inode,
+    /// Name and content.
+    Content,
 }
 
 /// Where messages go.

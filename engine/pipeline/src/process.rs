@@ -12,12 +12,15 @@ use orderly_record::{Diagnostic, Fault, Place, Record};
 pub use orderly_mapping::Facts;
 
 use crate::acknowledge::Reply;
+use crate::format::Format;
 use crate::keys::{self, Key};
 use crate::plan::{Plan, Route, Source, Target};
 
 /// What became of a message, and what follows from it.
 #[derive(Debug)]
 pub struct Processed {
+    /// What format it has.
+    pub format: Format,
     /// The message's own facts.
     pub summary: Summary,
     /// What became of it.
@@ -129,6 +132,7 @@ fn routed(plan: &Plan, index: usize, source: &Source, facts: &Facts<'_>, message
     let input = Input { facts, message, record: &record };
     let wrong_processing = wrong_processing(source, &header);
     let mut processed = Processed {
+        format: Format::Hl7v2,
         summary: Summary::of(&header),
         fate: Fate::Filtered,
         reason: wrong_processing,
@@ -230,6 +234,7 @@ fn quarantined(unreadable: Unreadable) -> Processed {
     let Unreadable { diagnostic, header } = unreadable;
     let summary = header.as_ref().map(Summary::of).unwrap_or_default();
     Processed {
+        format: Format::Hl7v2,
         fate: Fate::Quarantined,
         reason: Some(told(&diagnostic)),
         keys: keys::of(&Record::default(), &summary.control_id),
@@ -240,16 +245,16 @@ fn quarantined(unreadable: Unreadable) -> Processed {
     }
 }
 
-/// The fate of bytes that came without a whole frame around them, of which only the beginning was kept: quarantined,
+/// The fate of bytes that came without a whole frame around them or were too many, of which only the beginning was kept: quarantined,
 /// whatever they hold, and rejected: the sender is told `why` if it can be named.
 #[must_use]
-pub fn unframed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
     let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
     let header = match orderly_hl7v2::parse(bytes, &reading) {
         Ok(message) => Some(message.header()),
         Err(unreadable) => unreadable.header,
     };
-    let diagnostic = Diagnostic::error("mllp-frame", Fault::Sender, why);
+    let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
     let reply = Reply::rejected(header.clone(), &diagnostic);
     Processed { reply, ..quarantined(Unreadable { diagnostic, header }) }
 }

@@ -2,7 +2,10 @@
 //!
 //! Reading collects all problems; a part that could not be read is left out, which the problems then forbid to use.
 
+mod files_source;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use orderly_hl7v2::{Charset, Settings};
@@ -44,7 +47,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
         declared_sources: sources.iter().map(|entry| entry.key.clone()).collect(),
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
-    refuse_shared_addresses(&site.sources, sources, problems);
+    refuse_shared_places(&site.sources, sources, problems);
     Some(site)
 }
 
@@ -92,16 +95,71 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     };
     let answers = [("AA", MappingFailureAnswer::Accept), ("AE", MappingFailureAnswer::Error)];
     let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
-    let listener = fields.required("mllp").and_then(|node| mllp_listener(node, problems));
+    let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
+    let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     fields.finish();
+    let listener = one_of(mllp, files, entry, &SOURCE_KINDS, problems)?;
     Some(Source {
         name: Arc::from(entry.key.as_str()),
         about,
         processing,
         reading,
         on_mapping_failure,
-        listener: Listener::Mllp(listener?),
+        listener,
     })
+}
+
+/// What to say when a source or a destination is of two kinds or of none.
+struct Kinds {
+    code_two: &'static str,
+    two: &'static str,
+    two_help: &'static str,
+    code_none: &'static str,
+    none: &'static str,
+    none_help: &'static str,
+}
+
+const SOURCE_KINDS: Kinds = Kinds {
+    code_two: "config-two-listeners",
+    two: "a source is one of `mllp` and `files`, not both",
+    two_help: "make two sources of it",
+    code_none: "config-no-listener",
+    none: "nothing says where this source's messages come in",
+    none_help: "add `mllp:` with an address to listen at, or `files:` with a folder to watch",
+};
+
+const DESTINATION_KINDS: Kinds = Kinds {
+    code_two: "config-two-endpoints",
+    two: "a destination is one of `mllp` and `files`, not both",
+    two_help: "make two destinations of it",
+    code_none: "config-no-endpoint",
+    none: "nothing says where this destination is",
+    none_help: "add `mllp:` with an address, or `files:` with a folder",
+};
+
+/// The one kind that was declared; a kind with errors of its own, which are reported there, is `Some(None)`.
+fn one_of<T>(
+    mllp: Option<Option<T>>,
+    files: Option<Option<T>>,
+    entry: &Entry,
+    kinds: &Kinds,
+    problems: &Problems,
+) -> Option<T> {
+    let declared = |key: &str| entry.value.get(key).is_some();
+    match (mllp, files) {
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(_), Some(_)) => {
+            problems.error(kinds.code_two, &entry.key_span, kinds.two).help(kinds.two_help);
+            None
+        }
+        (None, None) => {
+            // A key without a value is reported already.
+            if !declared("mllp") && !declared("files") {
+                problems.error(kinds.code_none, &entry.key_span, kinds.none).help(kinds.none_help);
+            }
+            None
+        }
+    }
 }
 
 fn charset(fields: &Fields<'_, '_>, key: &'static str, problems: &Problems) -> Option<Charset> {
@@ -148,25 +206,7 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     fields.finish();
-    let endpoint = match (mllp, files) {
-        (Some(endpoint), None) | (None, Some(endpoint)) => endpoint?,
-        (Some(_), Some(_)) => {
-            problems
-                .error(
-                    "config-two-endpoints",
-                    &entry.key_span,
-                    "a destination is one of `mllp` and `files`, not both",
-                )
-                .help("make two destinations of it");
-            return None;
-        }
-        (None, None) => {
-            problems
-                .error("config-no-endpoint", &entry.key_span, "nothing says where this destination is")
-                .help("add `mllp:` with an address, or `files:` with a folder");
-            return None;
-        }
-    };
+    let endpoint = one_of(mllp, files, entry, &DESTINATION_KINDS, problems)?;
     Some(Destination { name: Arc::from(entry.key.as_str()), about, retry, endpoint })
 }
 
@@ -246,19 +286,33 @@ pub fn journal_folder(site: &str) -> String {
     folder.map_or_else(|| journal_defaults().folder, str::to_owned)
 }
 
-fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Problems) {
-    let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
-    for source in sources {
-        let Listener::Mllp(mllp) = &source.listener;
-        let first = seen.iter().find(|(address, _)| overlap(*address, mllp.listen)).map(|(_, name)| *name);
-        seen.push((mllp.listen, &source.name));
-        if let Some(first) = first
-            && let Some(entry) = entries.iter().find(|entry| *entry.key == *source.name)
-        {
-            let message = format!("`{}` listens where `{first}` already does", source.name);
-            problems
-                .error("config-address-twice", &entry.key_span, message)
-                .help("give it a port of its own");
-        }
+/// Two sources cannot have the same address or the same folder: each would get a part of what comes.
+fn refuse_shared_places(sources: &[Source], entries: &[Entry], problems: &Problems) {
+    for (index, source) in sources.iter().enumerate() {
+        let earlier = sources.get(..index).unwrap_or_default();
+        let Some(entry) = entries.iter().find(|entry| *entry.key == *source.name) else { continue };
+        let first = earlier.iter().find(|other| same_place(&source.listener, &other.listener));
+        let Some(first) = first else { continue };
+        let (code, message, help) = match &source.listener {
+            Listener::Mllp(_) => (
+                "config-address-twice",
+                format!("`{}` listens where `{}` already does", source.name, first.name),
+                "give it a port of its own",
+            ),
+            Listener::Files(_) => (
+                "config-folder-twice",
+                format!("`{}` watches the folder that `{}` already watches", source.name, first.name),
+                "give it a folder of its own",
+            ),
+        };
+        problems.error(code, &entry.key_span, message).help(help);
+    }
+}
+
+fn same_place(one: &Listener, other: &Listener) -> bool {
+    match (one, other) {
+        (Listener::Mllp(one), Listener::Mllp(other)) => overlap(one.listen, other.listen),
+        (Listener::Files(one), Listener::Files(other)) => Path::new(&one.folder) == Path::new(&other.folder),
+        (Listener::Mllp(_), Listener::Files(_)) | (Listener::Files(_), Listener::Mllp(_)) => false,
     }
 }

@@ -13,6 +13,10 @@ pub enum Fault {
     OrderSwappedOnRetry = 2,
     /// A delivery is marked delivered before its answer came.
     MarkedBeforeAnswer = 3,
+    /// A file is put away before the commit of its messages.
+    FileRemovedBeforeCommit = 4,
+    /// A file is marked as out of the way before it is.
+    FileReleasedBeforeMove = 5,
 }
 
 /// Whether this fault is planted.

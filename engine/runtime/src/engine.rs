@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use orderly_journal::{Commit, DeliveryState, Indexer, Journal, JournalError, Options, Reader, Writer};
 use orderly_pipeline::Plan;
-use orderly_pipeline::plan::{self, MllpListener};
-use orderly_transport::listeners::{BindError, Listener, ListenerSettings, MllpListenerSettings};
+use orderly_transport::listeners::{BindError, Listener, Place};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::arrive;
 use crate::control;
 use crate::deliver;
 use crate::inbox::Inbox;
@@ -81,8 +81,9 @@ pub enum StartError {
 /// A running engine.
 pub struct Engine {
     journal: Journal,
-    listening: Vec<(Arc<str>, SocketAddr)>,
+    listening: Vec<(Arc<str>, Place)>,
     listeners: JoinSet<()>,
+    watchers: Vec<JoinHandle<()>>,
     control: control::Control,
     stop: watch::Sender<bool>,
     abandon: watch::Sender<bool>,
@@ -100,7 +101,7 @@ impl Engine {
         #[cfg(feature = "planted-faults")]
         plant_from_environment();
         let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
-        let listeners = match bind(&settings.plan).await {
+        let listeners = match bind(&settings).await {
             Ok(listeners) => listeners,
             Err(error) => {
                 journal.close();
@@ -115,6 +116,7 @@ impl Engine {
         let mut engine = Engine {
             listening: Vec::new(),
             listeners: JoinSet::new(),
+            watchers: Vec::new(),
             control,
             stop,
             abandon,
@@ -124,17 +126,26 @@ impl Engine {
             journal_threads,
         };
         for (source, listener) in listeners {
-            engine.listen(source, listener, settings.plan.clone(), stopped.clone());
+            engine.listen(source, listener, settings.plan.clone(), &stopped, &abandoned)?;
         }
         warn_of_stranded(&settings.plan, &engine.reader());
         info!(plan = %settings.plan.version, "started");
         Ok(engine)
     }
 
-    /// The sources and where they listen.
+    /// The sources and where their messages come in.
     #[must_use]
-    pub fn listening(&self) -> &[(Arc<str>, SocketAddr)] {
+    pub fn listening(&self) -> &[(Arc<str>, Place)] {
         &self.listening
+    }
+
+    /// Where a source listens, if it has an address.
+    #[must_use]
+    pub fn address(&self, source: &str) -> Option<SocketAddr> {
+        self.listening.iter().find_map(|(name, place)| match place {
+            Place::Address(address) if **name == *source => Some(*address),
+            Place::Address(_) | Place::Folder(_) => None,
+        })
     }
 
     /// A view into the journal.
@@ -157,11 +168,12 @@ impl Engine {
         for inbox in self.inboxes.values() {
             inbox.tell(|news| news.stop = true);
         }
-        let workers = std::mem::take(&mut self.workers);
-        let mut ended = tokio::task::spawn_blocking(move || join(workers));
+        let mut threads = std::mem::take(&mut self.watchers);
+        threads.append(&mut self.workers);
+        let mut ended = tokio::task::spawn_blocking(move || join(threads));
         if tokio::time::timeout(STOP_GRACE, &mut ended).await.is_err() {
             self.abandon.send_replace(true);
-            // A worker that panicked has said so; there is nothing left to finish for it.
+            // A thread that panicked has said so; there is nothing left to finish for it.
             let _ = ended.await;
         }
         self.close_journal().await;
@@ -173,8 +185,9 @@ impl Engine {
         self.abandon.send_replace(true);
         self.listeners.shutdown().await;
         self.control.stop().await;
-        let workers = std::mem::take(&mut self.workers);
-        let _ = tokio::task::spawn_blocking(move || join(workers)).await;
+        let mut threads = std::mem::take(&mut self.watchers);
+        threads.append(&mut self.workers);
+        let _ = tokio::task::spawn_blocking(move || join(threads)).await;
         self.close_journal().await;
     }
 
@@ -189,20 +202,37 @@ impl Engine {
         source: Arc<str>,
         listener: Listener,
         plan: Arc<Plan>,
-        mut stopped: watch::Receiver<bool>,
-    ) {
-        let address = listener.local_addr();
-        ingest::announce(&source, address);
+        stopped: &watch::Receiver<bool>,
+        abandoned: &watch::Receiver<bool>,
+    ) -> Result<(), StartError> {
+        let place = listener.place();
+        ingest::announce(&source, &place);
         let handler = Arc::new(Ingest::new(source.clone(), plan, self.journal.clone()));
-        self.listening.push((source, address));
-        self.listeners.spawn(async move {
-            let stop = async move {
-                // An error means that the engine is gone, which stops the listener too.
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            listener.run(handler, stop).await;
-        });
+        self.listening.push((source.clone(), place));
+        let stop = is_said(stopped.clone());
+        match listener {
+            Listener::Mllp(listener) => {
+                self.listeners.spawn(async move { listener.run(handler, stop).await });
+            }
+            // It blocks on the disk, as a destination's worker does.
+            Listener::Files(listener) => {
+                let abandon = is_said(abandoned.clone());
+                let watching = async move {
+                    tokio::select! {
+                        () = listener.run(handler, stop) => {}
+                        () = abandon => {}
+                    }
+                };
+                self.watchers.push(spawn_with_runtime(&format!("from-{source}"), watching)?);
+            }
+        }
+        Ok(())
     }
+}
+
+/// Ready when it is said, or when whoever could say it is gone.
+async fn is_said(mut word: watch::Receiver<bool>) {
+    let _ = word.wait_for(|said| *said).await;
 }
 
 /// An engine in a process of its own is told by environment which promise to break.
@@ -214,26 +244,15 @@ fn plant_from_environment() {
     }
 }
 
-async fn bind(plan: &Plan) -> Result<Vec<(Arc<str>, Listener)>, StartError> {
-    let mut listeners = Vec::with_capacity(plan.sources.len());
-    for source in &plan.sources {
-        let plan::Listener::Mllp(mllp) = &source.listener;
-        let bound = ListenerSettings::Mllp(listener_settings(mllp)).bind().await;
+async fn bind(settings: &Settings) -> Result<Vec<(Arc<str>, Listener)>, StartError> {
+    let mut listeners = Vec::with_capacity(settings.plan.sources.len());
+    for source in &settings.plan.sources {
+        let bound = arrive::settings(source, &settings.base).bind().await;
         let listener =
             bound.map_err(|error| StartError::Bind { source_name: source.name.to_string(), error })?;
         listeners.push((source.name.clone(), listener));
     }
     Ok(listeners)
-}
-
-fn listener_settings(mllp: &MllpListener) -> MllpListenerSettings {
-    let defaults = MllpListenerSettings::new(mllp.listen);
-    MllpListenerSettings {
-        frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
-        connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
-        idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
-        ..defaults
-    }
 }
 
 /// Deliveries that wait for a destination which the configuration no longer has wait for ever: somebody must know.
@@ -284,16 +303,21 @@ fn spawn_workers(
         let Some(inbox) = inboxes.get(&destination.name) else { continue };
         let transport = deliver::settings(destination, &settings.base);
         let worker = Worker::new(destination, transport, journal.clone(), inbox.clone());
-        let mut abandoned = abandoned.clone();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        workers.push(spawn(&format!("to-{}", destination.name), move || {
-            runtime.block_on(worker.run(async move {
-                let _ = abandoned.wait_for(|abandon| *abandon).await;
-            }));
-        })?);
+        let abandon = is_said(abandoned.clone());
+        let name = format!("to-{}", destination.name);
+        workers.push(spawn_with_runtime(&name, worker.run(abandon))?);
     }
     Ok(workers)
+}
+
+/// Runs a task on a thread of its own, where it may block.
+fn spawn_with_runtime(
+    name: &str,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    spawn(name, move || runtime.block_on(task))
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

@@ -1,4 +1,4 @@
-//! From a frame to its answer: process, commit, answer, in this order.
+//! From a frame to its answer: process, commit, answer, in this order. Files take the same way in `file_ingest`.
 //!
 //! What always holds: the answer of a stored message is written by [`Reply::stored`](orderly_pipeline::Reply::stored)
 //! after the commit told us so, and by nothing else; bytes that cannot be read are stored too, as quarantined.
@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use orderly_journal::{CommitError, Journal, NewMessage};
-use orderly_pipeline::{Facts, NotTaken, PairFate, Plan, Processed, members, process, unframed};
+use orderly_journal::{CommitError, Journal, NewMessage, Origin};
+use orderly_pipeline::{Facts, NotTaken, PairFate, Plan, Processed, members, not_whole, process};
 use orderly_queue::planted::{self, Fault};
-use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Received};
+use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Place, Received};
 use orderly_transport::mllp_frame::ProblemKind;
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
@@ -24,17 +24,16 @@ const MEMBERS_MAX: usize = 10_000;
 
 /// What one source's listener does with what comes in.
 pub(crate) struct Ingest {
-    source: Arc<str>,
-    plan: Arc<Plan>,
+    pub(crate) source: Arc<str>,
+    pub(crate) plan: Arc<Plan>,
     plan_version: Arc<str>,
-    format: Arc<str>,
-    journal: Journal,
+    pub(crate) journal: Journal,
 }
 
 impl Ingest {
     pub(crate) fn new(source: Arc<str>, plan: Arc<Plan>, journal: Journal) -> Self {
         let plan_version = Arc::from(plan.version.as_str());
-        Ingest { source, plan, plan_version, format: Arc::from("hl7v2"), journal }
+        Ingest { source, plan, plan_version, journal }
     }
 
     /// Stores one message and gives its answer; none for an acknowledgement.
@@ -51,7 +50,7 @@ impl Ingest {
     async fn store(&self, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Option<Vec<u8>> {
         let reply = processed.reply.clone();
         self.note(facts.id, &processed);
-        let message = self.new_message(facts, &mut processed, bytes);
+        let message = self.new_message(facts, &mut processed, Arc::from(bytes), None);
         let committed = self.commit(message);
         if planted::is_planted(Fault::AnswerBeforeCommit) {
             return reply.stored(facts);
@@ -67,33 +66,38 @@ impl Ingest {
         }
     }
 
-    fn facts(&self) -> Facts<'_> {
+    pub(crate) fn facts(&self) -> Facts<'_> {
         Facts { id: self.journal.next_id(), source: &self.source, accepted_at: Timestamp::now() }
     }
 
-    fn new_message(&self, facts: &Facts<'_>, processed: &mut Processed, bytes: &[u8]) -> NewMessage {
-        let body: Arc<[u8]> = Arc::from(bytes);
+    pub(crate) fn new_message(
+        &self,
+        facts: &Facts<'_>,
+        processed: &mut Processed,
+        body: Arc<[u8]>,
+        origin: Option<Origin>,
+    ) -> NewMessage {
         let pairs = std::mem::take(&mut processed.pairs);
         let summary = std::mem::take(&mut processed.summary);
         NewMessage {
             id: facts.id,
             source: self.source.clone(),
             accepted_at_us: facts.accepted_at.as_microsecond(),
-            format: self.format.clone(),
+            format: Arc::from(processed.format.name()),
             message_type: summary.kind,
             event: summary.event,
             control_id: summary.control_id,
             fate: convert::fate(processed.fate),
             reason: processed.reason.take(),
             plan: self.plan_version.clone(),
-            origin: None,
+            origin,
             keys: convert::search_keys(processed),
             deliveries: convert::deliveries(pairs, &body),
             body,
         }
     }
 
-    fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
+    pub(crate) fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
         let (done, committed) = oneshot::channel();
         self.journal.accept(message, move |result| {
             // A connection that has gone away waits for no answer; the message is stored all the same.
@@ -102,7 +106,7 @@ impl Ingest {
         committed
     }
 
-    fn note(&self, id: u64, processed: &Processed) {
+    pub(crate) fn note(&self, id: u64, processed: &Processed) {
         for diagnostic in &processed.diagnostics {
             debug!(source = %self.source, id, code = diagnostic.code, "{}", diagnostic.message);
         }
@@ -132,7 +136,7 @@ impl Handler for Ingest {
         if members.len() > MEMBERS_MAX {
             let facts = self.facts();
             let why = format!("the frame holds more than {MEMBERS_MAX} messages");
-            let processed = unframed(&self.plan, &facts, &received.bytes, &why);
+            let processed = not_whole(&self.plan, &facts, &received.bytes, &why);
             answer.frames.extend(self.store(&facts, processed, &received.bytes).await);
             return answer;
         }
@@ -151,7 +155,7 @@ impl Handler for Ingest {
             return None;
         }
         let facts = self.facts();
-        let processed = unframed(&self.plan, &facts, &problem.bytes, &kind.to_string());
+        let processed = not_whole(&self.plan, &facts, &problem.bytes, &kind.to_string());
         let answer = self.store(&facts, processed, &problem.bytes).await;
         // A peer that broke off is not listening, one that began anew waits for the answer to its new frame.
         matches!(kind, ProblemKind::TooLarge | ProblemKind::Stalled).then_some(answer).flatten()
@@ -194,6 +198,9 @@ fn holds_a_message(kind: ProblemKind) -> bool {
 }
 
 /// Says at start what a source is.
-pub(crate) fn announce(source: &str, address: std::net::SocketAddr) {
-    info!(source, %address, "listening");
+pub(crate) fn announce(source: &str, place: &Place) {
+    match place {
+        Place::Address(address) => info!(source, %address, "listening"),
+        Place::Folder(folder) => info!(source, folder = %folder.display(), "watching"),
+    }
 }

@@ -7,10 +7,12 @@
 //! - A destination is a thread of its own: a slow one holds up nobody else ([`worker`]).
 //! - Whoever wants to change something in the journal of a running engine asks that engine ([`control`]).
 
+mod arrive;
 mod control;
 mod convert;
 mod deliver;
 mod engine;
+mod file_ingest;
 mod inbox;
 mod ingest;
 mod replay;

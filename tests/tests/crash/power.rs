@@ -113,7 +113,7 @@ async fn until_power_is_cut(
     settings.journal.file_store = Arc::new(disk.clone());
     // The power may go before the engine is up: then nothing was answered.
     let Ok(engine) = Engine::start(settings).await else { return Ok(Vec::new()) };
-    let (_, address) = engine.listening().first().cloned().ok_or("nothing listens")?;
+    let address = engine.address("feed").ok_or("nothing listens")?;
     let (stop, stopped) = watch::channel(false);
     let feeding = tokio::spawn({
         let name = name.to_owned();

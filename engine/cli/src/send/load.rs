@@ -259,7 +259,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use orderly_hl7v2::{AckCode, Answer, Settings, acknowledge, parse};
-    use orderly_transport::listeners::{self, ListenerSettings, MllpListenerSettings};
+    use orderly_transport::listeners::{self, MllpListener, MllpListenerSettings};
     use orderly_transport::receiver::Receiver;
 
     use super::super::outgoing::Outgoing;
@@ -286,7 +286,7 @@ mod tests {
     ) -> (Figures, Vec<Arc<[u8]>>) {
         let receiver = Arc::new(Receiver::new(answer));
         let settings = MllpListenerSettings::new(([127, 0, 0, 1], 0).into());
-        let listener = ListenerSettings::Mllp(settings).bind().await.unwrap();
+        let listener = MllpListener::bind(settings).await.unwrap();
         let load = Load {
             address: listener.local_addr().to_string(),
             messages: MESSAGES.iter().map(|bytes| Outgoing::new(Path::new("x"), 1, bytes)).collect(),

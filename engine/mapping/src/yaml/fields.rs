@@ -136,6 +136,11 @@ impl<'n, 'p> Fields<'n, 'p> {
         found.map(|(_, value)| value.clone())
     }
 
+    /// The place of the map.
+    pub fn span(&self) -> &'n Span {
+        self.span
+    }
+
     /// The place of a key that is there.
     pub fn key_span(&self, key: &str) -> Option<&'n Span> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.key_span)

@@ -187,7 +187,8 @@ impl FilesListener {
         &self.settings.folder
     }
 
-    /// Watches until `shutdown` is ready; then finishes what is in flight, and returns.
+    /// Watches until `shutdown` is ready; then finishes what is in flight, and returns. It blocks on the disk: it wants a thread of its
+    /// own.
     pub async fn run<H: FileHandler>(self, handler: Arc<H>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(false);
         let mut round = Round {
@@ -284,7 +285,7 @@ impl<H: FileHandler> Round<'_, H> {
             return Pause::EXACTLY_STORE;
         }
         let began = Instant::now();
-        let survey = match tokio::task::block_in_place(|| self.survey()) {
+        let survey = match self.survey() {
             Ok(survey) => survey,
             Err(error) => return self.away(error),
         };
@@ -411,7 +412,7 @@ impl<H: FileHandler> Round<'_, H> {
             if *self.stopped.borrow() || !self.is_known {
                 break;
             }
-            match tokio::task::block_in_place(|| self.arrive(&found)) {
+            match self.arrive(&found) {
                 Ok(Some(arrival)) => {
                     let identity = arrival.identity.clone();
                     let taking = self.handler.file(arrival).await;
@@ -494,16 +495,13 @@ impl<H: FileHandler> Round<'_, H> {
         if files.is_empty() {
             return;
         }
-        let gone = tokio::task::block_in_place(|| {
-            let mut disposal = Disposal::new(self.settings);
-            let mut gone = Vec::with_capacity(files.len());
-            for file in files {
-                gone.extend(self.put_one_away(&mut disposal, file));
-            }
-            disposal.flush().map(|()| gone)
-        });
-        match gone {
-            Ok(gone) => {
+        let mut disposal = Disposal::new(self.settings);
+        let mut gone = Vec::with_capacity(files.len());
+        for file in files {
+            gone.extend(self.put_one_away(&mut disposal, file));
+        }
+        match disposal.flush() {
+            Ok(()) => {
                 for identity in gone {
                     self.known.remove(&identity);
                     self.handler.released(&identity);

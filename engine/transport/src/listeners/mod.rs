@@ -25,7 +25,7 @@ pub enum ListenerSettings {
 }
 
 impl ListenerSettings {
-    /// Takes the address, so that peers can connect; they are served from [`Listener::run`] on.
+    /// Takes the address, so that peers can connect; they are served from the listener's `run` on.
     pub async fn bind(self) -> Result<Listener, BindError> {
         match self {
             Self::Mllp(settings) => MllpListener::bind(settings).await.map(Listener::Mllp),
@@ -49,18 +49,6 @@ impl Listener {
         match self {
             Self::Mllp(listener) => Place::Address(listener.local_addr()),
             Self::Files(listener) => Place::Folder(listener.folder().to_owned()),
-        }
-    }
-
-    /// Serves until `shutdown` is ready; then takes in no more, finishes what is in flight, and returns.
-    pub async fn run<H: Handler + FileHandler>(
-        self,
-        handler: Arc<H>,
-        shutdown: impl Future<Output = ()> + Send,
-    ) {
-        match self {
-            Self::Mllp(listener) => listener.run(handler, shutdown).await,
-            Self::Files(listener) => listener.run(handler, shutdown).await,
         }
     }
 }

@@ -1,0 +1,31 @@
+//! The formats that messages come in, told by their first bytes.
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// HL7 v2, also what is no message at all: it gets its reason there.
+    Hl7v2,
+    /// A C-CDA document, or other XML, which is refused as one.
+    Ccda,
+}
+
+impl Format {
+    /// What the bytes are: XML begins with `<`, HL7 v2 never does.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Format {
+        if looks_like_xml(bytes) { Format::Ccda } else { Format::Hl7v2 }
+    }
+
+    /// Its name in the journal and in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Hl7v2 => "hl7v2",
+            Format::Ccda => "ccda",
+        }
+    }
+}
+
+fn looks_like_xml(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}

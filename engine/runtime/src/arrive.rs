@@ -1,0 +1,58 @@
+//! A source of the plan, ready to be listened to: settings for the transport.
+
+use std::path::Path;
+use std::time::Duration;
+
+use orderly_pipeline::plan::{self, FilesSource, MllpListener};
+use orderly_transport::listeners::files::{After, Complete, Identify, Order};
+use orderly_transport::listeners::{FilesListenerSettings, ListenerSettings, MllpListenerSettings};
+
+/// How often a folder is looked at when nothing is said: hints make it sooner where the system gives them, and on shares that give none,
+/// nobody notices two seconds.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The transport's settings for a source; relative folders count from `base`.
+pub(crate) fn settings(source: &plan::Source, base: &Path) -> ListenerSettings {
+    match &source.listener {
+        plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp)),
+        plan::Listener::Files(files) => ListenerSettings::Files(files_settings(files, base)),
+    }
+}
+
+fn mllp_settings(mllp: &MllpListener) -> MllpListenerSettings {
+    let defaults = MllpListenerSettings::new(mllp.listen);
+    MllpListenerSettings {
+        frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
+        connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
+        idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
+        ..defaults
+    }
+}
+
+fn files_settings(files: &FilesSource, base: &Path) -> FilesListenerSettings {
+    FilesListenerSettings {
+        folder: base.join(&files.folder),
+        pattern: files.pattern.clone(),
+        subfolders: files.subfolders,
+        complete: match &files.complete {
+            plan::Complete::Renamed => Complete::Renamed,
+            plan::Complete::Stable(time) => Complete::Stable(*time),
+            plan::Complete::Marker(ending) => Complete::Marker(ending.clone()),
+        },
+        order: match files.order {
+            plan::FileOrder::Name => Order::Name,
+            plan::FileOrder::Time => Order::Time,
+        },
+        after: match &files.after {
+            plan::After::Archive(folder) => After::Archive(base.join(folder)),
+            plan::After::Delete => After::Delete,
+            plan::After::Leave => After::Leave,
+        },
+        failed: base.join(&files.failed),
+        identify: match files.identify {
+            plan::Identify::Inode => Identify::Inode,
+            plan::Identify::Content => Identify::Content,
+        },
+        poll: files.poll.unwrap_or(POLL),
+    }
+}
