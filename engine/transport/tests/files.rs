@@ -1,0 +1,392 @@
+//! A watched folder, real files, and an owner that remembers what it was handed.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use globset::{Glob, GlobSetBuilder};
+use orderly_transport::listeners::files::{
+    After, Arrival, Complete, ContentError, FileEvent, FileHandler, Identify, Order, Standing, Taken, Taking,
+};
+use orderly_transport::listeners::{FilesListener, FilesListenerSettings};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What happened, as its owner saw it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Seen {
+    /// Name, how much was stored before, and content of each file that was read to its end.
+    files: Vec<(String, u64, String)>,
+    released: usize,
+    put_aside: Vec<String>,
+    changed: usize,
+}
+
+struct Owner {
+    seen: watch::Sender<Seen>,
+    standings: Mutex<Vec<Standing>>,
+    /// What becomes of a file by its content; stored when nothing is said. `None` once, then stored.
+    verdicts: Mutex<HashMap<String, Option<Taken>>>,
+    /// A file to write to while it is being read, once.
+    disturb: Mutex<Option<PathBuf>>,
+}
+
+impl FileHandler for Owner {
+    async fn standings(&self) -> Result<Vec<Standing>, String> {
+        Ok(self.standings.lock().unwrap().clone())
+    }
+
+    async fn file(&self, mut arrival: Arrival) -> Taking {
+        let mut bytes = Vec::new();
+        loop {
+            match arrival.content.chunk() {
+                Ok(Some(chunk)) => {
+                    bytes.extend_from_slice(chunk);
+                    if let Some(path) = self.disturb.lock().unwrap().take() {
+                        File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
+                    }
+                }
+                Ok(None) => break,
+                Err(ContentError::Changed) => {
+                    self.seen.send_modify(|seen| seen.changed += 1);
+                    return Box::pin(async { None });
+                }
+                Err(_) => return Box::pin(async { None }),
+            }
+        }
+        let content = String::from_utf8(bytes).unwrap();
+        let verdict = self.verdicts.lock().unwrap().remove(&content);
+        if verdict != Some(None) {
+            let file = (arrival.name.to_string(), arrival.stored, content);
+            self.seen.send_modify(|seen| seen.files.push(file));
+        }
+        Box::pin(async move { verdict.unwrap_or(Some(Taken::Stored)) })
+    }
+
+    fn released(&self, _: &Arc<str>) {
+        self.seen.send_modify(|seen| seen.released += 1);
+    }
+
+    fn file_event(&self, event: FileEvent) {
+        if let FileEvent::PutAside { reason } = event {
+            self.seen.send_modify(|seen| seen.put_aside.push(reason));
+        }
+    }
+}
+
+/// A folder that is watched until it is dropped.
+struct Watched {
+    folder: TempDir,
+    owner: Arc<Owner>,
+    stop: Option<(watch::Sender<bool>, thread::JoinHandle<()>)>,
+}
+
+impl Watched {
+    fn new() -> Watched {
+        let owner = Owner {
+            seen: watch::channel(Seen::default()).0,
+            standings: Mutex::default(),
+            verdicts: Mutex::default(),
+            disturb: Mutex::default(),
+        };
+        Watched { folder: TempDir::new().unwrap(), owner: Arc::new(owner), stop: None }
+    }
+
+    /// Begins to watch; files that are to be there from the start come before.
+    fn watch(&mut self, change: impl FnOnce(&mut FilesListenerSettings)) {
+        let mut settings = FilesListenerSettings {
+            folder: self.path("in"),
+            pattern: GlobSetBuilder::new().add(Glob::new("*").unwrap()).build().unwrap(),
+            subfolders: false,
+            complete: Complete::Renamed,
+            order: Order::Name,
+            after: After::Archive(self.path("in/done")),
+            failed: self.path("in/failed"),
+            identify: Identify::Inode,
+            poll: Duration::from_millis(20),
+        };
+        change(&mut settings);
+        let (stop, mut stopped) = watch::channel(false);
+        let owner = self.owner.clone();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            runtime.block_on(FilesListener::new(settings).run(owner, shutdown));
+        });
+        self.stop = Some((stop, thread));
+    }
+
+    fn end(&mut self) {
+        if let Some((stop, thread)) = self.stop.take() {
+            stop.send_replace(true);
+            thread.join().unwrap();
+        }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// Makes a file under another name and renames it, so that it is whole when it appears.
+    fn drop_file(&self, below: &str, content: &str) {
+        let path = self.path("in").join(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let hidden = path.with_file_name(".on_its_way");
+        fs::write(&hidden, content).unwrap();
+        fs::rename(hidden, path).unwrap();
+    }
+
+    /// Waits until the owner has seen what is asked for.
+    fn wait_for(&self, what: &str, holds: impl Fn(&Seen) -> bool) -> Seen {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut seen = self.owner.seen.subscribe();
+        let result =
+            runtime.block_on(async { tokio::time::timeout(PATIENCE, seen.wait_for(holds)).await.map(drop) });
+        let seen = self.owner.seen.borrow().clone();
+        assert!(result.is_ok(), "waited in vain for {what}: {seen:?}");
+        seen
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn names(seen: &Seen) -> Vec<&str> {
+    seen.files.iter().map(|(name, ..)| name.as_str()).collect()
+}
+
+/// The files below a folder, by path, with their content.
+fn tree(folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => {
+                    let below = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                    files.push((below, fs::read_to_string(path).unwrap()));
+                }
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn files_are_taken_in_the_order_of_their_names_and_archived() {
+    let mut watched = Watched::new();
+    for name in ["b.hl7", "a.hl7", "c.hl7"] {
+        watched.drop_file(name, name);
+    }
+    watched.watch(|_| {});
+    let seen = watched.wait_for("three files", |seen| seen.released == 3);
+    assert_eq!(names(&seen), ["a.hl7", "b.hl7", "c.hl7"]);
+    watched.drop_file("a.hl7", "again under the same name");
+    watched.wait_for("the fourth", |seen| seen.released == 4);
+    let archived = tree(&watched.path("in"));
+    assert_eq!(archived.len(), 4, "{archived:?}");
+    assert!(archived.iter().all(|(path, _)| path.starts_with("done/")), "{archived:?}");
+    assert!(archived.contains(&("done/a.hl7".to_owned(), "a.hl7".to_owned())), "nothing is overwritten");
+    assert!(archived.iter().any(|(_, content)| content == "again under the same name"));
+}
+
+#[test]
+fn the_oldest_comes_first_when_time_decides() {
+    let mut watched = Watched::new();
+    for (name, seconds) in [("a", 30), ("b", 10), ("c", 20)] {
+        watched.drop_file(name, name);
+        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds);
+        File::options().write(true).open(watched.path("in").join(name)).unwrap().set_modified(time).unwrap();
+    }
+    watched.watch(|settings| settings.order = Order::Time);
+    let seen = watched.wait_for("three files", |seen| seen.released == 3);
+    assert_eq!(names(&seen), ["b", "c", "a"]);
+}
+
+#[test]
+fn only_what_matches_is_taken_and_nothing_on_its_way() {
+    let mut watched = Watched::new();
+    let outside = watched.path("outside.hl7");
+    fs::write(&outside, "not ours").unwrap();
+    for name in ["x.HL7", "y.txt", ".hidden.hl7", "z.hl7.part", "sub/deep.hl7", "failed/old.hl7"] {
+        watched.drop_file(name, name);
+    }
+    std::os::unix::fs::symlink(&outside, watched.path("in/link.hl7")).unwrap();
+    let pattern = globset::GlobBuilder::new("*.hl7*").case_insensitive(true).build().unwrap();
+    watched.watch(|settings| {
+        settings.pattern = GlobSetBuilder::new().add(pattern).build().unwrap();
+        settings.subfolders = true;
+        settings.after = After::Delete;
+    });
+    let seen = watched.wait_for("two files", |seen| seen.released == 2);
+    assert_eq!(names(&seen), ["sub/deep.hl7", "x.HL7"]);
+    let left: Vec<String> = tree(&watched.path("in")).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left, [".hidden.hl7", "failed/old.hl7", "link.hl7", "y.txt", "z.hl7.part"]);
+}
+
+#[test]
+fn folders_below_are_left_alone_unless_asked_for() {
+    let mut watched = Watched::new();
+    watched.drop_file("sub/deep.hl7", "deep");
+    watched.drop_file("top.hl7", "top");
+    watched.watch(|_| {});
+    let seen = watched.wait_for("a file", |seen| seen.released == 1);
+    assert_eq!(names(&seen), ["top.hl7"]);
+    assert!(watched.path("in/sub/deep.hl7").exists());
+}
+
+#[test]
+fn a_file_that_still_grows_is_taken_when_it_is_whole() {
+    let mut watched = Watched::new();
+    fs::create_dir_all(watched.path("in")).unwrap();
+    watched.watch(|settings| settings.complete = Complete::Stable(Duration::from_millis(300)));
+    let mut file = File::create(watched.path("in/slow.hl7")).unwrap();
+    let mut expected = String::new();
+    for line in 0..20 {
+        let line = format!("OBX|{line}\r");
+        file.write_all(line.as_bytes()).unwrap();
+        expected.push_str(&line);
+        // The pace of a slow sender, far below the time after which a file counts as complete.
+        thread::sleep(Duration::from_millis(20));
+    }
+    let seen = watched.wait_for("the file", |seen| seen.released == 1);
+    assert_eq!(seen.files, [("slow.hl7".to_owned(), 0, expected)]);
+}
+
+#[test]
+fn a_marker_makes_a_file_complete_and_goes_with_it() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "a");
+    watched.drop_file("b.hl7", "b");
+    watched.drop_file("a.done", "");
+    watched.watch(|settings| settings.complete = Complete::Marker(".done".to_owned()));
+    watched.wait_for("the marked file", |seen| seen.released == 1);
+    watched.drop_file("c.hl7", "c");
+    watched.drop_file("c.hl7.done", "");
+    let seen = watched.wait_for("the other marked file", |seen| seen.released == 2);
+    assert_eq!(names(&seen), ["a.hl7", "c.hl7"]);
+    let left: Vec<String> = tree(&watched.path("in")).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left, ["b.hl7", "done/a.hl7", "done/c.hl7"]);
+}
+
+#[test]
+fn a_file_that_is_left_is_taken_once_and_again_when_it_has_changed() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "first");
+    watched.watch(|settings| settings.after = After::Leave);
+    watched.wait_for("the file", |seen| seen.files.len() == 1);
+    watched.drop_file("b.hl7", "a sign that the folder was looked at again");
+    watched.wait_for("the sign", |seen| seen.files.len() == 2);
+    watched.drop_file("a.hl7", "second");
+    let seen = watched.wait_for("the changed file", |seen| seen.files.len() == 3 && seen.released == 1);
+    assert_eq!(seen.files.last().unwrap().2, "second");
+    fs::remove_file(watched.path("in/b.hl7")).unwrap();
+    watched.wait_for("what is gone to be forgotten", |seen| seen.released == 2);
+}
+
+#[test]
+fn on_shares_a_file_is_known_by_name_and_content() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "same");
+    watched.drop_file("b.hl7", "same");
+    watched.watch(|settings| {
+        settings.after = After::Leave;
+        settings.identify = Identify::Content;
+    });
+    watched.wait_for("both files", |seen| seen.files.len() == 2);
+    // Another inode and another time, as after a share was mounted anew.
+    watched.drop_file("a.hl7", "same");
+    watched.drop_file("c.hl7", "a sign that the folder was looked at again");
+    let seen = watched.wait_for("the sign", |seen| seen.files.len() == 3);
+    assert_eq!(names(&seen), ["a.hl7", "b.hl7", "c.hl7"]);
+    watched.drop_file("a.hl7", "other");
+    watched.wait_for("the changed file", |seen| seen.files.len() == 4);
+}
+
+#[test]
+fn what_cannot_be_taken_is_put_aside_with_the_reason_beside_it() {
+    let mut watched = Watched::new();
+    watched.drop_file("bad.hl7", "bad");
+    let reason = "it is no message".to_owned();
+    watched.owner.verdicts.lock().unwrap().insert("bad".to_owned(), Some(Taken::PutAside(reason.clone())));
+    watched.watch(|_| {});
+    let seen = watched.wait_for("the file to be put aside", |seen| seen.released == 1);
+    assert_eq!(seen.put_aside, std::slice::from_ref(&reason));
+    let failed = tree(&watched.path("in/failed"));
+    assert_eq!(failed[0], ("bad.hl7".to_owned(), "bad".to_owned()));
+    assert_eq!(failed[1].0, "bad.hl7.reason.txt");
+    assert!(failed[1].1.starts_with("it is no message\nput aside: 2"), "{}", failed[1].1);
+}
+
+#[test]
+fn what_could_not_be_stored_is_tried_again_from_where_it_stands() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "a");
+    watched.owner.verdicts.lock().unwrap().insert("a".to_owned(), None);
+    watched.watch(|_| {});
+    let seen = watched.wait_for("the file", |seen| seen.released == 1);
+    assert_eq!(seen.files, [("a.hl7".to_owned(), 0, "a".to_owned())]);
+}
+
+#[test]
+fn what_a_crash_left_is_put_away_or_gone_on_with_and_what_is_gone_is_forgotten() {
+    let mut watched = Watched::new();
+    watched.drop_file("stored.hl7", "stored");
+    watched.drop_file("half.hl7", "half");
+    let identity = |name: &str| {
+        use std::os::unix::fs::MetadataExt;
+        let of = fs::metadata(watched.path("in").join(name)).unwrap();
+        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        let (modified, changed) = (ns(of.mtime(), of.mtime_nsec()), ns(of.ctime(), of.ctime_nsec()));
+        format!("{:x}-{:x}-{:x}-{modified:x}-{changed:x}", of.dev(), of.ino(), of.size())
+    };
+    let gone = identity("half.hl7").replacen('-', "-fff", 1);
+    let standing = |identity: String, stored, taken| Standing { identity: identity.into(), stored, taken };
+    let standings = vec![
+        standing(identity("stored.hl7"), 1, Some(Taken::Stored)),
+        standing(identity("half.hl7"), 7, None),
+        standing(gone, 1, Some(Taken::Stored)),
+    ];
+    *watched.owner.standings.lock().unwrap() = standings;
+    watched.watch(|_| {});
+    let seen = watched.wait_for("all three", |seen| seen.released == 3);
+    assert_eq!(seen.files, [("half.hl7".to_owned(), 7, "half".to_owned())]);
+    assert_eq!(tree(&watched.path("in/done")).len(), 2);
+}
+
+#[test]
+fn a_folder_that_comes_later_is_watched_from_then_on() {
+    let mut watched = Watched::new();
+    // Something else has its place.
+    fs::write(watched.path("in"), "a file").unwrap();
+    watched.watch(|_| {});
+    fs::remove_file(watched.path("in")).unwrap();
+    watched.drop_file("a.hl7", "a");
+    watched.wait_for("the file", |seen| seen.released == 1);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_not_taken_for_whole() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "half");
+    *watched.owner.disturb.lock().unwrap() = Some(watched.path("in/a.hl7"));
+    watched.watch(|_| {});
+    let seen = watched.wait_for("the file", |seen| seen.released == 1);
+    assert_eq!(seen.changed, 1);
+    assert_eq!(seen.files, [("a.hl7".to_owned(), 0, "halfmore".to_owned())]);
+}
