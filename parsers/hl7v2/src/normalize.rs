@@ -4,20 +4,29 @@
 //! another name stands at the same place, and what a version lacks is absent. Nothing fails: odd values stay as sent. A null (`""`) is
 //! read as absent, since the record tells what is, not what to delete.
 
+mod allergy;
 mod appointment;
+mod billing;
+mod condition;
 mod document;
 mod header;
+mod immunization;
+mod medication;
+mod orders;
 mod patient;
+mod procedure;
 mod result;
+mod timing;
 mod values;
 mod visit;
 
-use orderly_record::{Location, Note, Record, Report};
+use orderly_record::{Location, Note, Record};
 
 use crate::delimiters::Encoding;
 use crate::message::Message;
 use crate::segment::Segment;
 use crate::view::View;
+use orders::DrugOrder;
 
 /// The record of a message.
 pub fn normalize(message: &Message<'_>) -> Record {
@@ -56,10 +65,13 @@ struct Walk {
     report_is_open: bool,
     /// Whether the last report is an ORC that waits for its OBR.
     order_waits: bool,
+    /// The order for drugs that is open.
+    drug_order: Option<DrugOrder>,
     /// How many segments of each name there were.
     occurrences: Vec<(&'static str, usize)>,
 }
 
+/// Each stands for the last of its kind.
 #[derive(Default, Clone, Copy)]
 enum Subject {
     #[default]
@@ -67,6 +79,15 @@ enum Subject {
     Patient,
     Report,
     Observation,
+    /// An order for drugs, before it says for which.
+    DrugOrder,
+    Medication,
+    Immunization,
+    ImmunizationObservation,
+    Allergy,
+    Condition,
+    Procedure,
+    Charge,
 }
 
 impl Walk {
@@ -95,6 +116,48 @@ impl Walk {
             "OBX" => self.observation(fields),
             "SPM" => self.specimen(fields),
             "NTE" => self.note(fields),
+            "RXO" => self.drug(fields, "RXO"),
+            "RXE" => self.drug(fields, "RXE"),
+            "RXD" => self.drug(fields, "RXD"),
+            "RXG" => self.drug(fields, "RXG"),
+            "RXA" => self.drug(fields, "RXA"),
+            "RXR" => self.route(fields),
+            "RXC" => self.ingredient(fields),
+            "TQ1" => self.timing(fields),
+            "AL1" => {
+                let source = self.location("AL1");
+                self.allergy(allergy::allergy(fields, source));
+            }
+            "IAM" => {
+                let source = self.location("IAM");
+                self.allergy(allergy::identified(fields, source));
+            }
+            "DG1" => self.diagnosis(fields),
+            "PRB" => {
+                let source = self.location("PRB");
+                self.record.conditions.push(condition::problem(fields, source));
+                self.subject = Subject::Condition;
+            }
+            "PR1" => {
+                let source = self.location("PR1");
+                self.record.procedures.push(procedure::procedure(fields, source));
+                self.subject = Subject::Procedure;
+            }
+            "IN1" => {
+                let source = self.location("IN1");
+                self.record.insurances.push(billing::insurance(fields, source));
+                self.subject = Subject::Other;
+            }
+            "IN2" => {
+                if let Some(insurance) = self.record.insurances.last_mut() {
+                    billing::additional(fields, insurance);
+                }
+            }
+            "FT1" => {
+                let source = self.location("FT1");
+                self.record.charges.push(billing::charge(fields, source));
+                self.subject = Subject::Charge;
+            }
             "TXA" => self.document(fields),
             "SCH" => self.appointment(fields),
             "AIS" => self.resource(fields, "AIS"),
@@ -108,7 +171,7 @@ impl Walk {
     fn patient(&mut self, fields: &Fields<'_>) {
         let source = self.location("PID");
         self.record.patients.push(patient::patient(fields, source));
-        self.report_is_open = false;
+        self.close_order();
         self.subject = Subject::Patient;
     }
 
@@ -116,60 +179,31 @@ impl Walk {
         self.record.patients.last_mut().map(change);
     }
 
-    /// An ORC opens a report, unless its OBR came before it: some send them in that order.
-    fn order(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
-        let order = result::order(fields, self.location("ORC"));
-        let next = following.iter().find(|segment| segment.is("ORC") || segment.is("OBR"));
-        let comes_late = !next.is_some_and(|segment| segment.is("OBR"));
-        match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
-            Some(report) => result::complete(report, order),
-            None => {
-                self.record.results.push(order);
-                self.report_is_open = true;
-                self.order_waits = true;
+    fn allergy(&mut self, allergy: orderly_record::Allergy) {
+        self.record.allergies.push(allergy);
+        self.subject = Subject::Allergy;
+    }
+
+    /// A diagnosis of an order is why it was ordered, any other one of the visit.
+    fn diagnosis(&mut self, fields: &Fields<'_>) {
+        let source = self.location("DG1");
+        let condition = condition::diagnosis(fields, source);
+        if let Some(code) = condition.code.clone() {
+            if let Some(reasons) = self.reasons_of_order() {
+                reasons.push(code);
+            } else if let Some(visit) = self.record.visits.last_mut() {
+                visit.diagnoses.push(code);
             }
         }
-        self.subject = Subject::Report;
-    }
-
-    fn request(&mut self, fields: &Fields<'_>) {
-        let mut report = result::request(fields, self.location("OBR"));
-        if self.order_waits
-            && let Some(order) = self.record.results.pop()
-        {
-            result::complete(&mut report, order);
-        }
-        self.record.results.push(report);
-        self.report_is_open = true;
-        self.order_waits = false;
-        self.subject = Subject::Report;
-    }
-
-    fn observation(&mut self, fields: &Fields<'_>) {
-        let source = self.location("OBX");
-        if !self.report_is_open {
-            self.record.results.push(Report { source: Some(source.clone()), ..Report::default() });
-            self.report_is_open = true;
-            self.order_waits = false;
-        }
-        if let Some(report) = self.record.results.last_mut() {
-            report.observations.push(result::observation(fields, source));
-        }
-        self.subject = Subject::Observation;
-    }
-
-    fn specimen(&mut self, fields: &Fields<'_>) {
-        let source = self.location("SPM");
-        if let Some(report) = self.open_report() {
-            result::specimen(fields, source, report);
-        }
+        self.record.conditions.push(condition);
+        self.subject = Subject::Condition;
     }
 
     /// The observations after a TXA are the document's text, not the results of the order before it.
     fn document(&mut self, fields: &Fields<'_>) {
         let source = self.location("TXA");
         self.record.documents.push(document::document(fields, source));
-        self.report_is_open = false;
+        self.close_order();
         self.subject = Subject::Other;
     }
 
@@ -179,25 +213,34 @@ impl Walk {
         self.subject = Subject::Other;
     }
 
-    /// A note is about the nearest PID, ORC, OBR or OBX before it, whatever stands between.
+    /// A note is about what the nearest segment before it tells of, of those that make something that can have notes.
     fn note(&mut self, fields: &Fields<'_>) {
         let source = self.location("NTE");
         let Some(text) = values::lines(fields.field(3)) else { return };
         let note = Note { text, author: values::text(fields.first(2)), source: Some(source) };
-        let notes = match self.subject {
-            Subject::Other => None,
-            Subject::Patient => self.record.patients.last_mut().map(|patient| &mut patient.notes),
-            Subject::Report => self.record.results.last_mut().map(|report| &mut report.notes),
-            Subject::Observation => {
-                let report = self.record.results.last_mut();
-                report
-                    .and_then(|report| report.observations.last_mut())
-                    .map(|observation| &mut observation.notes)
-            }
-        };
-        if let Some(notes) = notes {
+        if let Some(notes) = self.notes() {
             notes.push(note);
         }
+    }
+
+    fn notes(&mut self) -> Option<&mut Vec<Note>> {
+        let record = &mut self.record;
+        Some(match self.subject {
+            Subject::Other => return None,
+            Subject::Patient => &mut record.patients.last_mut()?.notes,
+            Subject::Report => &mut record.results.last_mut()?.notes,
+            Subject::Observation => &mut record.results.last_mut()?.observations.last_mut()?.notes,
+            Subject::DrugOrder => self.drug_order.as_mut()?.notes(),
+            Subject::Medication => &mut record.medications.last_mut()?.notes,
+            Subject::Immunization => &mut record.immunizations.last_mut()?.notes,
+            Subject::ImmunizationObservation => {
+                &mut record.immunizations.last_mut()?.observations.last_mut()?.notes
+            }
+            Subject::Allergy => &mut record.allergies.last_mut()?.notes,
+            Subject::Condition => &mut record.conditions.last_mut()?.notes,
+            Subject::Procedure => &mut record.procedures.last_mut()?.notes,
+            Subject::Charge => &mut record.charges.last_mut()?.notes,
+        })
     }
 
     fn resource(&mut self, fields: &Fields<'_>, name: &'static str) {
@@ -206,10 +249,6 @@ impl Walk {
             appointment.resources.push(appointment::resource(fields, name, source));
         }
         self.subject = Subject::Other;
-    }
-
-    fn open_report(&mut self) -> Option<&mut Report> {
-        self.record.results.last_mut().filter(|_| self.report_is_open)
     }
 
     /// The next segment of this name.

@@ -23,6 +23,8 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let name = prop::sample::select(vec![
         "PID", "PV1", "ORC", "OBR", "OBX", "NTE", "SPM", "ZZ1", "EVN", "odd", "TXA", "SCH", "AIS", "NK1",
+        "RXO", "RXE", "RXD", "RXG", "RXA", "RXR", "RXC", "TQ1", "AL1", "IAM", "DG1", "PRB", "PR1", "IN1",
+        "IN2", "FT1",
     ]);
     let line_end = prop::sample::select(vec!["\r", "\n", "\r\n", "\r\r", "\r  "]);
     let segment =

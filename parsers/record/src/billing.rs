@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, HumanName, Identifier, Location, Organization, Provider, Quantity, Text, Timestamp};
+use crate::{
+    Coded, HumanName, Identifier, Location, Note, Organization, Provider, Quantity, Text, Timestamp,
+};
 
 /// An insurance of the patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -82,6 +84,9 @@ pub struct Charge {
     /// Who ordered it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ordered_by: Vec<Provider>,
+    /// Notes about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

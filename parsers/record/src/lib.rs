@@ -35,7 +35,7 @@ pub use document::Document;
 pub use header::Header;
 pub use immunization::Immunization;
 pub use location::Location;
-pub use medication::{Medication, Timing};
+pub use medication::{Ingredient, Medication, Timing};
 pub use patient::{Patient, RelatedPerson};
 pub use procedure::Procedure;
 pub use record::Record;

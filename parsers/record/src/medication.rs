@@ -77,6 +77,9 @@ pub struct Medication {
     /// Who made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manufacturer: Option<Organization>,
+    /// What it is mixed of, when it is made up of several drugs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ingredients: Vec<Ingredient>,
     /// Why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Coded>,
@@ -95,6 +98,23 @@ pub struct Medication {
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
+}
+
+/// One of the drugs and solutions that a medication is mixed of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Ingredient {
+    /// The drug or the solution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Coded>,
+    /// What it is in the mixture (HL7 table 0166: `B` base, `A` additive).
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text>,
+    /// How much of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Quantity>,
+    /// How strong it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strength: Option<Quantity>,
 }
 
 /// How often something is done.

@@ -1,7 +1,8 @@
 //! Data types to values (chapter 2A). Each takes the view of one repetition, unless it says otherwise, and gives nothing for nothing.
 
 use orderly_record::{
-    Address, Authority, Coded, Coding, HumanName, Identifier, Precision, Provider, Telecom, Text, Timestamp,
+    Address, Authority, Coded, Coding, HumanName, Identifier, Organization, Precision, Provider, Quantity,
+    Telecom, Text, Timestamp,
 };
 
 use crate::timestamp::timestamp;
@@ -85,6 +86,53 @@ pub(super) fn coded(view: View<'_>) -> Option<Coded> {
 /// All repetitions of a coded field.
 pub(super) fn all_coded(field: View<'_>) -> Vec<Coded> {
     field.children().filter_map(coded).collect()
+}
+
+/// A code whose words, and whose system, older versions put into fields of their own.
+pub(super) fn described(
+    code: Option<Coded>,
+    description: Option<Text>,
+    method: Option<Text>,
+) -> Option<Coded> {
+    let mut coded = code.unwrap_or_default();
+    if coded.display.is_none() && coded.text.is_none() {
+        coded.text = description;
+    }
+    if coded.code.is_some() && coded.system.is_none() {
+        coded.system = method;
+    }
+    (coded != Coded::default()).then_some(coded)
+}
+
+/// A code as words for a person.
+pub(super) fn words(coded: Coded) -> Option<Text> {
+    coded.text.or(coded.display).or(coded.code)
+}
+
+/// All repetitions of a coded field as words, each a line.
+pub(super) fn all_words(field: View<'_>) -> Option<Text> {
+    let lines: Vec<Text> = field.children().filter_map(coded).filter_map(words).collect();
+    match lines.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(several.join("\n").into()),
+    }
+}
+
+/// A number and, in another field, its unit.
+pub(super) fn amount(value: View<'_>, units: View<'_>) -> Option<Quantity> {
+    text(value).map(|value| Quantity { value, comparator: None, units: coded(units) })
+}
+
+/// Who made a drug, sent as a code (HL7 table 0227) or just as a name.
+pub(super) fn manufacturer(view: View<'_>) -> Option<Organization> {
+    let coded = coded(view)?;
+    let (name, code) = match coded.display.or(coded.text) {
+        Some(name) => (Some(name), coded.code),
+        None => (coded.code, None),
+    };
+    let identifier = code.map(|value| Identifier { value, system: coded.system, ..Identifier::default() });
+    Some(Organization { name, identifiers: identifier.into_iter().collect(), ..Organization::default() })
 }
 
 /// HD: who gives identifiers out.

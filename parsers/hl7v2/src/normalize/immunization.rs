@@ -1,0 +1,67 @@
+//! RXA of a vaccination, with its RXR and OBX.
+
+use orderly_record::{Immunization, Location, Medication, Note, Observation};
+
+use super::Fields;
+use super::values::{all_coded, amount, coded, manufacturer, providers, text, time, words};
+
+/// The types of messages whose administrations are vaccinations: updates, and the answers to queries for them.
+const VACCINATION_MESSAGES: [&str; 3] = ["VXU", "VXR", "VXX"];
+
+/// The code system of vaccines (HL7 table 0292).
+const VACCINES: &str = "CVX";
+
+/// RXA-6 must be filled; 999 says that nobody knows the amount.
+const AMOUNT_UNKNOWN: &str = "999";
+
+/// The code system of where the information is from.
+const INFORMATION_SOURCES: &str = "NIP001";
+
+/// LOINC: dose number in series.
+const DOSE_NUMBER: &str = "30973-2";
+
+/// Whether what an RXA tells of is a vaccination.
+pub(super) fn is_vaccination(rxa: &Fields<'_>, message_type: Option<&str>) -> bool {
+    let [_, _, system, _, _, alternate] = rxa.first(5).parts();
+    message_type.is_some_and(|kind| VACCINATION_MESSAGES.contains(&kind))
+        || [system, alternate].into_iter().any(|system| text(system).as_deref() == Some(VACCINES))
+}
+
+/// RXA with the facts of its order.
+pub(super) fn immunization(rxa: &Fields<'_>, source: Location, order: &Medication) -> Immunization {
+    let status = text(rxa.first(20));
+    let negated = matches!(status.as_deref(), Some("RE" | "NA")).then_some(true);
+    let is_source = |code: &orderly_record::Coded| code.system.as_deref() == Some(INFORMATION_SOURCES);
+    let (sources, remarks): (Vec<_>, Vec<_>) = all_coded(rxa.field(9)).into_iter().partition(is_source);
+    let remarks = remarks.into_iter().filter_map(words);
+    let remarks = remarks.map(|text| Note { text, author: None, source: Some(source.clone()) });
+    Immunization {
+        code: coded(rxa.first(5)),
+        status,
+        negated,
+        refusal_reasons: all_coded(rxa.field(18)),
+        given_at: time(rxa.first(3)),
+        dose: amount(rxa.first(6), rxa.first(7)).filter(|dose| dose.value != AMOUNT_UNKNOWN),
+        lot_number: text(rxa.first(15)),
+        expires_at: time(rxa.first(16)),
+        manufacturer: manufacturer(rxa.first(17)),
+        information_source: sources.into_iter().next(),
+        given_by: providers(rxa.field(10)),
+        ordered_by: order.ordered_by.clone(),
+        placer_number: order.placer_number.clone(),
+        filler_number: order.filler_number.clone(),
+        order_control: order.order_control.clone(),
+        notes: order.notes.iter().cloned().chain(remarks).collect(),
+        source: Some(source),
+        ..Immunization::default()
+    }
+}
+
+/// Adds an OBX, which may tell the dose's number.
+pub(super) fn observe(immunization: &mut Immunization, observation: Observation) {
+    let code = observation.code.as_ref();
+    if code.is_some_and(|code| code.code.as_deref() == Some(DOSE_NUMBER)) {
+        immunization.dose_number = immunization.dose_number.take().or_else(|| observation.value.clone());
+    }
+    immunization.observations.push(observation);
+}

@@ -1,0 +1,187 @@
+//! RXO, RXE, RXD, RXG, RXA, RXC and the ORC before them: what is ordered, handed out and given.
+
+use orderly_record::{Ingredient, Location, Medication, Note, Text};
+
+use super::Fields;
+use super::timing::old_timing;
+use super::values::{
+    all_coded, all_words, amount, coded, entity, identifier, lines, manufacturer, providers, text, time,
+};
+
+const ORDER: Text = Text::new_static("order");
+const DISPENSE: Text = Text::new_static("dispense");
+const ADMINISTRATION: Text = Text::new_static("administration");
+
+/// ORC: what is known of an order before it says for what.
+pub(super) fn common_order(orc: &Fields<'_>) -> Medication {
+    let mut order = Medication {
+        order_control: text(orc.first(1)),
+        placer_number: entity(orc.first(2)),
+        filler_number: entity(orc.first(3)),
+        status: text(orc.first(5)),
+        ordered_by: providers(orc.field(12)),
+        ..Medication::default()
+    };
+    old_timing(orc.first(7), &mut order);
+    order
+}
+
+/// RXO: what the doctor asks for.
+pub(super) fn requested(rxo: &Fields<'_>) -> Medication {
+    Medication {
+        code: coded(rxo.first(1)).or_else(|| coded(rxo.first(10))),
+        category: Some(ORDER),
+        dose: amount(rxo.first(2), rxo.first(4)),
+        dose_max: amount(rxo.first(3), rxo.first(4)),
+        form: coded(rxo.first(5)),
+        instructions: all_words(rxo.field(7)).or_else(|| all_words(rxo.field(6))),
+        quantity: amount(rxo.first(11), rxo.first(12)),
+        refills: text(rxo.first(13)),
+        reasons: all_coded(rxo.field(20)),
+        rate: amount(rxo.first(21), rxo.first(22)),
+        ..Medication::default()
+    }
+}
+
+/// RXE: what the pharmacy makes of it.
+pub(super) fn encoded(rxe: &Fields<'_>) -> Medication {
+    let mut medication = Medication {
+        code: coded(rxe.first(2)),
+        category: Some(ORDER),
+        dose: amount(rxe.first(3), rxe.first(5)),
+        dose_max: amount(rxe.first(4), rxe.first(5)),
+        form: coded(rxe.first(6)),
+        instructions: all_words(rxe.field(7)).or_else(|| all_words(rxe.field(21))),
+        quantity: amount(rxe.first(10), rxe.first(11)),
+        refills: text(rxe.first(12)),
+        prescription_number: identifier(rxe.first(15), None),
+        rate: amount(rxe.first(23), rxe.first(24)),
+        reasons: all_coded(rxe.field(27)),
+        ..Medication::default()
+    };
+    old_timing(rxe.first(1), &mut medication);
+    medication
+}
+
+/// RXD: what is handed out.
+pub(super) fn dispensed(rxd: &Fields<'_>, source: &Location) -> Medication {
+    Medication {
+        code: coded(rxd.first(2)),
+        category: Some(DISPENSE),
+        starts_at: time(rxd.first(3)),
+        quantity: amount(rxd.first(4), rxd.first(5)),
+        form: coded(rxd.first(6)),
+        prescription_number: identifier(rxd.first(7), None),
+        refills: text(rxd.first(8)),
+        notes: note(lines(rxd.field(9)), source),
+        given_by: providers(rxd.field(10)),
+        instructions: all_words(rxd.field(15)),
+        lot_number: text(rxd.first(18)),
+        manufacturer: manufacturer(rxd.first(20)),
+        reasons: all_coded(rxd.field(21)),
+        ..Medication::default()
+    }
+}
+
+/// RXG: what is to be given, and is not yet.
+pub(super) fn to_be_given(rxg: &Fields<'_>, source: &Location) -> Medication {
+    let mut medication = Medication {
+        code: coded(rxg.first(4)),
+        category: Some(ADMINISTRATION),
+        status: Some(Text::new_static("active")),
+        dose: amount(rxg.first(5), rxg.first(7)),
+        dose_max: amount(rxg.first(6), rxg.first(7)),
+        form: coded(rxg.first(8)),
+        notes: note(all_words(rxg.field(9)), source),
+        instructions: all_words(rxg.field(13)),
+        rate: amount(rxg.first(15), rxg.first(16)),
+        lot_number: text(rxg.first(19)),
+        manufacturer: manufacturer(rxg.first(21)),
+        reasons: all_coded(rxg.field(22)),
+        ..Medication::default()
+    };
+    old_timing(rxg.first(3), &mut medication);
+    medication
+}
+
+/// RXA: what was given, or was not and why (HL7 table 0322).
+pub(super) fn given(rxa: &Fields<'_>, source: &Location) -> Medication {
+    let completion = text(rxa.first(20));
+    let negated = matches!(completion.as_deref(), Some("RE" | "NA"));
+    let completed = matches!(completion.as_deref(), Some("CP" | "PA"));
+    Medication {
+        code: coded(rxa.first(5)),
+        category: Some(ADMINISTRATION),
+        status: completed.then_some(Text::new_static("completed")),
+        negated: negated.then_some(true),
+        starts_at: time(rxa.first(3)),
+        ends_at: time(rxa.first(4)),
+        dose: amount(rxa.first(6), rxa.first(7)),
+        form: coded(rxa.first(8)),
+        notes: note(all_words(rxa.field(9)), source),
+        given_by: providers(rxa.field(10)),
+        lot_number: text(rxa.first(15)),
+        manufacturer: manufacturer(rxa.first(17)),
+        reasons: all_coded(rxa.field(if negated { 18 } else { 19 })),
+        ..Medication::default()
+    }
+}
+
+/// RXC: a part of a mixture.
+pub(super) fn ingredient(rxc: &Fields<'_>) -> Ingredient {
+    Ingredient {
+        code: coded(rxc.first(2)),
+        kind: text(rxc.first(1)),
+        amount: amount(rxc.first(3), rxc.first(4)),
+        strength: amount(rxc.first(5), rxc.first(6)),
+    }
+}
+
+fn note(text: Option<Text>, source: &Location) -> Vec<Note> {
+    text.map(|text| Note { text, author: None, source: Some(source.clone()) }).into_iter().collect()
+}
+
+/// Adds what only the order says. Its dates, its amounts and its status are the order's own; how much to take is no longer of interest
+/// once it was given.
+pub(super) fn complete(medication: &mut Medication, order: &Medication) {
+    let is_order = medication.category == Some(ORDER);
+    if is_order {
+        fill(&mut medication.status, &order.status);
+        fill(&mut medication.starts_at, &order.starts_at);
+        fill(&mut medication.ends_at, &order.ends_at);
+        fill(&mut medication.quantity, &order.quantity);
+        fill(&mut medication.refills, &order.refills);
+    }
+    if medication.category != Some(ADMINISTRATION) && medication.dose.is_none() {
+        medication.dose.clone_from(&order.dose);
+        medication.dose_max.clone_from(&order.dose_max);
+        fill(&mut medication.rate, &order.rate);
+    }
+    fill(&mut medication.code, &order.code);
+    fill(&mut medication.order_control, &order.order_control);
+    fill(&mut medication.placer_number, &order.placer_number);
+    fill(&mut medication.filler_number, &order.filler_number);
+    fill(&mut medication.prescription_number, &order.prescription_number);
+    fill(&mut medication.timing, &order.timing);
+    fill(&mut medication.as_needed, &order.as_needed);
+    fill(&mut medication.route, &order.route);
+    fill(&mut medication.site, &order.site);
+    fill(&mut medication.form, &order.form);
+    fill(&mut medication.instructions, &order.instructions);
+    fill_list(&mut medication.reasons, &order.reasons);
+    fill_list(&mut medication.ordered_by, &order.ordered_by);
+    fill_list(&mut medication.ingredients, &order.ingredients);
+    medication.notes.splice(..0, order.notes.iter().cloned());
+}
+
+fn fill<T: Clone>(own: &mut Option<T>, order: &Option<T>) {
+    if own.is_none() {
+        own.clone_from(order);
+    }
+}
+
+fn fill_list<T: Clone>(own: &mut Vec<T>, order: &[T]) {
+    if own.is_empty() {
+        own.extend_from_slice(order);
+    }
+}

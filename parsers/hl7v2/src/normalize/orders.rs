@@ -1,0 +1,297 @@
+//! Orders, as the walk meets them: a report's (OBR), a drug's (RX*) or a vaccination's (RXA), each after its ORC.
+//!
+//! An order for drugs is one medication, whatever segments tell of it: the last of them leads, the earlier ones fill in what it does not
+//! say. What is given several times is several medications, each with what their order says.
+
+use orderly_record::{Coded, Immunization, Location, Medication, Note, Report};
+
+use super::{Fields, Subject, Walk, immunization, medication, result, timing};
+use crate::segment::Segment;
+
+/// Requested, encoded, dispensed, to be given, given.
+const DRUG_SEGMENTS: [&str; 5] = ["RXO", "RXE", "RXD", "RXG", "RXA"];
+
+/// An order for drugs that is open.
+#[derive(Default)]
+pub(super) struct DrugOrder {
+    /// What the medications of the order share: its ORC, and what was requested and encoded before anything was given.
+    order: Medication,
+    told: Told,
+    /// Of what may stand after a segment, what has come: the first counts, and for more than what an earlier segment had.
+    has_route: bool,
+    has_timing: bool,
+    has_ingredient: bool,
+}
+
+/// What the last segment of a drug order told.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Only the ORC, so far.
+    #[default]
+    Nothing,
+    Request,
+    Encoding,
+    /// Handed out or given.
+    Supply,
+    Vaccination,
+}
+
+impl DrugOrder {
+    pub(super) fn new(order: Medication) -> Self {
+        Self { order, ..Self::default() }
+    }
+
+    pub(super) fn notes(&mut self) -> &mut Vec<Note> {
+        &mut self.order.notes
+    }
+}
+
+impl Walk {
+    /// An ORC opens an order for drugs when it has a pharmacy's segment; else it opens a report, unless its OBR came before it: some send
+    /// them in that order.
+    pub(super) fn order(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
+        let source = self.location("ORC");
+        let names = following.iter().map(Segment::name);
+        let next =
+            names.into_iter().find(|name| matches!(*name, "ORC" | "OBR") || DRUG_SEGMENTS.contains(name));
+        if next.is_some_and(|name| DRUG_SEGMENTS.contains(&name)) {
+            self.close_order();
+            self.drug_order = Some(DrugOrder::new(medication::common_order(fields)));
+            self.subject = Subject::DrugOrder;
+            return;
+        }
+        let order = result::order(fields, source);
+        let comes_late = next != Some("OBR") && self.drug_order.is_none();
+        match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
+            Some(report) => result::complete(report, order),
+            None => {
+                self.close_order();
+                self.record.results.push(order);
+                self.report_is_open = true;
+                self.order_waits = true;
+            }
+        }
+        self.subject = Subject::Report;
+    }
+
+    pub(super) fn request(&mut self, fields: &Fields<'_>) {
+        let mut report = result::request(fields, self.location("OBR"));
+        if self.order_waits
+            && let Some(order) = self.record.results.pop()
+        {
+            result::complete(&mut report, order);
+        }
+        self.close_order();
+        self.record.results.push(report);
+        self.report_is_open = true;
+        self.subject = Subject::Report;
+    }
+
+    /// An observation is of the open vaccination or report; any other begins a report.
+    pub(super) fn observation(&mut self, fields: &Fields<'_>) {
+        let source = self.location("OBX");
+        if let Some(immunization) = self.open_immunization() {
+            immunization::observe(immunization, result::observation(fields, source));
+            self.subject = Subject::ImmunizationObservation;
+            return;
+        }
+        if !self.report_is_open {
+            self.record.results.push(Report { source: Some(source.clone()), ..Report::default() });
+            self.report_is_open = true;
+            self.order_waits = false;
+        }
+        if let Some(report) = self.record.results.last_mut() {
+            report.observations.push(result::observation(fields, source));
+        }
+        self.subject = Subject::Observation;
+    }
+
+    pub(super) fn specimen(&mut self, fields: &Fields<'_>) {
+        let source = self.location("SPM");
+        if let Some(report) = self.open_report() {
+            result::specimen(fields, source, report);
+        }
+    }
+
+    /// RXO, RXE, RXD, RXG or RXA.
+    pub(super) fn drug(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let source = self.location(name);
+        let mut open = self.drug_order.take().unwrap_or_default();
+        self.close_order();
+        let is_vaccination = || immunization::is_vaccination(fields, self.record.header.kind.as_deref());
+        if name == "RXA" && is_vaccination() {
+            self.record.immunizations.push(immunization::immunization(fields, source, &open.order));
+            self.subject = Subject::Immunization;
+            open.told = Told::Vaccination;
+        } else {
+            let (mut medication, told) = match name {
+                "RXO" => (medication::requested(fields), Told::Request),
+                "RXE" => (medication::encoded(fields), Told::Encoding),
+                "RXD" => (medication::dispensed(fields, &source), Told::Supply),
+                "RXG" => (medication::to_be_given(fields, &source), Told::Supply),
+                _ => (medication::given(fields, &source), Told::Supply),
+            };
+            let goes_on = matches!(
+                (open.told, told),
+                (Told::Request, Told::Encoding | Told::Supply) | (Told::Encoding, Told::Supply)
+            );
+            if goes_on && let Some(order) = self.record.medications.pop() {
+                open.order = order;
+            }
+            medication::complete(&mut medication, &open.order);
+            medication.source = Some(source);
+            self.record.medications.push(medication);
+            self.subject = Subject::Medication;
+            open.told = told;
+        }
+        self.drug_order =
+            Some(DrugOrder { has_route: false, has_timing: false, has_ingredient: false, ..open });
+    }
+
+    /// RXR.
+    pub(super) fn route(&mut self, fields: &Fields<'_>) {
+        let Some(open) = self.drug_order.as_mut().filter(|open| !open.has_route) else { return };
+        open.has_route = true;
+        let (route, site) = (super::values::coded(fields.first(1)), super::values::coded(fields.first(2)));
+        if let Some(immunization) = self.open_immunization() {
+            (immunization.route, immunization.site) = (route, site);
+        } else if let Some(medication) = self.open_medication() {
+            (medication.route, medication.site) = (route, site);
+        }
+    }
+
+    /// RXC.
+    pub(super) fn ingredient(&mut self, fields: &Fields<'_>) {
+        let Some(open) = self.drug_order.as_mut() else { return };
+        let is_first = !std::mem::replace(&mut open.has_ingredient, true);
+        if let Some(medication) = self.open_medication() {
+            if is_first {
+                medication.ingredients.clear();
+            }
+            medication.ingredients.push(medication::ingredient(fields));
+        }
+    }
+
+    /// TQ1, of the order or of what the last segment told.
+    pub(super) fn timing(&mut self, fields: &Fields<'_>) {
+        let Some(open) = self.drug_order.as_mut().filter(|open| !open.has_timing) else { return };
+        open.has_timing = true;
+        if open.told == Told::Nothing {
+            timing::timing(fields, &mut open.order);
+        } else if let Some(medication) = self.open_medication() {
+            timing::timing(fields, medication);
+        }
+    }
+
+    /// Where the diagnoses of the open order go.
+    pub(super) fn reasons_of_order(&mut self) -> Option<&mut Vec<Coded>> {
+        if self.drug_order.is_some() {
+            return self.open_medication().map(|medication| &mut medication.reasons);
+        }
+        // Observations that no order stands before are no order.
+        let is_order =
+            |report: &&mut Report| !matches!(report.source, Some(Location::Segment { name: "OBX", .. }));
+        self.open_report().filter(is_order).map(|report| &mut report.reasons)
+    }
+
+    /// What follows belongs to no order that came before.
+    pub(super) fn close_order(&mut self) {
+        self.report_is_open = false;
+        self.order_waits = false;
+        self.drug_order = None;
+    }
+
+    fn open_medication(&mut self) -> Option<&mut Medication> {
+        let told = self.drug_order.as_ref()?.told;
+        let is_medication = matches!(told, Told::Request | Told::Encoding | Told::Supply);
+        self.record.medications.last_mut().filter(|_| is_medication)
+    }
+
+    fn open_immunization(&mut self) -> Option<&mut Immunization> {
+        let told = self.drug_order.as_ref()?.told;
+        self.record.immunizations.last_mut().filter(|_| told == Told::Vaccination)
+    }
+
+    fn open_report(&mut self) -> Option<&mut Report> {
+        self.record.results.last_mut().filter(|_| self.report_is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_record::{Medication, Record};
+
+    use crate::parse::{Settings, parse};
+
+    fn read(kind: &str, segments: &str) -> Record {
+        let message = format!("MSH|^~\\&|||||||{kind}|1\r{segments}");
+        let message = parse(message.as_bytes(), &Settings::default()).unwrap();
+        crate::normalize(&message)
+    }
+
+    /// What segments of these names become: reports, then medications, by the segments they come from.
+    fn outline(segments: &str) -> String {
+        let record = read("XXX", &segments.split(' ').map(|name| format!("{name}|\r")).collect::<String>());
+        let reports = record.results.iter().map(|report| ("report", &report.source));
+        let medication = record
+            .medications
+            .iter()
+            .map(|medication| (medication.category.as_deref().unwrap_or_default(), &medication.source));
+        let all = reports.chain(medication);
+        let all = all.map(|(what, source)| format!("{what} {}", source.as_ref().unwrap()));
+        all.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn an_order_for_a_drug_is_one_medication_and_no_report() {
+        let table = [
+            ("ORC RXO", "order RXO[1]"),
+            ("ORC TQ1 NTE RXO RXR RXC RXE TQ1 RXR", "order RXE[1]"),
+            ("ORC RXO RXE RXD", "dispense RXD[1]"),
+            ("ORC RXO ORC RXE", "order RXO[1], order RXE[1]"),
+            ("ORC RXE RXG RXG", "administration RXG[1], administration RXG[2]"),
+            ("RXO RXO RXE RXE", "order RXO[1], order RXE[1], order RXE[2]"),
+            ("ORC OBR OBX ORC RXE ORC OBR", "report OBR[1], report OBR[2], order RXE[1]"),
+            ("ORC RXE OBX OBX RXR ORC", "report OBX[1], report ORC[2], order RXE[1]"),
+            ("OBR ORC", "report OBR[1]"),
+            ("ORC", "report ORC[1]"),
+            ("RXR RXC TQ1", ""),
+        ];
+        for (segments, expected) in table {
+            assert_eq!(outline(segments), expected, "{segments}");
+        }
+    }
+
+    #[test]
+    fn a_vaccination_is_told_by_the_message_or_by_the_code() {
+        let counts = |kind, rxa: &str| {
+            let record = read(kind, &format!("ORC|RE|P1\r{rxa}\rOBX|1|ST|x||y\rPID|1\rOBX|1|ST|x||y\r"));
+            (record.immunizations.len(), record.medications.len(), record.results.len())
+        };
+        assert_eq!(counts("VXU^V04", "RXA|0|1|20260307||90707^MMR^C4"), (1, 0, 1));
+        assert_eq!(counts("RSP^K11", "RXA|0|1|20260307||03^MMR^CVX"), (1, 0, 1));
+        assert_eq!(counts("RAS^O17", "RXA|0|1|20260307||90707^MMR^C4^03^MMR^CVX"), (1, 0, 1));
+        assert_eq!(counts("RAS^O17", "RXA|0|1|20260307||CFT^CEFTRIAXONE^L"), (0, 1, 2));
+    }
+
+    #[test]
+    fn what_is_given_takes_from_its_order_what_is_still_true() {
+        let record = read(
+            "RAS^O17",
+            "ORC|RE|P1||||IP|1^Q6H^^20260301^20260305\rRXO|A^Aspirin^L|500||MG||||||30|TAB|2\rNTE|1||Whole\rRXR|PO\rRXA|0|1|20260303||||\rRXA|0|2|20260304||B^Other^L|250|MG\rRXR|IV\r",
+        );
+        let [first, second] = record.medications.as_slice() else { panic!("two were given") };
+        let code = |medication: &Medication| medication.code.clone().and_then(|code| code.code);
+        let route = |medication: &Medication| medication.route.clone().and_then(|code| code.code);
+        assert_eq!((code(first).as_deref(), code(second).as_deref()), (Some("A"), Some("B")));
+        assert_eq!((route(first).as_deref(), route(second).as_deref()), (Some("PO"), Some("IV")));
+        assert_eq!(
+            (&first.dose, &first.quantity, &first.refills, &first.ends_at),
+            (&None, &None, &None, &None)
+        );
+        assert_eq!(first.starts_at.as_ref().unwrap().to_string(), "2026-03-03");
+        assert_eq!(second.dose.as_ref().unwrap().value, "250");
+        assert_eq!((first.notes.len(), second.notes.len()), (1, 1));
+        assert_eq!(first.timing.as_ref().unwrap().text.as_deref(), Some("Q6H"));
+    }
+}
