@@ -1,7 +1,7 @@
-//! Under which words a message can be found: control id, patient, order, visit. From the record, so that they are the
-//! same for every format.
+//! Under which words a message can be found: control id, patient, order, visit, document. From the record, so that they
+//! are the same for every format.
 
-use orderly_record::{Identifier, Patient, Record};
+use orderly_record::{Document, Identifier, Patient, Record};
 
 /// A search key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Key {
 /// What a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
-    /// MSH-10
+    /// MSH-10, and the ids of the documents that the message carries or is.
     ControlId,
     /// An identifier of the patient, without its authority.
     PatientId,
@@ -23,7 +23,7 @@ pub enum KeyKind {
     PatientName,
     /// An accession number.
     Accession,
-    /// A placer's or filler's order number.
+    /// A placer's or filler's number of an order or an appointment, or the number of a prescription.
     OrderNumber,
     /// A visit or account number.
     Visit,
@@ -36,16 +36,29 @@ const KEYS_MAX: usize = 1_000;
 pub(crate) fn of(record: &Record, control_id: &str) -> Vec<Key> {
     let mut keys = Keys(Vec::with_capacity(8));
     keys.add(KeyKind::ControlId, control_id);
+    keys.add(KeyKind::ControlId, record.header.control_id.as_deref().unwrap_or_default());
     for patient in record.patient.iter().chain(&record.patients) {
         keys.add_patient(patient);
     }
     for visit in record.visit.iter().chain(&record.visits) {
         keys.add_number(KeyKind::Visit, visit.number.as_ref());
     }
+    for document in &record.documents {
+        keys.add_document(document, record.header.format == "ccda");
+    }
     for report in &record.results {
-        keys.add_number(KeyKind::OrderNumber, report.placer_number.as_ref());
-        keys.add_number(KeyKind::OrderNumber, report.filler_number.as_ref());
+        keys.add_numbers([&report.placer_number, &report.filler_number]);
         keys.add_number(KeyKind::Accession, report.accession_number.as_ref());
+    }
+    for medication in &record.medications {
+        let prescription = &medication.prescription_number;
+        keys.add_numbers([&medication.placer_number, &medication.filler_number, prescription]);
+    }
+    for immunization in &record.immunizations {
+        keys.add_numbers([&immunization.placer_number, &immunization.filler_number]);
+    }
+    for appointment in &record.appointments {
+        keys.add_numbers([&appointment.placer_number, &appointment.filler_number]);
     }
     keys.0
 }
@@ -65,6 +78,24 @@ impl Keys {
         }
     }
 
+    /// A C-CDA document's id may stand in its extension alone or need the root too: it is found by either.
+    fn add_document(&mut self, document: &Document, has_root: bool) {
+        self.add_number(KeyKind::ControlId, document.number.as_ref());
+        if has_root {
+            let root = document.number.as_ref().and_then(|number| number.system.as_deref());
+            self.add(KeyKind::ControlId, root.unwrap_or_default());
+        }
+        self.add_number(KeyKind::ControlId, document.set_number.as_ref());
+        self.add_numbers([&document.placer_number, &document.filler_number]);
+    }
+
+    /// What orders are called.
+    fn add_numbers<const N: usize>(&mut self, numbers: [&Option<Identifier>; N]) {
+        for number in numbers {
+            self.add_number(KeyKind::OrderNumber, number.as_ref());
+        }
+    }
+
     fn add_number(&mut self, kind: KeyKind, number: Option<&Identifier>) {
         self.add(kind, number.map_or("", |number| &number.value));
     }
@@ -74,5 +105,89 @@ impl Keys {
         if !key.value.is_empty() && self.0.len() < KEYS_MAX && !self.0.contains(&key) {
             self.0.push(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_record::{Appointment, Header, Immunization, Medication, Report, Visit};
+
+    use super::*;
+
+    fn number(value: &str) -> Option<Identifier> {
+        Some(Identifier { value: value.into(), system: Some("1.2.999".into()), ..Identifier::default() })
+    }
+
+    fn words(record: &Record) -> Vec<(KeyKind, String)> {
+        of(record, "MSG1").into_iter().map(|key| (key.kind, key.value)).collect()
+    }
+
+    fn expect(record: &Record, kind: KeyKind, expected: &[&str]) {
+        let found: Vec<String> =
+            words(record).into_iter().filter(|(own, _)| *own == kind).map(|(_, value)| value).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn orders_of_every_kind_are_found_by_their_numbers() {
+        let record = Record {
+            results: vec![Report {
+                placer_number: number("P1"),
+                filler_number: number("F1"),
+                accession_number: number("A1"),
+                ..Report::default()
+            }],
+            medications: vec![Medication {
+                placer_number: number("P2"),
+                filler_number: number("F2"),
+                prescription_number: number("RX2"),
+                ..Medication::default()
+            }],
+            immunizations: vec![Immunization {
+                placer_number: number("P3"),
+                filler_number: number("F3"),
+                ..Immunization::default()
+            }],
+            appointments: vec![Appointment {
+                placer_number: number(" P4 "),
+                filler_number: number("F1"),
+                ..Appointment::default()
+            }],
+            ..Record::default()
+        };
+        expect(&record, KeyKind::OrderNumber, &["P1", "F1", "P2", "F2", "RX2", "P3", "F3", "P4"]);
+        expect(&record, KeyKind::Accession, &["A1"]);
+        expect(&record, KeyKind::ControlId, &["MSG1"]);
+    }
+
+    #[test]
+    fn a_document_is_found_by_its_ids() {
+        let document = Document {
+            number: number("D1"),
+            set_number: number("S1"),
+            filler_number: number("F1"),
+            ..Document::default()
+        };
+        let header = |format: &str| Header {
+            format: format.into(),
+            control_id: Some("D1".into()),
+            ..Header::default()
+        };
+        let record = |format| Record {
+            header: header(format),
+            documents: vec![document.clone()],
+            ..Record::default()
+        };
+        expect(&record("ccda"), KeyKind::ControlId, &["MSG1", "D1", "1.2.999", "S1"]);
+        // Of an HL7 v2 document the system is the program that numbered it.
+        expect(&record("hl7v2"), KeyKind::ControlId, &["MSG1", "D1", "S1"]);
+        expect(&record("hl7v2"), KeyKind::OrderNumber, &["F1"]);
+    }
+
+    #[test]
+    fn no_message_has_more_keys_than_the_limit() {
+        let visit = |index: usize| Visit { number: number(&index.to_string()), ..Visit::default() };
+        let visits = (0..2 * KEYS_MAX).map(visit).collect();
+        assert_eq!(words(&Record { visits, ..Record::default() }).len(), KEYS_MAX);
     }
 }
