@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("parsers/record", &[]),
     ("parsers/hl7v2", &["orderly-record"]),
+    ("parsers/ccda", &["orderly-record"]),
     ("engine/mapping", &["orderly-hl7v2", "orderly-record"]),
     ("engine/pipeline", &["orderly-hl7v2", "orderly-mapping", "orderly-record"]),
     ("engine/journal", &[]),
@@ -30,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Pure crates have no clock, no file, no socket, no SQL: whatever brings those is not theirs to import.
 const PURE: &[&str] =
-    &["parsers/record", "parsers/hl7v2", "engine/mapping", "engine/pipeline", "engine/queue"];
+    &["parsers/record", "parsers/hl7v2", "parsers/ccda", "engine/mapping", "engine/pipeline", "engine/queue"];
 const IMPURE: &[&str] = &["tokio", "rusqlite", "rustix", "tempfile", "socket2", "tracing"];
 const IMPURE_PATHS: &[&str] = &[
     "std::fs",

@@ -5,7 +5,7 @@ use orderly_record::{Moment, Precision};
 
 /// The date or time that a text gives, in HL7's form or the record's; `None` when it is none.
 pub(crate) fn read(text: &str) -> Option<Moment> {
-    orderly_hl7v2::timestamp::moment(text)
+    Moment::parse_hl7(text)
 }
 
 /// A time without what lies below the precision.

@@ -26,7 +26,6 @@ mod parse;
 pub mod path;
 mod reply;
 mod segment;
-pub mod timestamp;
 mod view;
 
 pub use acknowledgement::{AckCode, AckError, Answer, acknowledge};

@@ -8,6 +8,7 @@
 
 pub mod diagnostic;
 pub mod location;
+pub mod vocabulary;
 
 mod allergy;
 mod appointment;
@@ -15,6 +16,7 @@ mod billing;
 mod condition;
 mod document;
 mod header;
+mod hl7_time;
 mod immunization;
 mod medication;
 mod patient;

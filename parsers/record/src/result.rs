@@ -163,6 +163,33 @@ pub enum ObservationValue {
     Content(Content),
 }
 
+impl ObservationValue {
+    /// All values as one text, each a line; embedded content has none.
+    pub fn words(values: &[Self]) -> Option<Text> {
+        let words: Vec<Text> = values.iter().filter_map(Self::of_one).collect();
+        match words.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(several.join("\n").into()),
+        }
+    }
+
+    fn of_one(&self) -> Option<Text> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Quantity(quantity) => Some(quantity.amount()),
+            Self::Ratio { first, separator, second } => {
+                Some(format!("{}{separator}{}", first.amount(), second.as_deref().unwrap_or_default()).into())
+            }
+            Self::Coded(coded) => {
+                coded.code.clone().or_else(|| coded.display.clone()).or_else(|| coded.text.clone())
+            }
+            Self::Time(time) => Some(time.to_string().into()),
+            Self::Content(_) => None,
+        }
+    }
+}
+
 /// A document inside a message: what kind, how encoded. The data itself stays in the message, where a mapping can read it; a record
 /// that carried it would be a second copy of megabytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]

@@ -158,6 +158,16 @@ pub struct Quantity {
     pub units: Option<Coded>,
 }
 
+impl Quantity {
+    /// The number with its comparator before it, without the unit.
+    pub fn amount(&self) -> Text {
+        match &self.comparator {
+            None => self.value.clone(),
+            Some(comparator) => format!("{comparator}{}", self.value).into(),
+        }
+    }
+}
+
 /// A house: a hospital, a laboratory, an insurer, a maker of drugs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Organization {

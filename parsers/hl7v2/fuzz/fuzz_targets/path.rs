@@ -3,13 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use orderly_hl7v2::{Path, timestamp};
+use orderly_hl7v2::Path;
+use orderly_record::Moment;
 
 fuzz_target!(|text: &str| {
     let _ = text.parse::<Path<std::convert::Infallible>>();
-    if let Some(moment) = timestamp::moment(text) {
+    if let Some(moment) = Moment::parse_hl7(text) {
         // What is shown of a date reads as what is shown.
         let shown = moment.to_string();
-        assert_eq!(timestamp::moment(&shown).map(|again| again.to_string()), Some(shown));
+        assert_eq!(Moment::parse_hl7(&shown).map(|again| again.to_string()), Some(shown));
     }
 });

@@ -99,7 +99,7 @@ pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
     Observation {
         code: coded(obx.first(3)),
         sub_id: text(obx.first(4)),
-        value: words(&values),
+        value: ObservationValue::words(&values),
         values,
         value_type,
         units,
@@ -202,35 +202,6 @@ fn pointer(view: View<'_>) -> ObservationValue {
         (kind, subtype) => kind.or(subtype).map(|media_type| media_type.to_ascii_lowercase().into()),
     };
     ObservationValue::Content(Content { media_type, pointer: text(view.child(1)), ..Content::default() })
-}
-
-/// All values as one text.
-fn words(values: &[ObservationValue]) -> Option<Text> {
-    let of_one = |value: &ObservationValue| match value {
-        ObservationValue::Text(text) => Some(text.clone()),
-        ObservationValue::Quantity(quantity) => Some(amount(quantity)),
-        ObservationValue::Ratio { first, separator, second } => {
-            Some(format!("{}{separator}{}", amount(first), second.as_deref().unwrap_or_default()).into())
-        }
-        ObservationValue::Coded(coded) => {
-            coded.code.clone().or_else(|| coded.display.clone()).or_else(|| coded.text.clone())
-        }
-        ObservationValue::Time(time) => Some(time.to_string().into()),
-        ObservationValue::Content(_) => None,
-    };
-    let words: Vec<Text> = values.iter().filter_map(of_one).collect();
-    match words.as_slice() {
-        [] => None,
-        [one] => Some(one.clone()),
-        several => Some(several.join("\n").into()),
-    }
-}
-
-fn amount(quantity: &Quantity) -> Text {
-    match &quantity.comparator {
-        None => quantity.value.clone(),
-        Some(comparator) => format!("{comparator}{}", quantity.value).into(),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use orderly_record::{
     Telecom, Text, Timestamp,
 };
 
-use crate::timestamp::timestamp;
 use crate::view::{Presence, View};
 
 /// The first leaf's text without blanks around it.
@@ -47,7 +46,7 @@ pub(super) fn flag(view: View<'_>) -> Option<bool> {
 /// DT, DTM and TS. TS.2, which tells the precision in old versions, rules when it is coarser than the text.
 pub(super) fn time(view: View<'_>) -> Option<Timestamp> {
     let [value, precision] = view.parts();
-    let mut time = timestamp(&text(value)?);
+    let mut time = Timestamp::parse_hl7(&text(value)?);
     if let (Timestamp::Known(moment), Some(precision)) = (&mut time, text(precision)) {
         let declared = match precision.as_str() {
             "Y" => Precision::Year,

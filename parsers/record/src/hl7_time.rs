@@ -1,4 +1,5 @@
-//! Dates and times: `YYYY[MM[DD[HH[MM[SS[.S...]]]]]][+/-ZZZZ]` (chapter 2A, types DT and DTM), at the precision given.
+//! Dates and times as HL7 writes them: `YYYY[MM[DD[HH[MM[SS[.S...]]]]]][+/-ZZZZ]` (v2 chapter 2A, types DT and DTM; v3 type TS), at the
+//! precision given.
 //!
 //! Also read, because senders write them and the record shows them: ISO 8601 (`2026-03-05T14:15`), a blank before the time, and `Z`.
 //! What is not a date of the calendar is not read at all.
@@ -11,48 +12,30 @@ use nom::character::complete::{char, one_of};
 use nom::combinator::{all_consuming, opt, verify};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
-use orderly_record::{Moment, Precision, Timestamp};
 
-/// The date and time that this text gives, or `None` when it is none.
-pub fn moment(text: &str) -> Option<Moment> {
-    let text = text.trim();
-    // HL7 first: `2026-0500` is a year and an offset there, and nothing in ISO 8601.
-    let (_, (date, offset)) = [Style::HL7, Style::ISO]
-        .iter()
-        .find_map(|style| all_consuming((|input| date(input, style), opt(offset))).parse(text).ok())?;
-    let offset = match offset {
-        None => None,
-        Some(seconds) => Some(Offset::from_seconds(seconds).ok()?),
-    };
-    let Parts { year, month, day, time } = date;
-    let Time { hour, minute, second, fraction } = time.unwrap_or_default();
-    let nanosecond = fraction.map_or(0, |(nanosecond, _)| nanosecond);
-    let month_and_day = (month.unwrap_or(1), day.unwrap_or(1));
-    let civil = DateTime::new(
-        year,
-        month_and_day.0,
-        month_and_day.1,
-        hour,
-        minute.unwrap_or(0),
-        second.unwrap_or(0),
-        nanosecond,
-    )
-    .ok()?;
-    let precision = match (fraction, second, minute, time, day, month) {
-        (Some((_, digits)), ..) => Precision::Fraction(digits),
-        (_, Some(_), ..) => Precision::Second,
-        (_, _, Some(_), ..) => Precision::Minute,
-        (_, _, _, Some(_), ..) => Precision::Hour,
-        (_, _, _, _, Some(_), _) => Precision::Day,
-        (.., Some(_)) => Precision::Month,
-        _ => Precision::Year,
-    };
-    Some(Moment { civil, precision, offset })
+use crate::{Moment, Precision, Timestamp};
+
+impl Moment {
+    /// The date and time that this text gives, or `None` when it is none.
+    pub fn parse_hl7(text: &str) -> Option<Self> {
+        let text = text.trim();
+        // HL7 first: `2026-0500` is a year and an offset there, and nothing in ISO 8601.
+        let (_, (date, offset)) = [Style::HL7, Style::ISO]
+            .iter()
+            .find_map(|style| all_consuming((|input| date(input, style), opt(offset))).parse(text).ok())?;
+        let offset = match offset {
+            None => None,
+            Some(seconds) => Some(Offset::from_seconds(seconds).ok()?),
+        };
+        Some(Self { civil: date.civil()?, precision: date.precision(), offset })
+    }
 }
 
-/// The timestamp that this text gives; the text itself when it is no date.
-pub(crate) fn timestamp(text: &str) -> Timestamp {
-    moment(text).map_or_else(|| Timestamp::Verbatim(text.into()), Timestamp::Known)
+impl Timestamp {
+    /// The timestamp that this text gives; the text itself when it is no date.
+    pub fn parse_hl7(text: &str) -> Self {
+        Moment::parse_hl7(text).map_or_else(|| Self::Verbatim(text.into()), Self::Known)
+    }
 }
 
 struct Parts {
@@ -60,6 +43,33 @@ struct Parts {
     month: Option<i8>,
     day: Option<i8>,
     time: Option<Time>,
+}
+
+impl Parts {
+    /// The date, when the calendar has it.
+    fn civil(&self) -> Option<DateTime> {
+        let Time { hour, minute, second, fraction } = self.time.unwrap_or_default();
+        let nanosecond = fraction.map_or(0, |(nanosecond, _)| nanosecond);
+        let (month, day) = (self.month.unwrap_or(1), self.day.unwrap_or(1));
+        let (minute, second) = (minute.unwrap_or(0), second.unwrap_or(0));
+        DateTime::new(self.year, month, day, hour, minute, second, nanosecond).ok()
+    }
+
+    fn precision(&self) -> Precision {
+        let Some(Time { minute, second, fraction, .. }) = self.time else {
+            return match (self.month, self.day) {
+                (_, Some(_)) => Precision::Day,
+                (Some(_), _) => Precision::Month,
+                _ => Precision::Year,
+            };
+        };
+        match (fraction, second, minute) {
+            (Some((_, digits)), ..) => Precision::Fraction(digits),
+            (_, Some(_), _) => Precision::Second,
+            (.., Some(_)) => Precision::Minute,
+            _ => Precision::Hour,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -168,9 +178,9 @@ mod tests {
             ("20240229", "2024-02-29"),
         ];
         for (text, expected) in table {
-            assert_eq!(timestamp(text).to_string(), expected, "{text}");
-            assert!(moment(text).is_some(), "{text}");
-            assert_eq!(timestamp(expected).to_string(), expected, "what is shown is read again");
+            assert_eq!(Timestamp::parse_hl7(text).to_string(), expected, "{text}");
+            assert!(Moment::parse_hl7(text).is_some(), "{text}");
+            assert_eq!(Timestamp::parse_hl7(expected).to_string(), expected, "what is shown is read again");
         }
     }
 
@@ -187,8 +197,8 @@ mod tests {
             "19840211x",
             "5.3.2026",
         ] {
-            assert_eq!(moment(text), None, "{text}");
-            assert_eq!(timestamp(text), Timestamp::Verbatim(text.into()));
+            assert_eq!(Moment::parse_hl7(text), None, "{text}");
+            assert_eq!(Timestamp::parse_hl7(text), Timestamp::Verbatim(text.into()));
         }
     }
 }

@@ -1,0 +1,24 @@
+//! C-CDA: from bytes to a tree of elements, and from there to the record.
+//!
+//! [`parse`] reads a document whole, with a limit on everything ([`Limits`]), or refuses it with a diagnostic that says where and why; no
+//! entity is defined, no stylesheet followed, nothing fetched. [`normalize`] makes the record of what was read and never fails: what is
+//! odd is a diagnostic beside the document, and what the record has no place for is counted in its section, so that nothing vanishes.
+//!
+//! Nothing here panics, whatever the bytes, and nothing here reads a clock, a file or a socket.
+//!
+//! The way through: `encoding` makes text of the bytes → `parse` the tree (`document`), with `refusal` for what can't be → `oddities` says
+//! what is strange about it → `normalize` reads header and sections into the record.
+
+mod document;
+mod encoding;
+mod limits;
+mod normalize;
+mod oddities;
+mod parse;
+mod refusal;
+
+pub use document::{Document, Element, Namespace};
+pub use encoding::looks_like_xml;
+pub use limits::Limits;
+pub use normalize::normalize;
+pub use parse::parse;

@@ -1,0 +1,80 @@
+//! From the tree to the record: header, patient, visit, and section by section what the entries say.
+//!
+//! Nothing fails: what is not there is absent, what is odd stays as sent, and what the record has no place for is counted in its section
+//! (`statement`). A value with a nullFlavor is no value, whatever stands beside it.
+
+mod about;
+mod concern;
+mod header;
+mod narrative;
+mod observation;
+mod patient;
+mod people;
+mod sections;
+mod statement;
+mod values;
+mod visit;
+
+use std::cell::{Cell, RefCell};
+
+use orderly_record::{Record, Text};
+
+use crate::document::{Document, Element};
+use statement::Leftovers;
+
+/// Words that a reference leads to are a cell or a paragraph; whole chapters stay in the section's text.
+const WORDS_MAX: usize = 65_536;
+/// How often the words of the whole document may be repeated by references to them. Two for each statement are usual.
+const WORDS_REPEATED_MAX: usize = 4;
+
+/// The record of a document.
+pub fn normalize(document: &Document) -> Record {
+    let source = Source::new(document);
+    let root = document.root();
+    let mut record = Record { header: header::header(root), ..Record::default() };
+    let patients = patient::patients(&source, root);
+    record.patient = patients.first().cloned();
+    record.patients = if patients.len() > 1 { patients } else { Vec::new() };
+    record.documents.push(about::document(&source, root));
+    record.visit = visit::documented(&source, root);
+    record.visits.extend(record.visit.clone());
+    for component in root.children_named("component") {
+        for body in component.children_named("structuredBody") {
+            sections::read_all(&source, body, &mut record);
+        }
+    }
+    record
+}
+
+/// The document, and what reading it has used up and left over so far.
+struct Source<'d> {
+    document: &'d Document,
+    /// How many more words may be repeated by references.
+    words_left: Cell<usize>,
+    /// What of the present section the record does not hold.
+    leftovers: RefCell<Leftovers<'d>>,
+}
+
+impl<'d> Source<'d> {
+    fn new(document: &'d Document) -> Self {
+        let words_left = document.text_bytes().saturating_mul(WORDS_REPEATED_MAX);
+        Self { document, words_left: Cell::new(words_left), leftovers: RefCell::default() }
+    }
+
+    /// The words of an element that holds them itself, or refers to them: `text`, `originalText`.
+    fn words(&self, element: Element<'d>) -> Option<Text> {
+        let reference = element.child("reference").and_then(|reference| reference.attribute("value"));
+        let referred = reference.and_then(|target| {
+            let id = target.strip_prefix('#').unwrap_or(target);
+            self.document.by_id(id.trim()).filter(|found| *found != element)
+        });
+        referred.and_then(|found| self.rendered(found)).or_else(|| self.rendered(element))
+    }
+
+    fn rendered(&self, element: Element<'d>) -> Option<Text> {
+        let left = self.words_left.get();
+        let (words, used) = narrative::render(element, left.min(WORDS_MAX));
+        self.words_left.set(left.saturating_sub(used));
+        words
+    }
+}

@@ -1,0 +1,89 @@
+//! What allergies and problems share: the concern that they are tracked under, and how they stand.
+//!
+//! How long something is tracked is not how long it lasts: a concern that is completed is no cure (C-CDA, problem concern act).
+
+use orderly_record::{Provider, Text, Timestamp};
+
+use super::people::providers;
+use super::statement::{Related, Statement};
+use super::values::{Interval, attribute, code_of, time_of};
+use crate::document::Element;
+
+/// The act around the observations.
+#[derive(Default)]
+pub(super) struct Concern {
+    status: Option<Text>,
+    recorded: Recorded,
+}
+
+/// Who wrote it down, and when.
+#[derive(Default, Clone)]
+pub(super) struct Recorded {
+    pub(super) at: Option<Timestamp>,
+    pub(super) by: Vec<Provider>,
+}
+
+impl Concern {
+    /// Reads what the act says; its time is that of tracking, which the record has no place for.
+    pub(super) fn of(act: &Statement<'_, '_>) -> Self {
+        Self { status: code_of(act.element, "statusCode"), recorded: Recorded::of(act) }
+    }
+}
+
+impl Recorded {
+    pub(super) fn of(statement: &Statement<'_, '_>) -> Self {
+        let authors = statement.take_all("author");
+        Self {
+            at: authors.iter().find_map(|author| time_of(*author, "time")),
+            by: providers(statement.source, authors),
+        }
+    }
+
+    /// The observation's own, else the concern's.
+    pub(super) fn or(self, concern: &Concern) -> Self {
+        if self.at.is_none() && self.by.is_empty() { concern.recorded.clone() } else { self }
+    }
+}
+
+/// The observations under a concern: not the acts beside them (priorities, progress notes).
+pub(super) fn is_subject(related: Related<'_>) -> bool {
+    related.is("observation") && matches!(related.relation, "SUBJ" | "")
+}
+
+/// How it stands: by its own status observation, else by its end, else by the concern.
+pub(super) fn status(observation: &Statement<'_, '_>, time: &Interval, concern: &Concern) -> Option<Text> {
+    let is_status = |related: Related<'_>| related.is("observation") && is_status(related);
+    let said = observation.value_of(is_status, |_, value| status_of(value));
+    let ended = || time.has_ended.then_some(Text::new_static("inactive"));
+    let tracked = || {
+        Some(Text::new_static(match concern.status.as_deref()? {
+            "active" => "active",
+            _ => "inactive",
+        }))
+    };
+    said.or_else(ended).or_else(tracked)
+}
+
+/// LOINC 33999-4, or the templates of the problem's and the allergy's status in old releases.
+fn is_status(related: Related<'_>) -> bool {
+    let templates = [
+        "2.16.840.1.113883.10.20.22.4.6",
+        "2.16.840.1.113883.10.20.22.4.28",
+        "2.16.840.1.113883.10.20.1.50",
+        "2.16.840.1.113883.10.20.1.39",
+    ];
+    related.has_code(&["33999-4"]) || templates.iter().any(|template| related.has_template(template))
+}
+
+/// The record's word for a status of SNOMED CT.
+fn status_of(value: Element<'_>) -> Option<Text> {
+    Some(Text::new_static(match attribute(value, "code")?.as_str() {
+        "55561003" => "active",
+        "73425007" => "inactive",
+        "413322009" => "resolved",
+        "246455001" => "recurrence",
+        "263855007" => "relapse",
+        "277022003" => "remission",
+        _ => return None,
+    }))
+}

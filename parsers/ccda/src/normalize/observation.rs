@@ -1,0 +1,184 @@
+//! Observations: results and vital signs, their values by type, their ranges.
+
+use orderly_record::{Coded, Observation, ObservationValue, Provider, Quantity, Text, Timestamp};
+
+use super::Source;
+use super::about::embedded;
+use super::people::providers;
+use super::statement::Statement;
+use super::values::{
+    attribute, bounds, code_of, coded, coded_or_words, interval, is_null, is_number, quantity, text, time,
+};
+use crate::document::Element;
+
+/// What an observation takes over from the group it is in.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) at: Option<Timestamp>,
+    pub(super) by: Vec<Provider>,
+}
+
+/// An observation. The type of its values is that of HL7 table 0125, so that both formats are asked alike.
+pub(super) fn observation(statement: &Statement<'_, '_>, group: &Group) -> Observation {
+    let source = statement.source;
+    let mut values = Vec::new();
+    let mut value_type = None;
+    for value in statement.take_all("value").into_iter().filter(|value| !says_nothing(*value)) {
+        let (kind, read) = typed(source, value);
+        value_type = value_type.or(Some(Text::new_static(kind)));
+        values.extend(read);
+    }
+    let units = values.iter().find_map(units);
+    let at = statement.take("effectiveTime").map(interval).and_then(|time| time.from.or(time.to));
+    let performers = providers(source, statement.take_all("performer"));
+    let observed_by = if performers.is_empty() { group.by.clone() } else { performers };
+    Observation {
+        code: coded_or_words(source, statement.own("code"), || statement.words()),
+        value: ObservationValue::words(&values),
+        value_type,
+        values,
+        reference_range: reference_range(statement, units.as_ref()),
+        units,
+        interpretations: interpretations(statement),
+        status: code_of(statement.element, "statusCode").map(status),
+        observed_at: at.or_else(|| group.at.clone()),
+        observed_by,
+        method: statement.take("methodCode").and_then(|method| coded(source, method)),
+        notes: statement.notes(),
+        source: Some(statement.element.location()),
+        ..Observation::default()
+    }
+}
+
+/// ActStatus as HL7 table 0085 has it, which is that of table 0123 for these; others stay as sent.
+pub(super) fn status(sent: Text) -> Text {
+    Text::new(match sent.as_str() {
+        "completed" => "F",
+        "active" => "P",
+        "aborted" | "cancelled" => "X",
+        other => other,
+    })
+}
+
+fn interpretations(statement: &Statement<'_, '_>) -> Vec<Text> {
+    let codes = statement.take_all("interpretationCode").into_iter();
+    codes
+        .filter_map(|code| {
+            attribute(code, "code")
+                .or_else(|| code.children_named("translation").find_map(|code| attribute(code, "code")))
+        })
+        .collect()
+}
+
+fn says_nothing(value: Element<'_>) -> bool {
+    is_null(value) && value.children().next().is_none()
+}
+
+/// A value and the name of its type.
+fn typed<'d>(source: &Source<'d>, value: Element<'d>) -> (&'static str, Vec<ObservationValue>) {
+    let declared = value.declared_type().unwrap_or_else(|| shape(value));
+    let (kind, read) = match declared {
+        "PQ" | "INT" | "REAL" | "MO" => ("NM", quantity(value).map(ObservationValue::Quantity)),
+        "CD" | "CE" | "CV" | "CO" | "CS" => ("CWE", coded(source, value).map(ObservationValue::Coded)),
+        "ED" => ("ED", embedded_or_words(source, value)),
+        "TS" => ("TS", time(value).map(ObservationValue::Time)),
+        "IVL_TS" => return ("TS", times(value)),
+        "IVL_PQ" | "IVL_INT" | "IVL_REAL" => ("SN", range(value)),
+        "RTO" | "RTO_PQ_PQ" | "RTO_INT_INT" | "RTO_QTY_QTY" | "RTO_MO_PQ" => ("SN", ratio(value)),
+        "BL" => ("ST", attribute(value, "value").map(ObservationValue::Text)),
+        _ => ("ST", None),
+    };
+    // A value that is not of its type is text.
+    let written = || attribute(value, "value").or_else(|| source.words(value)).map(ObservationValue::Text);
+    (kind, read.or_else(written).into_iter().collect())
+}
+
+/// The type of a value that declares none.
+fn shape(value: Element<'_>) -> &'static str {
+    let has = |name| value.child(name).is_some();
+    match value.attribute("value") {
+        _ if value.attribute("code").is_some() || has("translation") => "CD",
+        Some(sent) if is_number(sent) => "PQ",
+        None if has("low") || has("high") => "IVL_PQ",
+        None if has("numerator") => "RTO",
+        _ => "ST",
+    }
+}
+
+/// ED: words, here or referred to, or content that stays in the document.
+fn embedded_or_words<'d>(source: &Source<'d>, value: Element<'d>) -> Option<ObservationValue> {
+    let is_base64 = value.attribute("representation") == Some("B64");
+    let words = if is_base64 { None } else { source.words(value) };
+    words.map(ObservationValue::Text).or_else(|| {
+        let content = embedded(value);
+        let is_there = content.length.is_some() || content.pointer.is_some();
+        is_there.then_some(ObservationValue::Content(content))
+    })
+}
+
+fn times(value: Element<'_>) -> Vec<ObservationValue> {
+    let time = interval(value);
+    [time.from, time.to].into_iter().flatten().map(ObservationValue::Time).collect()
+}
+
+/// IVL_PQ: both bounds, or one with what it means. Bounds belong to the range unless they say that they do not.
+fn range(value: Element<'_>) -> Option<ObservationValue> {
+    let bound = |name: &str, without: &'static str, with: &'static str| {
+        let element = value.child(name)?;
+        let is_outside = element.attribute("inclusive") == Some("false");
+        let comparator = Some(Text::new_static(if is_outside { without } else { with }));
+        quantity(element).map(|quantity| Quantity { comparator, ..quantity })
+    };
+    match (bound("low", ">", ">="), bound("high", "<", "<=")) {
+        (Some(low), Some(high)) => Some(ObservationValue::Ratio {
+            first: Quantity { comparator: None, ..low },
+            separator: Text::new_static("-"),
+            second: Some(high.value),
+        }),
+        (None, None) => bounds(value).0.map(ObservationValue::Quantity),
+        (low, high) => low.or(high).map(ObservationValue::Quantity),
+    }
+}
+
+/// RTO: a titre of plain numbers, else a quotient whose second number has its unit beside it.
+fn ratio(value: Element<'_>) -> Option<ObservationValue> {
+    let part = |name| value.child(name).and_then(quantity);
+    let (first, second) = (part("numerator")?, part("denominator"));
+    let unit = second.as_ref().and_then(|second| second.units.as_ref()?.code.clone());
+    let separator = if first.units.is_none() && unit.is_none() { ":" } else { "/" };
+    let second = second.map(|second| match unit {
+        None => second.value,
+        Some(unit) => format!("{} {unit}", second.value).into(),
+    });
+    Some(ObservationValue::Ratio { first, separator: Text::new_static(separator), second })
+}
+
+fn units(value: &ObservationValue) -> Option<Coded> {
+    match value {
+        ObservationValue::Quantity(quantity) | ObservationValue::Ratio { first: quantity, .. } => {
+            quantity.units.clone()
+        }
+        _ => None,
+    }
+}
+
+/// The ranges of normal values as one text: bounds where they are given, else words. The unit is told only where it is another one than
+/// that of the observation.
+fn reference_range(statement: &Statement<'_, '_>, own: Option<&Coded>) -> Option<Text> {
+    let ranges = statement.take_all("referenceRange").into_iter();
+    let texts = ranges.filter_map(|range| range.child("observationRange")).filter_map(|range| {
+        let of_value = range.child("value").and_then(|value| range_text(statement.source, value, own));
+        of_value.or_else(|| range.child("text").and_then(|text| statement.source.words(text)))
+    });
+    text(&texts.collect::<Vec<_>>().join("; "))
+}
+
+fn range_text<'d>(source: &Source<'d>, value: Element<'d>, own: Option<&Coded>) -> Option<Text> {
+    let (_, values) = typed(source, value);
+    let unit = values.iter().find_map(units).filter(|units| Some(units) != own).and_then(|units| units.code);
+    let words = ObservationValue::words(&values)?;
+    Some(match unit {
+        None => words,
+        Some(unit) => format!("{words} {unit}").into(),
+    })
+}

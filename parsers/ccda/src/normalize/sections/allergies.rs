@@ -1,0 +1,176 @@
+//! Allergies: a concern with observations, each of one allergen, its reactions and how bad they are.
+
+use orderly_record::{Allergy, Coded, Reaction, Record};
+
+use crate::document::Element;
+use crate::normalize::concern::{Concern, Recorded, is_subject, status};
+use crate::normalize::statement::{Related, Statement};
+use crate::normalize::values::{coded, coded_or_words, flag, identifiers, interval, text_of};
+
+/// "No known allergies" as a code of its own, which old documents send without negation (SNOMED CT).
+const NONE_KNOWN: [&str; 5] = ["160244002", "716186003", "409137002", "428607008", "429625007"];
+
+pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    match statement.name() {
+        "act" => {
+            let (concern, before) = (Concern::of(statement), record.allergies.len());
+            statement
+                .related(is_subject, |observation| record.allergies.push(allergy(observation, &concern)));
+            if record.allergies.len() == before {
+                return false;
+            }
+            statement.take_all("effectiveTime");
+            if let Some(last) = record.allergies.last_mut() {
+                last.notes.extend(statement.notes());
+            }
+            true
+        }
+        "observation" => {
+            record.allergies.push(allergy(statement, &Concern::default()));
+            true
+        }
+        _ => false,
+    }
+}
+
+fn allergy(statement: &Statement<'_, '_>, concern: &Concern) -> Allergy {
+    let source = statement.source;
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let kind = statement.take("value").and_then(|value| coded(source, value));
+    let code = allergen(statement);
+    let is_none_known = |kind: &Coded| kind.code.as_deref().is_some_and(|code| NONE_KNOWN.contains(&code));
+    let says_none = (code.is_none() && kind.as_ref().is_some_and(is_none_known)).then_some(true);
+    let recorded = Recorded::of(statement).or(concern);
+    Allergy {
+        negated: says_none.or(flag(statement.element, "negationInd")),
+        status: status(statement, &time, concern),
+        reactions: reactions(statement),
+        severity: severity(statement),
+        criticality: statement.value_of(|related| related.has_code(&["82606-5"]), coded),
+        onset_at: time.from,
+        ended_at: time.to,
+        recorded_at: recorded.at,
+        recorded_by: recorded.by,
+        identifiers: identifiers(statement.element),
+        notes: statement.notes(),
+        source: Some(statement.element.location()),
+        code,
+        kind,
+    }
+}
+
+/// What the patient reacts to: the consumable, by its code, else by its name.
+fn allergen(statement: &Statement<'_, '_>) -> Option<Coded> {
+    let is_consumable =
+        |part: Element<'_>| part.name() == "participant" && part.attribute("typeCode") == Some("CSM");
+    let consumables = statement.take_where(is_consumable);
+    let entities = consumables.iter().filter_map(|one| one.child("participantRole")?.child("playingEntity"));
+    let mut found = entities.filter_map(|entity| {
+        let name = || text_of(entity, "name");
+        coded_or_words(statement.source, entity.child("code"), name)
+    });
+    let first = found.next()?;
+    // One observation is about one allergen; further consumables are the same one otherwise coded.
+    let others = found.flat_map(|other| {
+        let own = orderly_record::Coding {
+            code: other.code,
+            display: other.display.or(other.text),
+            system: other.system,
+        };
+        std::iter::once(own).chain(other.translations)
+    });
+    let translations = first.translations.iter().cloned().chain(others).collect();
+    Some(Coded { translations, ..first })
+}
+
+/// What happens: the manifestations, each with its own severity.
+pub(super) fn reactions(statement: &Statement<'_, '_>) -> Vec<Reaction> {
+    let mut reactions = Vec::new();
+    let is_manifestation = |related: Related<'_>| related.relation == "MFST" && related.is("observation");
+    statement.related(is_manifestation, |reaction| {
+        let value = reaction.take("value");
+        let code = coded_or_words(reaction.source, value, || reaction.words());
+        let severity = severity(reaction);
+        if code.is_some() || severity.is_some() {
+            reactions.push(Reaction { code, severity });
+        }
+    });
+    reactions
+}
+
+fn severity(statement: &Statement<'_, '_>) -> Option<Coded> {
+    let is_severity = |related: Related<'_>| {
+        related.has_code(&["SEV"]) || related.has_template("2.16.840.1.113883.10.20.22.4.8")
+    };
+    statement.value_of(is_severity, coded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::record;
+    use orderly_record::Text;
+
+    use super::*;
+
+    fn allergies(entry: &str) -> Vec<Allergy> {
+        record(&format!("<code code='48765-2'/><entry>{entry}</entry>")).allergies
+    }
+
+    fn observation(attributes: &str, content: &str) -> String {
+        format!(
+            "<entryRelationship typeCode='SUBJ'><observation {attributes}>{content}</observation></entryRelationship>"
+        )
+    }
+
+    const PENICILLIN: &str = "<participant typeCode='CSM'><participantRole><playingEntity><code code='7980' codeSystem='2.16.840.1.113883.6.88'/>\
+                              </playingEntity></participantRole></participant>";
+
+    #[test]
+    fn each_observation_of_a_concern_is_an_allergy() {
+        let two = observation("", PENICILLIN) + &observation("negationInd='true'", PENICILLIN);
+        let found = allergies(&format!("<act><statusCode code='active'/>{two}</act>"));
+        let brief: Vec<_> = found.iter().map(|one| (one.status.as_deref(), one.negated)).collect();
+        assert_eq!(brief, [(Some("active"), None), (Some("active"), Some(true))]);
+        assert_eq!(found[0].code.as_ref().unwrap().system.as_deref(), Some("RXNORM"));
+    }
+
+    #[test]
+    fn nothing_known_is_a_denial_however_it_is_written() {
+        let denied = observation(
+            "negationInd='true'",
+            "<value code='419199007'/><participant typeCode='CSM'><participantRole><playingEntity><code nullFlavor='NA'/></playingEntity></participantRole></participant>",
+        );
+        let coded = observation("", "<value code='160244002'/>");
+        for written in [denied, coded] {
+            let found = allergies(&format!("<act>{written}</act>"));
+            assert_eq!((found[0].negated, &found[0].code), (Some(true), &None));
+        }
+    }
+
+    #[test]
+    fn its_own_status_rules_then_its_end_then_the_concern() {
+        let status = "<entryRelationship typeCode='REFR'><observation><code code='33999-4'/><value code='413322009'/></observation></entryRelationship>";
+        let table = [
+            (status, "completed", "resolved"),
+            (
+                "<effectiveTime><low value='2000'/><high nullFlavor='UNK'/></effectiveTime>",
+                "active",
+                "inactive",
+            ),
+            ("<effectiveTime><low value='2000'/></effectiveTime>", "active", "active"),
+            ("", "completed", "inactive"),
+        ];
+        for (content, concern, expected) in table {
+            let found =
+                allergies(&format!("<act><statusCode code='{concern}'/>{}</act>", observation("", content)));
+            assert_eq!(found[0].status, Some(Text::from(expected)), "{content}");
+        }
+    }
+
+    #[test]
+    fn an_allergy_without_a_concern_is_one_too() {
+        assert_eq!(allergies(&format!("<observation>{PENICILLIN}</observation>")).len(), 1);
+        let nothing = record("<code code='48765-2'/><entry><act/></entry><entry><supply/></entry>");
+        assert_eq!((nothing.allergies.len(), nothing.sections[0].unread.len()), (0, 2));
+    }
+}

@@ -1,0 +1,71 @@
+//! Encounters: visits, and what was diagnosed during them.
+
+use orderly_record::Record;
+
+use super::medications::indications;
+use super::problems;
+use crate::document::Element;
+use crate::normalize::people::providers;
+use crate::normalize::statement::{Related, Statement};
+use crate::normalize::visit::{service_location, visit};
+
+pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    if statement.name() != "encounter" {
+        return false;
+    }
+    let mut found = visit(statement.source, statement.element);
+    for read in ["effectiveTime", "dischargeDispositionCode", "sdtc:dischargeDispositionCode"] {
+        statement.take(read);
+    }
+    found.attending = providers(statement.source, statement.take_all("performer"));
+    let places = statement.take_where(is_location);
+    found.location = places.iter().find_map(|place| service_location(place.child("participantRole")?));
+    let mut reasons = indications(statement).into_iter();
+    found.reason = reasons.next();
+    let before = record.conditions.len();
+    statement.related(is_diagnosis, |inner| {
+        problems::conditions(inner, "encounter-diagnosis", record);
+    });
+    let diagnosed = record.conditions.iter().skip(before);
+    found.diagnoses = diagnosed.filter_map(|condition| condition.code.clone()).chain(reasons).collect();
+    record.visits.push(found);
+    true
+}
+
+fn is_location(part: Element<'_>) -> bool {
+    part.name() == "participant" && part.attribute("typeCode") == Some("LOC")
+}
+
+/// An act with diagnoses (LOINC 29308-4, or the template), or a problem observation directly below.
+fn is_diagnosis(related: Related<'_>) -> bool {
+    let is_act = related.is("act")
+        && (related.has_code(&["29308-4"]) || related.has_template("2.16.840.1.113883.10.20.22.4.80"));
+    is_act || (related.is("observation") && related.has_template("2.16.840.1.113883.10.20.22.4.4"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::record;
+
+    #[test]
+    fn a_visit_and_what_was_diagnosed() {
+        let record = record(
+            "<code code='46240-8'/><entry><encounter><id root='1' extension='V1'/><code code='99213' codeSystem='2.16.840.1.113883.6.12'>\
+             <translation code='AMB' codeSystem='2.16.840.1.113883.5.4'/></code><effectiveTime><low value='20260305'/><high value='20260306'/></effectiveTime>\
+             <participant typeCode='LOC'><participantRole><playingEntity><name>Clinic</name></playingEntity></participantRole></participant>\
+             <entryRelationship typeCode='RSON'><observation><value code='R05'/></observation></entryRelationship>\
+             <entryRelationship typeCode='SUBJ'><act><code code='29308-4'/><entryRelationship typeCode='SUBJ'><observation><value code='J18.9'/></observation>\
+             </entryRelationship></act></entryRelationship></encounter></entry>",
+        );
+        let visit = &record.visits[0];
+        assert_eq!(
+            (visit.class.as_deref(), visit.number.as_ref().unwrap().kind.as_deref()),
+            (Some("O"), Some("VN"))
+        );
+        assert_eq!(visit.location.as_ref().unwrap().point_of_care.as_deref(), Some("Clinic"));
+        assert_eq!(visit.reason.as_ref().unwrap().code.as_deref(), Some("R05"));
+        assert_eq!(visit.diagnoses[0].code.as_deref(), Some("J18.9"));
+        assert_eq!(record.conditions[0].category.as_deref(), Some("encounter-diagnosis"));
+        assert_eq!((record.visit.as_ref(), record.sections[0].unread.len()), (None, 0));
+    }
+}

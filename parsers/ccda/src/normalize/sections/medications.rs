@@ -1,0 +1,294 @@
+//! Medications: what is taken, was given or is to be given; how much and how often; and what was handed out.
+
+use orderly_record::{Coded, Medication, Note, Organization, Record, Text, Timing};
+
+use crate::document::Element;
+use crate::normalize::Source;
+use crate::normalize::people::{organization, providers};
+use crate::normalize::statement::{Related, Statement};
+use crate::normalize::values::{
+    attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, quantity, text_of,
+};
+
+pub(super) fn taken(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    medications(statement, "statement", record)
+}
+
+pub(super) fn administered(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    medications(statement, "administration", record)
+}
+
+fn medications(statement: &Statement<'_, '_>, category: &'static str, record: &mut Record) -> bool {
+    match statement.name() {
+        "substanceAdministration" => activity(statement, category, record),
+        // Admission and discharge medications are wrapped into an act.
+        "act" => {
+            let before = record.medications.len();
+            let is_activity = |related: Related<'_>| related.is("substanceAdministration");
+            statement.related(is_activity, |inner| {
+                activity(inner, category, record);
+            });
+            return record.medications.len() > before;
+        }
+        "supply" => record.medications.push(supply(statement)),
+        _ => return false,
+    }
+    true
+}
+
+fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut Record) {
+    let source = statement.source;
+    let mut medication = drug(statement);
+    let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood != "EVN");
+    medication.category = Some(Text::new_static(if is_intended { "order" } else { category }));
+    medication.negated = flag(statement.element, "negationInd");
+    times(statement, &mut medication);
+    if let Some(dose) = statement.take("doseQuantity") {
+        (medication.dose, medication.dose_max) = bounds(dose);
+    }
+    medication.rate = statement.take("rateQuantity").and_then(|rate| bounds(rate).0);
+    let coded_part = |name: &str| statement.take(name).and_then(|part| coded(source, part));
+    medication.route = coded_part("routeCode");
+    medication.site = coded_part("approachSiteCode");
+    medication.form = coded_part("administrationUnitCode");
+    let conditions = statement.take_all("precondition");
+    medication.as_needed = (!conditions.is_empty()).then_some(true);
+    let criteria = conditions.iter().filter_map(|condition| condition.child("criterion")?.child("value"));
+    medication.reasons = criteria.filter_map(|value| coded(source, value)).collect();
+    medication.reasons.extend(indications(statement));
+    medication.instructions = sig(statement).or_else(|| statement.words());
+    medication.ordered_by = providers(source, statement.take_all("author"));
+    medication.given_by = providers(source, statement.take_all("performer"));
+    medication.notes = notes(statement);
+    let mut handed_out = Vec::new();
+    supplies(statement, &mut medication, &mut handed_out);
+    record.medications.push(medication);
+    record.medications.extend(handed_out);
+}
+
+/// What an activity and a supply have in common: the drug, its maker, the status, the ids.
+fn drug(statement: &Statement<'_, '_>) -> Medication {
+    let holder = statement.take("consumable").or_else(|| statement.take("product"));
+    let product = holder.and_then(|holder| holder.child("manufacturedProduct"));
+    let material = product.and_then(material);
+    Medication {
+        code: material.and_then(|material| drug_code(statement.source, material)),
+        lot_number: material.and_then(|material| text_of(material, "lotNumberText")),
+        manufacturer: product.and_then(maker),
+        status: code_of(statement.element, "statusCode"),
+        identifiers: identifiers(statement.element),
+        source: Some(statement.element.location()),
+        ..Medication::default()
+    }
+}
+
+pub(super) fn material(product: Element<'_>) -> Option<Element<'_>> {
+    product.child("manufacturedMaterial").or_else(|| product.child("manufacturedLabeledDrug"))
+}
+
+pub(super) fn maker(product: Element<'_>) -> Option<Organization> {
+    product.child("manufacturerOrganization").and_then(organization)
+}
+
+/// The drug's code, else its name.
+pub(super) fn drug_code<'d>(source: &Source<'d>, material: Element<'d>) -> Option<Coded> {
+    coded_or_words(source, material.child("code"), || text_of(material, "name"))
+}
+
+/// effectiveTime, which stands there several times: from when to when, and how often.
+fn times(statement: &Statement<'_, '_>, medication: &mut Medication) {
+    for time in statement.take_all("effectiveTime") {
+        let has = |name| time.child(name).is_some();
+        match time.declared_type() {
+            Some("PIVL_TS") if medication.timing.is_none() => {
+                medication.timing = Some(periodic(statement.source, time))
+            }
+            Some("EIVL_TS") if medication.timing.is_none() => {
+                medication.timing = Some(by_event(statement.source, time))
+            }
+            None if has("period") && medication.timing.is_none() => {
+                medication.timing = Some(periodic(statement.source, time))
+            }
+            Some("IVL_TS" | "TS") | None
+                if medication.starts_at.is_none() && medication.ends_at.is_none() =>
+            {
+                let found = interval(time);
+                (medication.starts_at, medication.ends_at) = (found.from, found.to);
+            }
+            // A second timing of the same drug, or one put together from several.
+            _ => statement.source.unread(time),
+        }
+    }
+}
+
+/// PIVL_TS: every so often. From when on within the period it is counted has no place in the record.
+fn periodic<'d>(source: &Source<'d>, time: Element<'d>) -> Timing {
+    time.children_named("phase").for_each(|phase| source.unread(phase));
+    let (period, period_max) = time.child("period").map(bounds).unwrap_or_default();
+    let institution_specified = flag(time, "institutionSpecified");
+    Timing { period, period_max, institution_specified, ..Timing::default() }
+}
+
+/// EIVL_TS: with an event of the day. How long before or after it has no place in the record.
+fn by_event<'d>(source: &Source<'d>, time: Element<'d>) -> Timing {
+    time.children_named("offset").for_each(|offset| source.unread(offset));
+    let event = time.child("event").and_then(|event| attribute(event, "code"));
+    Timing { event, ..Timing::default() }
+}
+
+/// Why: the indications.
+pub(super) fn indications(statement: &Statement<'_, '_>) -> Vec<Coded> {
+    let mut reasons = Vec::new();
+    let is_reason = |related: Related<'_>| related.relation == "RSON" && related.is("observation");
+    statement.related(is_reason, |reason| {
+        let value = reason.take("value");
+        reasons.extend(coded_or_words(reason.source, value, || reason.words()));
+    });
+    reasons
+}
+
+/// The directions in words (LOINC 76662-6).
+fn sig(statement: &Statement<'_, '_>) -> Option<Text> {
+    let mut words = None;
+    let is_sig =
+        |related: Related<'_>| related.is("substanceAdministration") && related.has_code(&["76662-6"]);
+    statement.related(is_sig, |inner| {
+        inner.take("consumable");
+        words = words.take().or_else(|| inner.words());
+    });
+    words
+}
+
+/// Comments, and instructions to the patient or the pharmacy.
+fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
+    let mut notes = statement.notes();
+    let is_instruction = |related: Related<'_>| {
+        related.is("act")
+            && matches!(related.relation, "SUBJ" | "COMP")
+            && related.element.child("text").is_some()
+    };
+    statement.related(is_instruction, |act| {
+        let source = Some(act.element.location());
+        notes.extend(act.words().map(|text| Note { text, author: None, source }));
+    });
+    notes
+}
+
+/// Orders to supply tell how much and how often; what was handed out is a medication of its own.
+fn supplies(statement: &Statement<'_, '_>, medication: &mut Medication, handed_out: &mut Vec<Medication>) {
+    statement.related(
+        |related| related.is("supply"),
+        |inner| {
+            let found = supply(inner);
+            if found.category.as_deref() == Some("dispense") {
+                let code = found.code.clone().or_else(|| medication.code.clone());
+                handed_out.push(Medication { code, ..found });
+                return;
+            }
+            medication.prescription_number =
+                medication.prescription_number.take().or_else(|| found.identifiers.into_iter().next());
+            medication.quantity = medication.quantity.take().or(found.quantity);
+            medication.refills = medication.refills.take().or(found.refills);
+            medication.ordered_by.extend(found.ordered_by);
+            medication.notes.extend(found.notes);
+            medication.code = medication.code.take().or(found.code);
+        },
+    );
+}
+
+fn supply(statement: &Statement<'_, '_>) -> Medication {
+    let source = statement.source;
+    let is_dispense = statement.element.attribute("moodCode") == Some("EVN");
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let total = statement.take("repeatNumber").and_then(|number| attribute(number, "value"));
+    Medication {
+        category: Some(Text::new_static(if is_dispense { "dispense" } else { "order" })),
+        quantity: statement.take("quantity").and_then(quantity),
+        refills: total.as_deref().and_then(refills),
+        starts_at: time.from,
+        ends_at: time.to,
+        ordered_by: providers(source, statement.take_all("author")),
+        given_by: providers(source, statement.take_all("performer")),
+        notes: notes(statement),
+        ..drug(statement)
+    }
+}
+
+/// repeatNumber counts the first time too.
+fn refills(total: &str) -> Option<Text> {
+    let total: u32 = total.parse().ok()?;
+    Some(total.checked_sub(1)?.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::record;
+    use super::*;
+
+    fn medications(code: &str, entry: &str) -> (Vec<Medication>, Vec<orderly_record::Unread>) {
+        let mut record = record(&format!(
+            "<code code='{code}'/><text><content ID='sig'>one a day</content></text><entry>{entry}</entry>"
+        ));
+        (record.medications, std::mem::take(&mut record.sections[0].unread))
+    }
+
+    const DRUG: &str = "<consumable><manufacturedProduct><manufacturedMaterial><code code='197361' codeSystem='2.16.840.1.113883.6.88'/>\
+                        </manufacturedMaterial></manufacturedProduct></consumable>";
+
+    #[test]
+    fn how_much_and_how_often() {
+        let (found, unread) = medications(
+            "10160-0",
+            &format!(
+                "<substanceAdministration moodCode='EVN'><text><reference value='#sig'/></text><statusCode code='active'/>\
+                 <effectiveTime xsi:type='IVL_TS'><low value='20260101'/></effectiveTime>\
+                 <effectiveTime xsi:type='PIVL_TS' institutionSpecified='true' operator='A'><period value='8' unit='h'/></effectiveTime>\
+                 <doseQuantity><low value='1'/><high value='2'/></doseQuantity>{DRUG}<precondition><criterion><value code='56018004'/></criterion></precondition>\
+                 </substanceAdministration>"
+            ),
+        );
+        let medication = &found[0];
+        let timing = medication.timing.clone().unwrap();
+        assert_eq!((timing.period.unwrap().value.as_str(), timing.institution_specified), ("8", Some(true)));
+        let doses = [medication.dose.clone(), medication.dose_max.clone()].map(|dose| dose.unwrap().value);
+        assert_eq!(doses, ["1", "2"]);
+        assert_eq!((medication.as_needed, medication.reasons.len()), (Some(true), 1));
+        assert_eq!(
+            (medication.instructions.as_deref(), medication.category.as_deref()),
+            (Some("one a day"), Some("statement"))
+        );
+        assert!(unread.is_empty(), "{unread:?}");
+    }
+
+    #[test]
+    fn an_order_is_part_of_the_medication_and_a_dispense_is_its_own() {
+        let (found, unread) = medications(
+            "10183-2",
+            &format!(
+                "<act><entryRelationship typeCode='SUBJ'><substanceAdministration moodCode='INT'>{DRUG}\
+                 <entryRelationship typeCode='REFR'><supply moodCode='INT'><id root='1' extension='RX1'/><repeatNumber value='3'/><quantity value='30'/></supply></entryRelationship>\
+                 <entryRelationship typeCode='REFR'><supply moodCode='EVN'><effectiveTime value='20260102'/><quantity value='30'/></supply></entryRelationship>\
+                 </substanceAdministration></entryRelationship></act>"
+            ),
+        );
+        let brief: Vec<_> =
+            found.iter().map(|one| (one.category.as_deref(), one.refills.as_deref())).collect();
+        assert_eq!(brief, [(Some("order"), Some("2")), (Some("dispense"), None)]);
+        assert_eq!(found[0].prescription_number.as_ref().unwrap().value, "RX1");
+        assert_eq!(found[1].code, found[0].code);
+        assert!(unread.is_empty(), "{unread:?}");
+    }
+
+    #[test]
+    fn what_was_given_and_what_is_not_taken() {
+        let (found, _) = medications(
+            "29549-3",
+            &format!("<substanceAdministration moodCode='EVN'>{DRUG}</substanceAdministration>"),
+        );
+        assert_eq!(found[0].category.as_deref(), Some("administration"));
+        let none = "<substanceAdministration moodCode='EVN' negationInd='true'><consumable><manufacturedProduct><manufacturedMaterial>\
+                    <code nullFlavor='OTH'/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration>";
+        let (found, _) = medications("10160-0", none);
+        assert_eq!((found[0].negated, &found[0].code), (Some(true), &None));
+    }
+}

@@ -1,0 +1,120 @@
+//! Problems and diagnoses: an observation each, under a concern or a diagnosis act, or alone.
+
+use orderly_record::{Condition, Record, Text};
+
+use crate::normalize::concern::{Concern, Recorded, is_subject, status};
+use crate::normalize::statement::Statement;
+use crate::normalize::values::{coded, coded_or_words, flag, identifiers, interval, time_of};
+
+pub(super) fn problem(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    conditions(statement, "problem", record)
+}
+
+pub(super) fn admission(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    conditions(statement, "admission-diagnosis", record)
+}
+
+pub(super) fn discharge(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    conditions(statement, "discharge-diagnosis", record)
+}
+
+/// Reads an act with its observations, or an observation alone; false when there is none.
+pub(super) fn conditions(statement: &Statement<'_, '_>, category: &'static str, record: &mut Record) -> bool {
+    match statement.name() {
+        "act" => {
+            let (concern, before) = (Concern::of(statement), record.conditions.len());
+            statement.related(is_subject, |observation| {
+                record.conditions.push(condition(observation, category, &concern));
+            });
+            if record.conditions.len() == before {
+                return false;
+            }
+            statement.take_all("effectiveTime");
+            if let Some(last) = record.conditions.last_mut() {
+                last.notes.extend(statement.notes());
+            }
+            true
+        }
+        "observation" => {
+            record.conditions.push(condition(statement, category, &Concern::default()));
+            true
+        }
+        _ => false,
+    }
+}
+
+fn condition(statement: &Statement<'_, '_>, category: &'static str, concern: &Concern) -> Condition {
+    let source = statement.source;
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let recorded = Recorded::of(statement).or(concern);
+    Condition {
+        code: coded_or_words(source, statement.take("value"), || statement.words()),
+        category: Some(Text::new_static(category)),
+        kind: statement.own("code").and_then(|code| coded(source, code)),
+        status: status(statement, &time, concern),
+        negated: flag(statement.element, "negationInd"),
+        severity: statement.value_of(|related| related.has_code(&["SEV"]), coded),
+        onset_at: time.from,
+        ended_at: time.to,
+        recorded_at: diagnosed_at(statement).or(recorded.at),
+        recorded_by: recorded.by,
+        identifiers: identifiers(statement.element),
+        notes: statement.notes(),
+        source: Some(statement.element.location()),
+        ..Condition::default()
+    }
+}
+
+/// The date of diagnosis (LOINC 77975-1).
+fn diagnosed_at(statement: &Statement<'_, '_>) -> Option<orderly_record::Timestamp> {
+    let mut found = None;
+    statement.related(
+        |related| related.has_code(&["77975-1"]),
+        |act| {
+            act.take("effectiveTime");
+            found = found.take().or_else(|| time_of(act.element, "effectiveTime"));
+        },
+    );
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::record;
+
+    #[test]
+    fn a_problem_with_all_that_is_told_of_it() {
+        let record = record(
+            "<code code='11450-4'/><text><content ID='p'>sugar</content></text><entry><act><statusCode code='completed'/>\
+             <entryRelationship typeCode='SUBJ'><observation><code code='55607006' codeSystem='2.16.840.1.113883.6.96'/>\
+             <effectiveTime><low value='2012'/></effectiveTime><value nullFlavor='OTH'><originalText><reference value='#p'/></originalText>\
+             <translation code='E11.9' codeSystem='2.16.840.1.113883.6.90'/></value>\
+             <entryRelationship><act><code code='77975-1'/><effectiveTime value='201203'/></act></entryRelationship>\
+             <entryRelationship><observation><code code='445518008'/><value value='40' unit='a'/></observation></entryRelationship>\
+             </observation></entryRelationship></act></entry>",
+        );
+        let condition = &record.conditions[0];
+        let code = condition.code.clone().unwrap();
+        assert_eq!(
+            (code.code.as_deref(), code.system.as_deref(), code.text.as_deref()),
+            (Some("E11.9"), Some("I10C"), Some("sugar"))
+        );
+        assert_eq!(
+            (condition.status.as_deref(), condition.category.as_deref()),
+            (Some("inactive"), Some("problem"))
+        );
+        assert_eq!(condition.recorded_at.as_ref().unwrap().to_string(), "2012-03");
+        // The age at onset has no place in the record.
+        assert_eq!(record.sections[0].unread[0].element, "observation");
+    }
+
+    #[test]
+    fn the_list_tells_the_category() {
+        for (code, category) in [("46241-6", "admission-diagnosis"), ("11535-2", "discharge-diagnosis")] {
+            let record = record(&format!(
+                "<code code='{code}'/><entry><observation><value code='1'/></observation></entry>"
+            ));
+            assert_eq!(record.conditions[0].category.as_deref(), Some(category));
+        }
+    }
+}

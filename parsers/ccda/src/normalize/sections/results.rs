@@ -1,0 +1,194 @@
+//! Results: a panel with its observations, or an observation alone.
+
+use orderly_record::{Record, Report, Specimen};
+
+use crate::document::Element;
+use crate::normalize::observation::{Group, observation, status};
+use crate::normalize::people::{first_identifier, providers};
+use crate::normalize::statement::{Related, Statement};
+use crate::normalize::values::{code_of, coded, coded_or_words, identifier, interval};
+
+/// Collection of a specimen (SNOMED CT).
+const COLLECTION: &str = "17636008";
+
+pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    match statement.name() {
+        "organizer" => {
+            let found = report(statement, record);
+            record.results.push(found);
+            true
+        }
+        // A loose observation is the only one of its report.
+        "observation" => {
+            let found = observation(statement, &Group::default());
+            record.results.push(Report {
+                code: found.code.clone(),
+                status: found.status.clone(),
+                observed_at: found.observed_at.clone(),
+                source: found.source.clone(),
+                observations: vec![found],
+                ..Report::default()
+            });
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A panel; panels in it are reports of their own.
+fn report(statement: &Statement<'_, '_>, record: &mut Record) -> Report {
+    let source = statement.source;
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let performers = providers(source, statement.take_all("performer"));
+    let group = Group { at: time.from.clone().or_else(|| time.to.clone()), by: performers };
+    let mut specimens: Vec<Specimen> =
+        statement.take_all("specimen").into_iter().filter_map(|one| specimen(statement, one)).collect();
+    collection(statement, &mut specimens);
+    let mut observations = Vec::new();
+    statement
+        .related(|related| related.is("observation"), |inner| observations.push(observation(inner, &group)));
+    statement.related(
+        |related| related.is("organizer"),
+        |inner| {
+            let found = report(inner, record);
+            record.results.push(found);
+        },
+    );
+    Report {
+        code: coded_or_words(source, statement.own("code"), || statement.words()),
+        status: code_of(statement.element, "statusCode").map(status),
+        filler_number: first_identifier(statement.element),
+        observed_at: time.from,
+        observed_to: time.to,
+        specimens,
+        observations,
+        notes: statement.notes(),
+        source: Some(statement.element.location()),
+        ..Report::default()
+    }
+}
+
+fn specimen<'d>(statement: &Statement<'_, 'd>, holder: Element<'d>) -> Option<Specimen> {
+    let role = holder.child("specimenRole")?;
+    let code = role.child("specimenPlayingEntity").and_then(|entity| entity.child("code"));
+    Some(Specimen {
+        kind: code.and_then(|code| coded(statement.source, code)),
+        filler_number: role.child("id").and_then(identifier),
+        source: Some(holder.location()),
+        ..Specimen::default()
+    })
+}
+
+/// When and where the specimen was taken: of the specimen that is named, or of one that is known only by that.
+fn collection(statement: &Statement<'_, '_>, specimens: &mut Vec<Specimen>) {
+    let is_collection = |related: Related<'_>| related.is("procedure") && related.has_code(&[COLLECTION]);
+    statement.related(is_collection, |procedure| {
+        let named = procedure.take_all("participant").into_iter().chain(procedure.take_all("specimen"));
+        let mut named = named.filter_map(|one| specimen(procedure, one));
+        if specimens.is_empty() {
+            let source = Some(procedure.element.location());
+            specimens.push(named.next().unwrap_or_else(|| Specimen { source, ..Specimen::default() }));
+        }
+        let Some(specimen) = specimens.first_mut() else { return };
+        let time = procedure.take("effectiveTime").map(interval).unwrap_or_default();
+        specimen.collected_at = specimen.collected_at.take().or(time.from).or(time.to);
+        let site = procedure.take("targetSiteCode").and_then(|site| coded(procedure.source, site));
+        specimen.site = specimen.site.take().or(site);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_record::Observation;
+
+    use super::super::tests::record;
+
+    fn observation(content: &str) -> Observation {
+        let mut record = record(&format!(
+            "<code code='30954-2'/><text ID='t'>words</text><entry><observation>{content}</observation></entry>"
+        ));
+        record.results.remove(0).observations.remove(0)
+    }
+
+    /// Type, value and unit.
+    fn value(value: &str) -> String {
+        let found = observation(value);
+        let unit = found.units.and_then(|units| units.code);
+        [found.value_type, found.value, unit].map(|part| part.unwrap_or_else(|| "-".into())).join(" ")
+    }
+
+    #[test]
+    fn values_of_every_type() {
+        let table = [
+            ("<value xsi:type='PQ' value='2.50' unit='mg/dL'/>", "NM 2.50 mg/dL"),
+            ("<value xsi:type='x:PQ' value='2.50' unit='1'/>", "NM 2.50 -"),
+            ("<value xsi:type='PQ' value='&gt;= 40' unit='mg/dL'/>", "NM >= 40 -"),
+            ("<value xsi:type='PQ' nullFlavor='UNK'/>", "- - -"),
+            ("<value xsi:type='INT' value='7'/>", "NM 7 -"),
+            ("<value xsi:type='CD' code='260385009' displayName='Negative'/>", "CWE 260385009 -"),
+            (
+                "<value xsi:type='CD' nullFlavor='OTH'><originalText><reference value='#t'/></originalText></value>",
+                "CWE words -",
+            ),
+            ("<value xsi:type='ST'> clear </value>", "ST clear -"),
+            ("<value xsi:type='ED'><reference value='#t'/></value>", "ED words -"),
+            ("<value xsi:type='ED' mediaType='application/pdf' representation='B64'>JVBE</value>", "ED - -"),
+            ("<value xsi:type='IVL_PQ'><high value='5' unit='mg' inclusive='false'/></value>", "SN <5 mg"),
+            ("<value xsi:type='IVL_PQ'><low value='5' unit='mg'/></value>", "SN >=5 mg"),
+            ("<value xsi:type='IVL_PQ'><low value='2'/><high value='4'/></value>", "SN 2-4 -"),
+            ("<value xsi:type='RTO'><numerator value='1'/><denominator value='128'/></value>", "SN 1:128 -"),
+            (
+                "<value xsi:type='RTO_PQ_PQ'><numerator value='3' unit='mg'/><denominator value='2' unit='h'/></value>",
+                "SN 3/2 h mg",
+            ),
+            ("<value xsi:type='TS' value='20260305'/>", "TS 2026-03-05 -"),
+            ("<value xsi:type='BL' value='true'/>", "ST true -"),
+            ("<value value='5' unit='mg'/>", "NM 5 mg"),
+            ("<value code='1'/>", "CWE 1 -"),
+            ("<value>words here</value>", "ST words here -"),
+        ];
+        for (xml, expected) in table {
+            assert_eq!(value(xml), expected, "{xml}");
+        }
+    }
+
+    #[test]
+    fn ranges_flags_and_status() {
+        let range = |content: &str| {
+            format!("<referenceRange><observationRange>{content}</observationRange></referenceRange>")
+        };
+        let found = observation(&format!(
+            "<statusCode code='completed'/><value xsi:type='PQ' value='200' unit='mg/dL'/><interpretationCode code='H'/><interpretationCode nullFlavor='UNK'/>{}{}{}",
+            range(
+                "<text>x</text><value xsi:type='IVL_PQ'><low value='70' unit='mg/dL'/><high value='99' unit='mg/dL'/></value>"
+            ),
+            range("<value xsi:type='IVL_PQ'><high value='5' unit='mmol/L'/></value>"),
+            range("<text>none <reference value='#t'/></text>"),
+        ));
+        assert_eq!(found.reference_range.as_deref(), Some("70-99; <=5 mmol/L; words"));
+        assert_eq!(
+            (found.status.as_deref(), found.interpretations.as_slice()),
+            (Some("F"), &["H".into()][..])
+        );
+    }
+
+    #[test]
+    fn a_panel_with_a_panel_and_a_specimen() {
+        let record = record(
+            "<code code='30954-2'/><entry><organizer><id root='1' extension='R1'/><code code='24323-8'/><statusCode code='active'/><effectiveTime value='20260305'/>\
+             <specimen><specimenRole><specimenPlayingEntity><code code='119364003'/></specimenPlayingEntity></specimenRole></specimen>\
+             <component><procedure><code code='17636008'/><effectiveTime value='20260304'/></procedure></component>\
+             <component><observation><code code='2345-7'/></observation></component>\
+             <component><organizer><component><observation/></component></organizer></component></organizer></entry>",
+        );
+        let [inner, outer] = record.results.as_slice() else { panic!("two reports") };
+        assert_eq!((inner.observations.len(), outer.observations.len()), (1, 1));
+        assert_eq!(outer.observations[0].observed_at, outer.observed_at);
+        assert_eq!(
+            (outer.status.as_deref(), outer.filler_number.as_ref().unwrap().value.as_str()),
+            (Some("P"), "R1")
+        );
+        assert_eq!(outer.specimens[0].collected_at.as_ref().unwrap().to_string(), "2026-03-04");
+        assert!(record.sections[0].unread.is_empty(), "{:?}", record.sections[0].unread);
+    }
+}
