@@ -1,6 +1,7 @@
 //! System tests, crash tests and the architecture test; here what they share.
 
 pub mod faulty_disk;
+pub mod lab;
 pub mod load;
 pub mod peers;
 pub mod running;

@@ -9,7 +9,7 @@ use orderly_tests::site::Site;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::rounds::{first_failure, seeds};
+use crate::rounds::{first_failure, seeds, start};
 
 const CONNECTIONS: usize = 8;
 /// How long the engine is under load before it is killed, in milliseconds.
@@ -69,14 +69,4 @@ fn site(hospital: &Hospital) -> Site {
     );
     let route = "route: feed\nfrom: feed\nto:\n  - destination: hospital\n";
     Site::of(&[("orderly.yaml", &site), ("routes/feed.yaml", route)])
-}
-
-async fn start(site: &Site, fault: Option<Fault>) -> Running {
-    match fault {
-        None => Running::start(site).await,
-        Some(fault) => {
-            let planted = format!("ORDERLY_PLANTED_FAULT={}", fault as u8);
-            Running::start_under(site, &["env", &planted]).await
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! A failing round prints its seed; `ORDERLY_SEED=n` runs that round alone, `ORDERLY_ROUNDS=n` sets how many.
 
+mod files;
 mod killed;
 mod power;
 mod rounds;
