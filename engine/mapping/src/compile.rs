@@ -2,7 +2,9 @@
 //!
 //! Nothing stops at the first error; all of them are reported, each with its place and what to do.
 
+mod build;
 mod expression;
+mod head;
 mod record;
 mod rules;
 mod tables;
@@ -15,16 +17,13 @@ use orderly_hl7v2::Level;
 use orderly_record::Diagnostic;
 
 use self::expression::Reader;
+use self::head::Output;
 use crate::functions::TableFound;
-use crate::plan::{Rule, Term, Test};
+use crate::plan::{Accepts, Form, Rule, Term, Test};
 use crate::problems::Problems;
 use crate::table::Table;
 use crate::yaml::{Document, Fields, Node};
-use crate::{Condition, Mapping, Template};
-
-/// The versions of HL7 v2 that a mapping can name as its input.
-const VERSIONS: [&str; 13] =
-    ["2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"];
+use crate::{Condition, Format, Mapping, Template};
 
 /// Compiles a mapping. `tables` gives the text of a table's file by the path written in the mapping, or a sentence why it can't.
 ///
@@ -83,56 +82,43 @@ fn mapping(
     let fields = Fields::of(root, "a mapping", problems)?;
     let name = fields.required_text("mapping");
     fields.text("about");
-    formats(&fields, problems);
+    let head = head::read(&fields, problems);
     let mut compiler = Compiler::new(problems);
+    compiler.accepts = head.accepts.unwrap_or(Accepts::Any);
+    compiler.output = head.output.as_ref().map_or(Format::Hl7v2, Output::format);
+    compiler.begins_empty = matches!(head.output, Some(Output::Start(_)));
     if let Some(declared) = fields.optional("tables") {
         compiler.tables = tables::read(declared, tables, problems);
     }
-    let rules = match fields.required("rules") {
-        Some(rules) => compiler.rules(rules, Here::Nothing),
-        None => Vec::new(),
+    let rules = match (&head.output, fields.has("rules")) {
+        (Some(Output::Edit | Output::Start(_)), _) | (None, true) => fields.required("rules"),
+        (Some(Output::Build { .. }) | None, _) => fields.optional("rules"),
+    };
+    let rules = rules.map(|rules| compiler.block(rules, Here::Nothing)).unwrap_or_default();
+    let form = match head.output {
+        Some(Output::Edit) => Some(Form::Edit(rules)),
+        Some(Output::Start(version)) => version.map(|version| Form::Start { version, rules }),
+        Some(Output::Build { build, layout }) => compiler.built(build, layout, rules),
+        None => None,
     };
     fields.finish();
     Some(Mapping {
         name: name?.text.to_owned(),
-        rules,
+        accepts: head.accepts?,
+        input: head.input?,
+        form: form?,
         parts: compiler.parts.borrow().len(),
         slots: compiler.slots.get(),
     })
 }
 
-/// Checks `input` and `output`, and tells which of the language's other forms are yet to come.
-fn formats(fields: &Fields<'_, '_>, problems: &Problems) {
-    if let Some(input) = fields.required_text("input") {
-        match input.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["hl7v2", version] if VERSIONS.contains(version) => {}
-            ["hl7v2", version] => {
-                problems
-                    .error("mapping-version", &input.node.span, format!("HL7 v2 has no version {version}"))
-                    .suggest(version, VERSIONS);
-            }
-            _ => problems
-                .error("mapping-input", &input.node.span, "this version maps from HL7 v2 only")
-                .help("write the version too, as in `input: hl7v2 2.5.1`"),
-        }
-    }
-    if let Some(output) = fields.required_text("output")
-        && output.text != "hl7v2"
-    {
-        let message = "this version maps to HL7 v2 only";
-        problems.error("mapping-output", &output.node.span, message).help("write `output: hl7v2`");
-    }
-    for later in ["start", "build"] {
-        if let Some(node) = fields.optional(later) {
-            let message = format!("`{later}` is not available in this version");
-            problems.error("mapping-not-available", &node.span, message);
-        }
-    }
-}
-
 /// What is known while one mapping is compiled.
 pub(crate) struct Compiler<'p> {
     problems: &'p Problems,
+    accepts: Accepts,
+    output: Format,
+    /// Whether the working message is a new one, and not a copy of the input.
+    begins_empty: bool,
     tables: HashMap<String, Option<Arc<Table>>>,
     /// The parts of the record that are taken, in the order of their slots.
     parts: RefCell<Vec<Arc<[Box<str>]>>>,
@@ -150,6 +136,10 @@ struct Named {
 
 impl Named {
     fn is_each(&self) -> bool {
+        !matches!(self.kind, NameKind::Value { .. })
+    }
+
+    fn is_in_message(&self) -> bool {
         matches!(self.kind, NameKind::Segment | NameKind::Repetition)
     }
 }
@@ -162,6 +152,8 @@ enum NameKind {
     Segment,
     /// An `each` over repetitions.
     Repetition,
+    /// An `each` over a list of the record, by the schema of its members.
+    Member(&'static serde_json::Value),
 }
 
 /// What relative paths start from, where an expression stands.
@@ -188,6 +180,9 @@ impl<'p> Compiler<'p> {
     fn new(problems: &'p Problems) -> Compiler<'p> {
         Compiler {
             problems,
+            accepts: Accepts::Any,
+            output: Format::Hl7v2,
+            begins_empty: false,
             tables: HashMap::new(),
             parts: RefCell::default(),
             names: RefCell::default(),
@@ -197,10 +192,15 @@ impl<'p> Compiler<'p> {
 
     fn rules(&self, node: &Node, here: Here) -> Vec<Rule> {
         let known = self.names.borrow().len();
-        let rules = node.items().iter().filter_map(|rule| self.rule(rule, here)).collect();
+        let rules = self.block(node, here);
         // What a block names ends with the block.
         self.names.borrow_mut().truncate(known);
         rules
+    }
+
+    /// Rules whose names stay for what follows them.
+    fn block(&self, node: &Node, here: Here) -> Vec<Rule> {
+        node.items().iter().filter_map(|rule| self.rule(rule, here)).collect()
     }
 
     /// A slot for a new name.

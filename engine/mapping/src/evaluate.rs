@@ -5,13 +5,13 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use orderly_hl7v2::{Level, Presence, Select};
-use orderly_record::{Diagnostic, Fault};
+use orderly_hl7v2::{Header, Level, Presence, Select};
+use orderly_record::{Authority, Diagnostic, Fault, Text};
 
 use crate::comparison::order;
 use crate::expression::{Operator, Presence as Asked};
 use crate::member::Member;
-use crate::plan::{Choice, Fact, Place, RecordPath, RecordStep, Start, Term, Test};
+use crate::plan::{Choice, Fact, Place, RecordPath, RecordStart, RecordStep, Start, Term, Test};
 use crate::scope::{Here, Refusal, Scope};
 use crate::value::{Scalar, Value};
 
@@ -32,6 +32,7 @@ pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'
         Term::Record(path) => member(path, scope)?,
         Term::Fact(fact) => Value::text(fact_text(*fact, scope)),
         Term::Name(slot) => scope.names.get(*slot).cloned().unwrap_or(Value::Empty),
+        Term::Position(slot) => Value::text(scope.number_of(*slot).to_string()),
         Term::Piped { value: input, pipe } => {
             let input = match input {
                 Some(input) => value(input, scope)?,
@@ -161,9 +162,9 @@ fn segments<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Re
     let Start::Segment { segment, .. } = &place.start else { return Ok(Value::Empty) };
     let found = scope.segments(scope.tree(&place.start), segment)?;
     if is_list(place) {
-        return Ok(Value::List(found.iter().map(|_| Value::Members).collect()));
+        return Ok(Value::List(found.iter().map(|_| Value::Segment).collect()));
     }
-    Ok(found.first().map_or(Value::Empty, |_| Value::Members))
+    Ok(found.first().map_or(Value::Empty, |_| Value::Segment))
 }
 
 /// Whether a place may name several parts.
@@ -179,12 +180,22 @@ pub(crate) fn is_list(place: &Place) -> bool {
 }
 
 fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-    let start = match (path.slot, scope.here) {
-        (Some(slot), _) => scope.case.part(slot, &path.root),
-        (None, Here::Member(start)) => start,
-        (None, _) => return Ok(Value::Empty),
+    let mut values = members(path, scope)?.into_iter().map(member_value);
+    match path.several {
+        true => Ok(Value::List(values.collect())),
+        false => Ok(values.next().unwrap_or(Value::Empty)),
+    }
+}
+
+/// The members that a record path names.
+pub(crate) fn members<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Vec<&'s Member>, Refusal> {
+    let start = match (&path.start, scope.here) {
+        (RecordStart::Part { slot, root }, _) => Some(scope.case.part(*slot, root)),
+        (RecordStart::Here, Here::Member(start)) => Some(start),
+        (RecordStart::Here, _) => None,
+        (RecordStart::Each(slot), _) => scope.member_of(*slot),
     };
-    let mut found = vec![start];
+    let mut found = Vec::from_iter(start);
     for step in &path.steps {
         match step {
             RecordStep::Member(name) => {
@@ -199,11 +210,7 @@ fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, 
         Member::List(members) => members.iter().collect(),
         other => vec![other],
     };
-    let mut values = found.into_iter().flat_map(flat).map(member_value);
-    match path.several {
-        true => Ok(Value::List(values.collect())),
-        false => Ok(values.next().unwrap_or(Value::Empty)),
-    }
+    Ok(found.into_iter().flat_map(flat).collect())
 }
 
 fn select_members<'s>(
@@ -219,10 +226,10 @@ fn select_members<'s>(
             Select::First => kept.extend(members.first()),
             Select::Nth(n) => kept.extend(members.get(n.wrapping_sub(1))),
             Select::Last => kept.extend(members.last()),
-            Select::All => kept.extend(members),
+            Select::All => kept.extend(members.iter()),
             Select::Append => {}
             Select::Where(test) | Select::AllWhere(test) => {
-                for member in members {
+                for member in members.iter() {
                     if holds(test, &scope.at(Here::Member(member)))? {
                         kept.push(member);
                         if matches!(select, Select::Where(_)) {
@@ -239,16 +246,28 @@ fn select_members<'s>(
 fn member_value(member: &Member) -> Value<'_> {
     match member {
         Member::Nothing => Value::Empty,
-        Member::Text(text) => Value::text(text.as_str()),
+        Member::Text(text) => Value::text(&**text),
         Member::List(members) => Value::List(members.iter().map(member_value).collect()),
         Member::Members(members) if members.is_empty() => Value::Empty,
-        Member::Members(_) => Value::Members,
+        Member::Members(_) | Member::Literal(_) => Value::Member(member.clone()),
     }
 }
 
-fn fact_text<'s>(fact: Fact, scope: &Scope<'_, 's>) -> Cow<'s, str> {
-    let header = scope.case.header();
+/// A fact about the input. Those of a message stand in its header, those of a document in its record's.
+pub(crate) fn fact_text<'s>(fact: Fact, scope: &Scope<'_, 's>) -> Cow<'s, str> {
     let facts = scope.case.input.facts;
+    match fact {
+        Fact::AcceptedAt => Cow::Owned(facts.accepted_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        Fact::Id => Cow::Owned(facts.id.to_string()),
+        Fact::SourceName => Cow::Borrowed(facts.source),
+        fact => match scope.case.header() {
+            Some(header) => header_text(fact, header),
+            None => Cow::Borrowed(record_text(fact, &scope.case.input.record.header)),
+        },
+    }
+}
+
+fn header_text(fact: Fact, header: &Header) -> Cow<'_, str> {
     match fact {
         Fact::Type => header.message_type(),
         Fact::Event => header.event(),
@@ -260,10 +279,31 @@ fn fact_text<'s>(fact: Fact, scope: &Scope<'_, 's>) -> Cow<'s, str> {
         Fact::SendingFacility => header.sending_facility(),
         Fact::ReceivingApplication => header.field(5).text(),
         Fact::ReceivingFacility => header.field(6).text(),
-        Fact::AcceptedAt => Cow::Owned(facts.accepted_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-        Fact::Id => Cow::Owned(facts.id.to_string()),
-        Fact::SourceName => Cow::Borrowed(facts.source),
+        Fact::AcceptedAt | Fact::Id | Fact::SourceName => Cow::Borrowed(""),
     }
+}
+
+/// An authority in one text: its name, else its universal id.
+fn named(authority: &Option<Authority>) -> Option<&Text> {
+    let authority = authority.as_ref()?;
+    authority.name.as_ref().or(authority.universal_id.as_ref())
+}
+
+fn record_text(fact: Fact, header: &orderly_record::Header) -> &str {
+    let text = match fact {
+        Fact::Type => header.kind.as_ref(),
+        Fact::Event => header.event.as_ref(),
+        Fact::Structure => header.structure.as_ref(),
+        Fact::ControlId => header.control_id.as_ref(),
+        Fact::Version => header.version.as_ref(),
+        Fact::Processing => header.processing.as_ref(),
+        Fact::SendingApplication => named(&header.sending_application),
+        Fact::SendingFacility => named(&header.sending_facility),
+        Fact::ReceivingApplication => named(&header.receiving_application),
+        Fact::ReceivingFacility => named(&header.receiving_facility),
+        Fact::AcceptedAt | Fact::Id | Fact::SourceName => None,
+    };
+    text.map(Text::as_str).unwrap_or_default()
 }
 
 /// The level of a place for copying structure, `None` for a segment.

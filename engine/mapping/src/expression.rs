@@ -84,6 +84,8 @@ pub(crate) enum Reference {
     Member(Vec<Member>),
     /// `$result-5.1`, `$id.1`: below the segment or the repetition of a named `each`.
     NamedBelow { name: String, steps: Vec<Step> },
+    /// `$report.code.display`: members below the member of the record of a named `each`.
+    NamedMember { name: String, members: Vec<Member> },
     /// `$mrn`
     Named(String),
     /// `patient.name.family`, `message.type`.

@@ -1,7 +1,7 @@
-//! The mapping language: what an analyst declares in YAML, compiled when it is loaded and applied to messages. Pure.
+//! The mapping language: what an analyst declares in YAML, compiled when it is loaded and applied to messages and documents. Pure.
 //!
 //! The way through: `yaml` reads a file into a located tree → `rule` and `expression` say what is written → `compile` resolves every
-//! path, name, table and function, and reports all that is wrong at once → `plan` is the result → `execute` applies it to a message,
+//! path, name, table and function, and reports all that is wrong at once → `plan` is the result → `execute` edits or builds by it,
 //! `evaluate` computes its expressions in a `scope` → `functions` and `table` are what expressions can use.
 //!
 //! A mapping always ends, reads nothing but its input, and gives the same output for the same input. Fields that no rule touches keep
@@ -25,6 +25,8 @@ mod trace;
 mod value;
 pub mod yaml;
 
+use std::fmt;
+
 use jiff::Timestamp;
 use orderly_hl7v2::Message;
 use orderly_record::{Diagnostic, Record};
@@ -37,7 +39,7 @@ pub fn function_names() -> impl Iterator<Item = &'static str> {
     functions::FUNCTIONS.iter().map(|function| function.name)
 }
 
-/// What is known of a message besides its bytes.
+/// What is known of a message or a document besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'x> {
     /// Its number in the journal.
@@ -53,8 +55,8 @@ pub struct Facts<'x> {
 pub struct Input<'m> {
     /// Where it came from, and when.
     pub facts: &'m Facts<'m>,
-    /// The message as received.
-    pub message: &'m Message<'m>,
+    /// The message as received; none when it is a document, which the record alone tells of.
+    pub message: Option<&'m Message<'m>>,
     /// The record made of it.
     pub record: &'m Record,
 }
@@ -63,7 +65,11 @@ pub struct Input<'m> {
 #[derive(Debug)]
 pub struct Mapping {
     name: String,
-    rules: Vec<plan::Rule>,
+    /// What it takes.
+    accepts: plan::Accepts,
+    /// Where that is said.
+    input: yaml::Span,
+    form: plan::Form,
     /// How many parts of the record its paths take.
     parts: usize,
     /// How many names its rules give.
@@ -76,7 +82,16 @@ impl Mapping {
         &self.name
     }
 
-    /// Applies the rules to a message.
+    /// What it writes.
+    pub fn output(&self) -> Format {
+        match &self.form {
+            plan::Form::Edit(_) | plan::Form::Start { .. } => Format::Hl7v2,
+            plan::Form::Build { writing: plan::Writing::Json, .. } => Format::Json,
+            plan::Form::Build { writing: plan::Writing::Csv(_), .. } => Format::Csv,
+        }
+    }
+
+    /// Applies it to a message or a document.
     pub fn execute(&self, input: &Input<'_>) -> Outcome {
         execute::execute(self, input, None)
     }
@@ -89,10 +104,32 @@ impl Mapping {
     }
 }
 
-/// What a mapping made of a message.
+/// What a mapping writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// An HL7 v2 message.
+    Hl7v2,
+    /// One JSON document in one line.
+    Json,
+    /// Delimited text, one row a line.
+    Csv,
+}
+
+/// As a sentence names it.
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Hl7v2 => "HL7 v2",
+            Format::Json => "JSON",
+            Format::Csv => "delimited text",
+        })
+    }
+}
+
+/// What a mapping made of its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A message to deliver.
+    /// Something to deliver.
     Output(Output),
     /// Not for this destination.
     Filtered {
@@ -107,12 +144,12 @@ pub enum Outcome {
     Parked(Diagnostic),
 }
 
-/// A message to deliver.
+/// Something to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// The message.
+    /// What is sent.
     pub bytes: Vec<u8>,
-    /// Its MSH-10, by which the receiver's answer names it.
+    /// By which the receiver's answer names it: of a message its MSH-10, of anything else the input's control id.
     pub control_id: String,
     /// What was odd on the way and did not stop it.
     pub diagnostics: Vec<Diagnostic>,

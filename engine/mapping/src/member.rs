@@ -1,9 +1,11 @@
 //! One part of the record as a tree of named members, without making the rest of it.
 //!
 //! A mapping that asks for `patient.identifiers` should not pay for the whole record. The part is taken by serializing the record into
-//! a serializer that passes over everything but the wanted members. It has the names and the form of the record's JSON.
+//! a serializer that passes over everything but the wanted members. It has the names and the form of the record's JSON, and its leaves
+//! keep their types. A copy of any part is no more than a counter.
 
 use std::fmt::Error;
+use std::rc::Rc;
 
 use serde::Serialize;
 use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeStructVariant, Serializer};
@@ -12,9 +14,11 @@ use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeStructVaria
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Member {
     Nothing,
-    Text(String),
-    List(Vec<Member>),
-    Members(Vec<(&'static str, Member)>),
+    Text(Rc<str>),
+    /// A number or a truth value, as JSON writes it.
+    Literal(Rc<str>),
+    List(Rc<[Member]>),
+    Members(Rc<[(&'static str, Member)]>),
 }
 
 impl Member {
@@ -41,8 +45,12 @@ struct Taker<'p> {
 }
 
 impl Taker<'_> {
-    fn leaf(self, text: impl ToString) -> Result<Member, Error> {
-        Ok(if self.path.is_empty() { Member::Text(text.to_string()) } else { Member::Nothing })
+    fn text(self, text: &str) -> Result<Member, Error> {
+        Ok(if self.path.is_empty() { Member::Text(text.into()) } else { Member::Nothing })
+    }
+
+    fn literal(self, value: impl ToString) -> Result<Member, Error> {
+        Ok(if self.path.is_empty() { Member::Literal(value.to_string().into()) } else { Member::Nothing })
     }
 }
 
@@ -69,9 +77,9 @@ impl Members<'_> {
         if !self.taker.path.is_empty() {
             return self.wanted;
         }
-        let members = Member::Members(self.all);
+        let members = Member::Members(self.all.into());
         match self.variant {
-            Some(variant) => Member::Members(vec![(variant, members)]),
+            Some(variant) => Member::Members([(variant, members)].into()),
             None => members,
         }
     }
@@ -121,13 +129,13 @@ impl SerializeSeq for Items<'_> {
     }
 
     fn end(self) -> Result<Member, Error> {
-        Ok(if self.taker.path.is_empty() { Member::List(self.items) } else { Member::Nothing })
+        Ok(if self.taker.path.is_empty() { Member::List(self.items.into()) } else { Member::Nothing })
     }
 }
 
-macro_rules! leaves {
+macro_rules! literals {
     ($($method:ident($kind:ty);)*) => {
-        $(fn $method(self, value: $kind) -> Result<Member, Error> { self.leaf(value) })*
+        $(fn $method(self, value: $kind) -> Result<Member, Error> { self.literal(value) })*
     };
 }
 
@@ -142,7 +150,7 @@ impl<'p> Serializer for Taker<'p> {
     type SerializeStruct = Members<'p>;
     type SerializeStructVariant = Members<'p>;
 
-    leaves! {
+    literals! {
         serialize_bool(bool);
         serialize_i8(i8);
         serialize_i16(i16);
@@ -154,12 +162,14 @@ impl<'p> Serializer for Taker<'p> {
         serialize_u64(u64);
         serialize_f32(f32);
         serialize_f64(f64);
-        serialize_char(char);
-        serialize_str(&str);
     }
 
-    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<Member, Error> {
-        self.leaf(value)
+    fn serialize_char(self, value: char) -> Result<Member, Error> {
+        self.text(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<Member, Error> {
+        self.text(value)
     }
 
     fn serialize_none(self) -> Result<Member, Error> {
@@ -179,7 +189,7 @@ impl<'p> Serializer for Taker<'p> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Member, Error> {
-        self.leaf(variant)
+        self.text(variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -276,11 +286,11 @@ mod tests {
 
     #[test]
     fn a_part_is_taken_alone() {
-        let text = |text: &str| Member::Text(text.to_owned());
-        let identifier = |value, kind| Member::Members(vec![("value", text(value)), ("type", text(kind))]);
-        let expected = Member::List(vec![identifier("70014", "MR"), identifier("998", "PI")]);
+        let text = |text: &str| Member::Text(text.into());
+        let identifier = |value, kind| Member::Members([("value", text(value)), ("type", text(kind))].into());
+        let expected = Member::List([identifier("70014", "MR"), identifier("998", "PI")].into());
         assert_eq!(at(&["patient", "identifiers"]), expected);
-        assert_eq!(at(&["patient", "deceased"]), text("false"));
+        assert_eq!(at(&["patient", "deceased"]), Member::Literal("false".into()));
         assert_eq!(at(&["patient", "birth_date"]), Member::Nothing);
         assert_eq!(at(&["patient", "deceased", "why"]), Member::Nothing);
         assert_eq!(at(&["visit", "number"]), Member::Nothing);
@@ -294,10 +304,10 @@ mod tests {
         let value = Member::take(&ratio, &[]);
         let first =
             value.get("ratio").and_then(|ratio| ratio.get("first")).and_then(|first| first.get("value"));
-        assert_eq!(first, Some(&Member::Text("2.50".to_owned())));
+        assert_eq!(first, Some(&Member::Text("2.50".into())));
         let value = Member::take(&ObservationValue::Quantity(quantity), &["quantity".into(), "value".into()]);
-        assert_eq!(value, Member::Text("2.50".to_owned()));
+        assert_eq!(value, Member::Text("2.50".into()));
         let separator = Member::take(&ratio, &["ratio".into(), "separator".into()]);
-        assert_eq!(separator, Member::Text(":".to_owned()));
+        assert_eq!(separator, Member::Text(":".into()));
     }
 }

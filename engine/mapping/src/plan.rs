@@ -6,10 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use orderly_hl7v2::{Level, Select};
+use orderly_record::Fault;
 use regex::Regex;
 
+use crate::Input;
 use crate::expression::{Operator, Presence};
 use crate::functions::Pipe;
+use crate::scope::Refusal;
 use crate::structure::Structure;
 use crate::yaml::Span;
 
@@ -30,6 +33,8 @@ pub(crate) enum Term {
     Fact(Fact),
     /// What a `let` named, by its slot.
     Name(usize),
+    /// Which of its list an `each` stands at, by the slot of its name.
+    Position(usize),
     /// A function, applied to a value unless it needs none.
     Piped {
         value: Option<Box<Term>>,
@@ -85,16 +90,24 @@ impl Part {
     }
 }
 
-/// Members of the record or, below a filter, of one of its members.
+/// Members of the record or of one of its members.
 #[derive(Debug)]
 pub(crate) struct RecordPath {
-    /// The names that lead to the first selection: what is taken out of the record.
-    pub(crate) root: Arc<[Box<str>]>,
-    /// Where the taken value is kept, `None` when the path starts at the innermost filter.
-    pub(crate) slot: Option<usize>,
+    pub(crate) start: RecordStart,
     pub(crate) steps: Vec<RecordStep>,
     /// Whether it gives a list.
     pub(crate) several: bool,
+}
+
+/// Where a record path starts.
+#[derive(Debug)]
+pub(crate) enum RecordStart {
+    /// A part of the record: the names that lead to the first selection, and the slot in which the part is kept once it was taken.
+    Part { slot: usize, root: Arc<[Box<str>]> },
+    /// The innermost each or filter.
+    Here,
+    /// A named `each`, by its slot.
+    Each(usize),
 }
 
 #[derive(Debug)]
@@ -151,7 +164,7 @@ pub(crate) enum Action {
     Insert(Insert),
     Move { segment: Place, anchor: Anchor },
     When { test: Test, then: Vec<Rule>, otherwise: Vec<Rule> },
-    Each(Each),
+    Each { walk: Walk, rules: Vec<Rule> },
     Let(Vec<(usize, Term)>),
     End { end: End, reason: Box<str> },
 }
@@ -183,20 +196,20 @@ pub(crate) struct Insert {
     pub(crate) fields: Vec<Assignment>,
 }
 
-/// Next to which segment.
+/// Where a segment is put.
 #[derive(Debug)]
-pub(crate) struct Anchor {
-    pub(crate) segment: Place,
-    pub(crate) after: bool,
+pub(crate) enum Anchor {
+    Beside { segment: Place, after: bool },
+    End,
 }
 
+/// What an `each` does its rules, or builds its part, for.
 #[derive(Debug)]
-pub(crate) struct Each {
+pub(crate) struct Walk {
     pub(crate) over: Over,
     /// The slot of its name.
     pub(crate) slot: usize,
     pub(crate) filter: Option<Test>,
-    pub(crate) rules: Vec<Rule>,
 }
 
 /// What an `each` walks over.
@@ -205,6 +218,87 @@ pub(crate) enum Over {
     Segments(SegmentPath),
     Group(Box<str>),
     Repetitions(Place),
+    /// A list of the record.
+    Members(RecordPath),
+}
+
+/// What a mapping takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    Hl7v2,
+    Ccda,
+    Any,
+}
+
+impl Accepts {
+    /// Refuses an input of another format; `said` is where the mapping says what it takes.
+    pub(crate) fn check(self, input: &Input<'_>, said: &Span) -> Result<(), Refusal> {
+        let (message, help) = match (self, input.message) {
+            (Accepts::Any, _) | (Accepts::Hl7v2, Some(_)) | (Accepts::Ccda, None) => return Ok(()),
+            (Accepts::Hl7v2, None) => {
+                ("this mapping takes HL7 v2, and this is a document", "when: message.type != 'CDA'")
+            }
+            (Accepts::Ccda, Some(_)) => {
+                ("this mapping takes C-CDA documents, and this is HL7 v2", "when: message.type = 'CDA'")
+            }
+        };
+        let mut refusal = Refusal::failed("mapping-input-format", Fault::Configuration, message);
+        refusal.diagnostic = refusal.diagnostic.at(said.place());
+        refusal.diagnostic.help = Some(format!("let the route choose: `{help}`"));
+        Err(refusal)
+    }
+}
+
+/// How a mapping makes its output.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// By rules on a copy of the input.
+    Edit(Vec<Rule>),
+    /// By rules on a new message that has only a header, of this version of HL7 v2.
+    Start { version: &'static str, rules: Vec<Rule> },
+    /// By building it, after rules that may decide against it.
+    Build { rules: Vec<Rule>, build: Build, writing: Writing },
+}
+
+/// In which form a built output is written.
+#[derive(Debug)]
+pub(crate) enum Writing {
+    Json,
+    Csv(Layout),
+}
+
+/// How delimited text is written.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// The names of the columns.
+    pub(crate) columns: Vec<Box<str>>,
+    /// Whether the first line has the names.
+    pub(crate) header: bool,
+    pub(crate) separator: u8,
+    pub(crate) crlf: bool,
+}
+
+/// A part of a built output.
+#[derive(Debug)]
+pub(crate) struct Build {
+    /// Its first key, or its value.
+    pub(crate) place: Span,
+    /// What it is repeated for; the rest is about each.
+    pub(crate) walk: Option<Walk>,
+    pub(crate) names: Vec<(usize, Term)>,
+    /// Without this it is left out.
+    pub(crate) test: Option<Test>,
+    pub(crate) content: Content,
+}
+
+/// What a part of a built output is.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Members(Vec<(Box<str>, Build)>),
+    List(Vec<Build>),
+    /// A number or a truth value, as written.
+    Literal(Box<str>),
+    Value(Term),
 }
 
 impl fmt::Display for End {

@@ -26,10 +26,25 @@ pub(crate) enum Action<'n> {
     Do(&'n Node),
 }
 
-/// Next to which segment, as written.
-pub(crate) struct Anchor<'n> {
-    pub(crate) segment: &'n Node,
-    pub(crate) after: bool,
+impl Action<'_> {
+    /// The key of an action that changes a message; `None` for one that only names or decides.
+    pub(crate) fn changing(&self) -> Option<&'static str> {
+        match self {
+            Action::Set(_) => Some("set"),
+            Action::Delete(_) => Some("delete"),
+            Action::Keep(_) => Some("keep"),
+            Action::Insert { .. } => Some("insert"),
+            Action::Move { .. } => Some("move"),
+            Action::Each { .. } => Some("each"),
+            Action::Let(_) | Action::End { .. } | Action::Do(_) => None,
+        }
+    }
+}
+
+/// Where a segment is put, as written.
+pub(crate) enum Anchor<'n> {
+    Beside { segment: &'n Node, after: bool },
+    End,
 }
 
 /// The keys of which a rule has exactly one, in the order in which help names them.
@@ -113,21 +128,35 @@ fn action<'n>(node: &'n Node, fields: &Fields<'n, '_>, problems: &Problems) -> O
 }
 
 fn anchor<'n>(fields: &Fields<'n, '_>, node: &Node, problems: &Problems) -> Option<Anchor<'n>> {
-    match (fields.optional("after"), fields.optional("before")) {
-        (Some(segment), None) => Some(Anchor { segment, after: true }),
-        (None, Some(segment)) => Some(Anchor { segment, after: false }),
-        (None, None) => {
-            if !fields.has("after") && !fields.has("before") {
-                let message = "this rule does not say where to put the segment";
-                problems
-                    .error("mapping-no-anchor", &node.span, message)
-                    .help("add `after:` or `before:` a segment");
-            }
+    let (after, before) = (fields.optional("after"), fields.optional("before"));
+    let end = fields.text("at");
+    let said =
+        ["after", "before", "at"].into_iter().filter_map(|key| fields.key_span(key)).collect::<Vec<_>>();
+    match (after, before, end, said.as_slice()) {
+        (Some(segment), None, None, [_]) => Some(Anchor::Beside { segment, after: true }),
+        (None, Some(segment), None, [_]) => Some(Anchor::Beside { segment, after: false }),
+        (None, None, Some(end), [_]) if end.text == "end" => Some(Anchor::End),
+        (None, None, Some(end), [_]) => {
+            problems
+                .error("mapping-anchor", &end.node.span, "`at` takes `end`")
+                .help("for another place write `after:` or `before:` a segment");
             None
         }
-        (Some(_), Some(before)) => {
-            problems.error("mapping-two-anchors", &before.span, "either `after` or `before`, not both");
+        (.., []) => {
+            let message = "this rule does not say where to put the segment";
+            problems
+                .error("mapping-no-anchor", &node.span, message)
+                .help("add `after:` or `before:` a segment, or `at: end`");
             None
         }
+        (.., [_, second, ..]) => {
+            problems.error(
+                "mapping-two-anchors",
+                second,
+                "only one of `after`, `before` and `at` can say where",
+            );
+            None
+        }
+        _ => None,
     }
 }

@@ -36,6 +36,8 @@ impl Refusal {
 /// What does not change while one message is mapped.
 pub(crate) struct Case<'m> {
     pub(crate) input: &'m Input<'m>,
+    /// What stands in the place of a message when the input is a document.
+    nothing: Message<'m>,
     header: OnceCell<Header>,
     groups: OnceCell<Groups>,
     parts: Vec<OnceCell<Member>>,
@@ -48,6 +50,7 @@ impl<'m> Case<'m> {
     pub(crate) fn new(input: &'m Input<'m>, parts: usize) -> Case<'m> {
         Case {
             input,
+            nothing: Message::default(),
             header: OnceCell::new(),
             groups: OnceCell::new(),
             parts: (0..parts).map(|_| OnceCell::new()).collect(),
@@ -56,8 +59,15 @@ impl<'m> Case<'m> {
         }
     }
 
-    pub(crate) fn header(&self) -> &Header {
-        self.header.get_or_init(|| self.input.message.header())
+    /// The message as received; of a document one without segments, so that every path into it is empty.
+    pub(crate) fn received(&self) -> &Message<'m> {
+        self.input.message.unwrap_or(&self.nothing)
+    }
+
+    /// The header of a message; a document has none.
+    pub(crate) fn header(&self) -> Option<&Header> {
+        let message = self.input.message?;
+        Some(self.header.get_or_init(|| message.header()))
     }
 
     pub(crate) fn part(&self, slot: usize, root: &Arc<[Box<str>]>) -> &Member {
@@ -96,25 +106,29 @@ pub(crate) type Id = u32;
 
 /// What an `each` or a filter stands at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum At {
+pub(crate) enum At<'s> {
     Segment(Id),
     /// A group from its first to its last segment.
     Group(Id, Id),
     /// One repetition of a field.
     Repetition(Id, usize, usize),
+    /// A member of a list of the record.
+    Member(&'s Member),
 }
 
 /// One `each` or filter inside another.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame<'f> {
-    pub(crate) outer: Option<&'f Frame<'f>>,
-    pub(crate) at: At,
+pub(crate) struct Frame<'f, 's> {
+    pub(crate) outer: Option<&'f Frame<'f, 's>>,
+    pub(crate) at: At<'s>,
     /// The slot of the `each`; filters have none.
     pub(crate) slot: Option<usize>,
+    /// Which of the `each`'s list this is, counted from 1.
+    pub(crate) number: usize,
 }
 
-impl<'f> Frame<'f> {
-    fn and_outer(&'f self) -> impl Iterator<Item = &'f Frame<'f>> {
+impl<'f, 's> Frame<'f, 's> {
+    fn and_outer(&'f self) -> impl Iterator<Item = &'f Frame<'f, 's>> {
         std::iter::successors(Some(self), |frame| frame.outer)
     }
 }
@@ -178,14 +192,14 @@ pub(crate) struct Scope<'f, 's> {
     pub(crate) working: Tree<'s>,
     pub(crate) received: Tree<'s>,
     pub(crate) names: &'s [Value<'static>],
-    pub(crate) frame: Option<&'f Frame<'f>>,
+    pub(crate) frame: Option<&'f Frame<'f, 's>>,
     pub(crate) here: Here<'s>,
 }
 
 impl<'f, 's> Scope<'f, 's> {
     /// A scope in which the working message is the one received: for conditions and templates of routes.
     pub(crate) fn of(case: &'s Case<'s>) -> Scope<'f, 's> {
-        let received = Tree::new(case.input.message, None, &case.groups);
+        let received = Tree::new(case.received(), None, &case.groups);
         Scope { case, working: received, received, names: &[], frame: None, here: Here::Nothing }
     }
 
@@ -237,7 +251,7 @@ impl<'f, 's> Scope<'f, 's> {
                     let view = self.working.message.field(index, field).child(number);
                     Ok(vec![below(view, &place.part)])
                 }
-                Some(At::Group(..)) | None => Ok(Vec::new()),
+                Some(At::Group(..) | At::Member(_)) | None => Ok(Vec::new()),
             },
             Start::Segment { segment, .. } => {
                 let tree = self.tree(&place.start);
@@ -293,13 +307,13 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     /// The index of the segment an `each` stands at and, for a repetition, its field and number.
-    fn fixed(&self, at: At) -> (Vec<usize>, Option<(usize, usize)>) {
+    fn fixed(&self, at: At<'_>) -> (Vec<usize>, Option<(usize, usize)>) {
         match at {
             At::Segment(id) => (self.working.index(id).into_iter().collect(), None),
             At::Repetition(id, field, number) => {
                 (self.working.index(id).into_iter().collect(), Some((field, number)))
             }
-            At::Group(..) => (Vec::new(), None),
+            At::Group(..) | At::Member(_) => (Vec::new(), None),
         }
     }
 
@@ -308,14 +322,31 @@ impl<'f, 's> Scope<'f, 's> {
         match (&place.start, place.part.field) {
             (Start::Each(slot), None) => match self.each_at(*slot)? {
                 At::Segment(id) => self.working.index(id),
-                At::Group(..) | At::Repetition(..) => None,
+                At::Group(..) | At::Repetition(..) | At::Member(_) => None,
             },
             _ => None,
         }
     }
 
-    fn each_at(&self, slot: usize) -> Option<At> {
-        self.frame?.and_outer().find(|frame| frame.slot == Some(slot)).map(|frame| frame.at)
+    fn each_at(&self, slot: usize) -> Option<At<'s>> {
+        self.each_frame(slot).map(|frame| frame.at)
+    }
+
+    fn each_frame(&self, slot: usize) -> Option<&'f Frame<'f, 's>> {
+        self.frame?.and_outer().find(|frame| frame.slot == Some(slot))
+    }
+
+    /// The member of the record that an `each` stands at.
+    pub(crate) fn member_of(&self, slot: usize) -> Option<&'s Member> {
+        match self.each_at(slot)? {
+            At::Member(member) => Some(member),
+            At::Segment(_) | At::Group(..) | At::Repetition(..) => None,
+        }
+    }
+
+    /// Which of its list an `each` stands at, counted from 1.
+    pub(crate) fn number_of(&self, slot: usize) -> usize {
+        self.each_frame(slot).map_or(0, |frame| frame.number)
     }
 
     /// The segments that a path names, as indexes.
@@ -370,7 +401,7 @@ impl<'f, 's> Scope<'f, 's> {
         let mut found = Vec::new();
         for (index, range) in ranges.iter().enumerate() {
             let at = At::Group(tree.id(range.start), tree.id(range.end.saturating_sub(1)));
-            let frame = Frame { outer: self.frame, at, slot: None };
+            let frame = Frame { outer: self.frame, at, slot: None, number: 0 };
             if evaluate::holds(test, &Scope { frame: Some(&frame), here: Here::Nothing, ..*self })? {
                 found.push(index);
             }
@@ -410,7 +441,7 @@ impl<'f, 's> Scope<'f, 's> {
         let mut kept = Vec::new();
         for index in found {
             self.case.spend(1)?;
-            let frame = Frame { outer: self.frame, at: At::Segment(tree.id(index)), slot: None };
+            let frame = Frame { outer: self.frame, at: At::Segment(tree.id(index)), slot: None, number: 0 };
             let here = Here::Segment(tree, index);
             if evaluate::holds(test, &Scope { frame: Some(&frame), here, ..*self })? {
                 kept.push(index);
@@ -481,23 +512,24 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     /// The first segment of what a frame stands at, and all of it.
-    fn span_of(&self, tree: Tree<'s>, at: At) -> Option<(usize, Range<usize>)> {
+    fn span_of(&self, tree: Tree<'s>, at: At<'_>) -> Option<(usize, Range<usize>)> {
         match at {
             At::Segment(id) | At::Repetition(id, ..) => tree.index(id).map(|index| (index, index..index + 1)),
             At::Group(first, last) => {
                 let (first, last) = (tree.index(first)?, tree.index(last)?);
                 Some((first, first..last + 1))
             }
+            At::Member(_) => None,
         }
     }
 
     /// Whether what a frame stands at had this name in the message as received.
-    fn was(&self, at: At, name: &str) -> bool {
+    fn was(&self, at: At<'_>, name: &str) -> bool {
         match at {
             At::Segment(id) | At::Repetition(id, ..) => {
                 self.received.index(id).is_some_and(|index| self.received.is(index, name))
             }
-            At::Group(..) => false,
+            At::Group(..) | At::Member(_) => false,
         }
     }
 
@@ -506,7 +538,7 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     /// The occurrences of a group as first and last identity, inside the group of the current occurrence when there is one.
-    pub(crate) fn group_occurrences(&self, group: &str) -> Vec<At> {
+    pub(crate) fn group_occurrences(&self, group: &str) -> Vec<At<'static>> {
         let tree = self.working;
         let at = |range: Range<usize>| At::Group(tree.id(range.start), tree.id(range.end.saturating_sub(1)));
         let within = self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(_, range)| range);
@@ -561,7 +593,7 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     /// The repetitions of a field that an `each` walks over.
-    pub(crate) fn repetitions(&self, place: &'s Place) -> Result<Vec<At>, Refusal> {
+    pub(crate) fn repetitions(&self, place: &'s Place) -> Result<Vec<At<'static>>, Refusal> {
         let mut found = Vec::new();
         for position in self.positions(place, false)? {
             let id = self.working.id(position.segment);

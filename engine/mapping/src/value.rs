@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use orderly_hl7v2::{Presence, View};
 
+use crate::member::Member;
 use crate::structure::Structure;
 
 /// What an expression gives.
@@ -22,8 +23,10 @@ pub(crate) enum Value<'s> {
     View(View<'s>),
     /// What `hl7('A^B')` writes.
     Structure(Arc<Structure>),
-    /// Members of a record path that have members themselves; only their presence can be asked for.
-    Members,
+    /// A segment; only its presence can be asked for.
+    Segment,
+    /// A part of the record that is no text: an object, a number, a truth value.
+    Member(Member),
     List(Vec<Value<'s>>),
 }
 
@@ -45,7 +48,9 @@ impl<'s> Value<'s> {
     /// The value as one text: of a part of a message its first leaf, of a list its first member.
     pub(crate) fn scalar(self) -> Scalar<'s> {
         match self {
-            Value::Empty | Value::Members => Scalar::Empty,
+            Value::Empty | Value::Segment => Scalar::Empty,
+            Value::Member(Member::Literal(literal)) => Scalar::Text(Cow::Owned(literal.as_ref().to_owned())),
+            Value::Member(_) => Scalar::Empty,
             Value::Null => Scalar::Null,
             Value::Text(text) if text.is_empty() => Scalar::Empty,
             Value::Text(text) => Scalar::Text(text),
@@ -69,7 +74,7 @@ impl<'s> Value<'s> {
             Value::Empty => Presence::Empty,
             Value::Null => Presence::Null,
             Value::Text(text) if text.is_empty() => Presence::Empty,
-            Value::Text(_) | Value::Structure(_) | Value::Members => Presence::Present,
+            Value::Text(_) | Value::Structure(_) | Value::Segment | Value::Member(_) => Presence::Present,
             Value::View(view) => view.presence(),
             Value::List(values) => {
                 values.iter().map(Value::presence).fold(Presence::Empty, |all, one| match (all, one) {
@@ -93,7 +98,7 @@ impl<'s> Value<'s> {
     /// Bytes of its text, or of the texts of all its members.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Value::Empty | Value::Null | Value::Members => 0,
+            Value::Empty | Value::Null | Value::Segment | Value::Member(_) => 0,
             Value::Text(text) => text.len(),
             Value::View(view) => view.raw().len(),
             Value::Structure(structure) => structure.len(),
@@ -105,6 +110,7 @@ impl<'s> Value<'s> {
     pub(crate) fn into_owned(self) -> Value<'static> {
         match self {
             Value::Structure(structure) => Value::Structure(structure),
+            Value::Member(member) => Value::Member(member),
             Value::List(values) => Value::List(values.into_iter().map(Value::into_owned).collect()),
             value => match value.scalar() {
                 Scalar::Empty => Value::Empty,

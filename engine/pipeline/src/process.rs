@@ -129,7 +129,7 @@ pub fn members(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 fn routed(plan: &Plan, index: usize, source: &Source, facts: &Facts<'_>, message: &Message<'_>) -> Processed {
     let record = orderly_hl7v2::normalize(message);
     let header = message.header();
-    let input = Input { facts, message, record: &record };
+    let input = Input { facts, message: Some(message), record: &record };
     let wrong_processing = wrong_processing(source, &header);
     let mut processed = Processed {
         format: Format::Hl7v2,
@@ -206,7 +206,7 @@ fn named(mut payload: Payload, destination: &crate::plan::Destination, input: &I
 
 fn mapped(target: &Target, input: &Input<'_>) -> PairFate {
     let Some(mapping) = &target.mapping else {
-        let control_id = input.message.header().control_id().into_owned();
+        let control_id = control_id(input);
         return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
     };
     match mapping.execute(input) {
@@ -218,6 +218,14 @@ fn mapped(target: &Target, input: &Input<'_>) -> PairFate {
         Outcome::Filtered { reason, .. } => PairFate::Filtered(reason),
         Outcome::Failed(diagnostic) => PairFate::Failed(told(&diagnostic)),
         Outcome::Parked(diagnostic) => PairFate::Parked(told(&diagnostic)),
+    }
+}
+
+/// The control id of what came in, as it stands in its header.
+fn control_id(input: &Input<'_>) -> String {
+    match input.message {
+        Some(message) => message.header().control_id().into_owned(),
+        None => input.record.header.control_id.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

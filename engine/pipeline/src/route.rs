@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Document, Fields, Node, Scalar};
-use orderly_mapping::{Condition, Mapping, compile_condition};
+use orderly_mapping::{Condition, Format, Mapping, compile_condition};
 
-use crate::plan::{Route, Target};
+use crate::plan::{Destination, Endpoint, Route, Target};
 use crate::site::Site;
 
 /// What a route may name.
@@ -59,11 +59,28 @@ fn target(node: &Node, known: &Known<'_>, problems: &Problems) -> Option<Target>
         fields.required_text("destination").and_then(|text| find_destination(text, known, problems));
     let when = fields.optional("when").and_then(|node| condition(node, problems));
     let mapping = match fields.text("mapping") {
-        Some(text) => Some(find_mapping(text, known, problems)?),
+        Some(text) => {
+            let mapping = find_mapping(text, known, problems)?;
+            let endpoint = destination.and_then(|index| known.site.destinations.get(index));
+            if let Some(destination) = endpoint {
+                refuse_wrong_format(&mapping, destination, text, problems);
+            }
+            Some(mapping)
+        }
         None => None,
     };
     fields.finish();
     Some(Target { destination: destination?, when, mapping })
+}
+
+/// A receiver over MLLP waits for HL7 v2 and would refuse, or worse misread, anything else.
+fn refuse_wrong_format(mapping: &Mapping, destination: &Destination, text: Scalar<'_>, problems: &Problems) {
+    if matches!(destination.endpoint, Endpoint::Mllp(_)) && mapping.output() != Format::Hl7v2 {
+        let message = format!("MLLP carries HL7 v2; this mapping writes {}", mapping.output());
+        problems
+            .error("route-mllp-format", &text.node.span, message)
+            .help("send it to a destination with `files:`, or take a mapping with `output: hl7v2`");
+    }
 }
 
 fn find_source(text: Scalar<'_>, known: &Known<'_>, problems: &Problems) -> Option<usize> {

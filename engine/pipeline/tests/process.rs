@@ -110,6 +110,27 @@ fn each_destination_has_its_own_fate() {
 }
 
 #[test]
+fn mllp_carries_nothing_but_hl7() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let json = "mapping: ours\ninput: any\noutput: json\nbuild:\n  id: ${message.control_id}\n";
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text("routes/to-ehr.yaml", TO_EHR)],
+        mappings: vec![text("mappings/ours.yaml", json)],
+        ..Texts::default()
+    };
+    let told: Vec<String> = compile(&texts).diagnostics.iter().map(ToString::to_string).collect();
+    let expected =
+        "routes/to-ehr.yaml:6:14: error[route-mllp-format]: MLLP carries HL7 v2; this mapping writes JSON";
+    assert_eq!(told, [expected]);
+    let files = TO_EHR.replace("destination: ehr", "destination: archive");
+    let site = SITE
+        .replace("  files:\n    files:", "  archive:\n    files:\n      folder: json\n  files:\n    files:");
+    let texts = Texts { site: text("orderly.yaml", &site), routes: vec![text("r.yaml", &files)], ..texts };
+    assert_eq!(compile(&texts).diagnostics, []);
+}
+
+#[test]
 fn what_no_route_takes_is_filtered_with_a_reason() {
     let message = b"MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\r";
     let processed = taken("emr", message);

@@ -57,9 +57,9 @@ impl<'a> Message<'a> {
     }
 
     /// Puts a segment before the one at `index`, or at the end: its name and fields as they stand on the wire, `ZPI|1|A^B`. The header
-    /// stays first.
+    /// stays first; in a message of nothing it is the first to be put.
     pub fn insert_segment(&mut self, index: usize, raw: &[u8]) -> Result<(), Unencodable> {
-        if index == 0 {
+        if index == 0 && !self.segments.is_empty() {
             return Err(Unencodable::NoSuchPlace);
         }
         if raw.iter().any(|&byte| byte == b'\r' || byte == b'\n') {
@@ -69,7 +69,8 @@ impl<'a> Message<'a> {
         let separator = self.encoding.delimiters.field;
         let parts = raw.split(|&byte| byte == separator).map(|part| Cow::Owned(part.to_vec())).collect();
         let index = index.min(self.segments.len());
-        if let Some(before) = self.segments.get_mut(index - 1).filter(|before| before.terminator.is_empty()) {
+        let before = index.checked_sub(1).and_then(|before| self.segments.get_mut(before));
+        if let Some(before) = before.filter(|before| before.terminator.is_empty()) {
             before.terminator = terminator;
         }
         self.segments.insert(index, Segment { parts, terminator });

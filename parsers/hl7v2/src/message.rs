@@ -6,7 +6,8 @@ use std::fmt;
 
 use orderly_record::Diagnostic;
 
-use crate::delimiters::Encoding;
+use crate::charset::Charset;
+use crate::delimiters::{Delimiters, Encoding};
 use crate::header::Header;
 use crate::segment::Segment;
 use crate::view::View;
@@ -45,6 +46,14 @@ impl Position {
     /// A whole field.
     pub fn field(segment: usize, field: usize) -> Self {
         Self { segment, field, repetition: None, component: None, subcomponent: None }
+    }
+}
+
+impl Default for Message<'_> {
+    /// A message of nothing: no segment yet, the recommended delimiters, UTF-8. A new message begins as one, its header put first.
+    fn default() -> Self {
+        let encoding = Encoding { delimiters: Delimiters::default(), charset: Charset::utf_8() };
+        Self { encoding, leading: b"", segments: Vec::new(), trailing: b"", diagnostics: Vec::new() }
     }
 }
 
@@ -174,6 +183,16 @@ mod tests {
         assert_eq!(raw(Position { repetition: Some(3), component: Some(1), ..field }), "");
         assert_eq!(raw(Position::field(9, 1)), "");
         assert_eq!(raw(Position::field(2, 0)), "");
+    }
+
+    #[test]
+    fn a_new_message_begins_with_its_header() {
+        let mut message = Message::default();
+        message.insert_segment(0, b"MSH|^~\\&|A").unwrap();
+        message.insert_segment(usize::MAX, b"PID|1").unwrap();
+        assert!(message.insert_segment(0, b"ZPI|1").is_err());
+        message.set_text(&Position::field(0, 4), "B&C").unwrap();
+        assert_eq!(message.encode(), b"MSH|^~\\&|A|B\\T\\C\rPID|1\r");
     }
 
     #[test]

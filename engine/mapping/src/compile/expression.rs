@@ -7,11 +7,15 @@ use orderly_hl7v2::{Level, Select};
 
 use super::record::{self, Shape};
 use super::{Compiler, Here, NameKind, Tested, Typed};
+use crate::Format;
 use crate::expression::{
     self, Expression, Kind, Member, Operator, Part as Piece, Reference, Step, SyntaxError,
 };
 use crate::functions::{self, Arguments, Gives, Takes};
-use crate::plan::{Choice, Fact, Part, Place, RecordPath, RecordStep, SegmentPath, Start, Term, Test};
+use crate::plan::{
+    Accepts, Choice, Content, Fact, Part, Place, RecordPath, RecordStart, RecordStep, SegmentPath, Start,
+    Term, Test,
+};
 use crate::problems::Reported;
 use crate::yaml::{Node, Span};
 
@@ -64,13 +68,40 @@ impl<'c, 'p> Reader<'c, 'p> {
     /// The scalar as a value that goes into a message, where a literal must not look like structure.
     pub(super) fn output(&self) -> Option<Typed> {
         let pieces = self.template("a value")?;
-        for piece in &pieces {
+        let into_message = self.compiler.output == Format::Hl7v2;
+        for piece in pieces.iter().filter(|_| into_message) {
             match piece {
                 Piece::Literal(word) => self.check_literal(&word.text, word.range.clone()),
                 Piece::Expression(expression) => self.check_literals(expression),
             }
         }
         self.pieces(&pieces)
+    }
+
+    /// The scalar as a value of JSON: a lone path keeps what it leads to whole, and a number or a truth value without quotes is one.
+    pub(super) fn built(&self) -> Option<Content> {
+        let pieces = self.template("a value")?;
+        let typed = match pieces.as_slice() {
+            [Piece::Literal(word)] if self.is_literal(&word.text) => {
+                return Some(Content::Literal(word.text.as_str().into()));
+            }
+            [Piece::Expression(only)] => match &only.kind {
+                Kind::Reference(reference) => self.reference(reference, only, true)?,
+                _ => self.value(only)?,
+            },
+            pieces => self.pieces(pieces)?,
+        };
+        match typed.lone {
+            Some(None) => self.single(typed, self.node.span.clone()).map(Content::Value),
+            _ => Some(Content::Value(typed.term)),
+        }
+    }
+
+    /// Whether a text is a number or a truth value of JSON, written without quotes.
+    fn is_literal(&self, text: &str) -> bool {
+        let is_plain = self.node.span.text() == text;
+        let read = || serde_json::from_str::<serde_json::Value>(text);
+        is_plain && read().is_ok_and(|value| value.is_number() || value.is_boolean())
     }
 
     /// The text of the scalar; reported when it is none.
@@ -322,6 +353,12 @@ impl<'c, 'p> Reader<'c, 'p> {
             None => (None, pipe?),
         };
         if let Some(structure) = pipe.structure() {
+            if self.compiler.output != Format::Hl7v2 {
+                let message = format!("structure of HL7 v2 has no meaning in {}", self.compiler.output);
+                self.error("mapping-structure", expression.range.clone(), message)
+                    .help("write the text itself, in quotes");
+                return None;
+            }
             return Some(Typed::one(Term::Structure(structure)));
         }
         let several = match found.gives {
@@ -372,6 +409,9 @@ impl<'c, 'p> Reader<'c, 'p> {
                     NameKind::Value { several } => {
                         Some(Typed { several, ..Typed::one(Term::Name(named.slot)) })
                     }
+                    NameKind::Member(schema) => {
+                        self.record(&[], schema, Origin::Each(named.slot), presence, whole)
+                    }
                     NameKind::Segment | NameKind::Repetition => {
                         let message = format!("`${name}` names an `each`, not a value");
                         self.error("mapping-name", whole.range.clone(), message)
@@ -383,13 +423,75 @@ impl<'c, 'p> Reader<'c, 'p> {
             },
             Reference::Record(members) => self.fact_or_record(members, whole, presence),
             Reference::Member(members) => match self.here {
-                Here::Member(schema) => self.record(members, schema, true, presence),
-                _ => {
-                    let message = "there is no filter of a record path that this could belong to";
-                    self.error("mapping-relative", whole.range.clone(), message);
-                    None
-                }
+                Here::Member(schema) => self.record(members, schema, Origin::Here, presence, whole),
+                _ => self.nothing_of_the_record(whole),
             },
+            Reference::NamedMember { name, members } => {
+                let (slot, schema) = self.named_member(name, whole)?;
+                self.record(members, schema, Origin::Each(slot), presence, whole)
+            }
+        }
+    }
+
+    fn nothing_of_the_record<T>(&self, whole: &Expression) -> Option<T> {
+        let message = "there is no each or filter of a record path that this could belong to";
+        self.error("mapping-relative", whole.range.clone(), message)
+            .help("write the whole path, as in patient.name.family, or name the each: $report.code");
+        None
+    }
+
+    /// The slot and the schema of a named `each` over a list of the record.
+    fn named_member(&self, name: &str, whole: &Expression) -> Option<(usize, &'static serde_json::Value)> {
+        let Some(named) = self.compiler.named(name) else { return self.unknown_name(name, whole) };
+        let (message, help) = match named.kind {
+            NameKind::Member(schema) => return Some((named.slot, schema)),
+            NameKind::Value { .. } => (format!("`${name}` is a value and has no parts"), None),
+            NameKind::Segment => (
+                format!("`${name}` is a segment and has no members"),
+                Some(format!("name a field of it, as in ${name}-1")),
+            ),
+            NameKind::Repetition => (
+                format!("`${name}` is a repetition and has no members"),
+                Some(format!("name a component of it, as in ${name}.1")),
+            ),
+        };
+        let reported = self.error("mapping-name", whole.range.clone(), message);
+        if let Some(help) = help {
+            reported.help(help);
+        }
+        None
+    }
+
+    /// What an `each` walks over in the record, with the schema of its members; `None` when the path leads elsewhere.
+    pub(super) fn record_list(
+        &self,
+        reference: &Reference,
+        whole: &Expression,
+    ) -> Option<Option<(RecordPath, &'static serde_json::Value)>> {
+        let walked = |members: &[Member], schema, origin| {
+            let (path, schema) = self.record_path(members, schema, origin)?;
+            if path.several {
+                return Some((path.resolved(self.compiler), schema));
+            }
+            self.error(
+                "mapping-each",
+                whole.range.clone(),
+                "an `each` walks over a list, and this is one value",
+            )
+            .help("write it like results, patient.identifiers or .observations");
+            None
+        };
+        match reference {
+            Reference::Record(members) => Some(walked(members, record::root(), Origin::Record)),
+            Reference::Member(members) => Some(match self.here {
+                Here::Member(schema) => walked(members, schema, Origin::Here),
+                _ => self.nothing_of_the_record(whole),
+            }),
+            Reference::NamedMember { name, members } => Some(
+                self.named_member(name, whole)
+                    .and_then(|(slot, schema)| walked(members, schema, Origin::Each(slot))),
+            ),
+            _ => None,
         }
     }
 
@@ -405,7 +507,7 @@ impl<'c, 'p> Reader<'c, 'p> {
         match reference {
             Reference::NamedBelow { name, .. } => match self.compiler.named(name)?.kind {
                 NameKind::Repetition => Some(Level::Repetition),
-                NameKind::Segment | NameKind::Value { .. } => None,
+                NameKind::Segment | NameKind::Member(_) | NameKind::Value { .. } => None,
             },
             _ => self.here.level(),
         }
@@ -433,6 +535,11 @@ impl<'c, 'p> Reader<'c, 'p> {
                 let below_segment = match named.kind {
                     NameKind::Segment => true,
                     NameKind::Repetition => false,
+                    NameKind::Member(_) => {
+                        let message = format!("`${name}` is a part of the record, whose members have names");
+                        self.error("mapping-name", whole.range.clone(), message);
+                        return None;
+                    }
                     NameKind::Value { .. } => {
                         self.error(
                             "mapping-name",
@@ -444,7 +551,9 @@ impl<'c, 'p> Reader<'c, 'p> {
                 };
                 Some(Place { start: Start::Each(named.slot), part: self.steps(steps, below_segment, whole)? })
             }
-            Reference::Named(name) if self.compiler.named(name).is_some_and(|named| named.is_each()) => {
+            Reference::Named(name)
+                if self.compiler.named(name).is_some_and(|named| named.is_in_message()) =>
+            {
                 let slot = self.compiler.named(name)?.slot;
                 Some(Place { start: Start::Each(slot), part: Part::default() })
             }
@@ -456,7 +565,22 @@ impl<'c, 'p> Reader<'c, 'p> {
         }
     }
 
+    /// A document has no segments: what is read from them would always be empty.
+    pub(super) fn check_has_message(&self, received: bool, range: std::ops::Range<usize>) -> Option<()> {
+        let compiler = self.compiler;
+        let is_new = compiler.begins_empty && !received;
+        // One that edits needs HL7 v2, which was told where its input is declared.
+        let edits = compiler.output == Format::Hl7v2 && !compiler.begins_empty;
+        if compiler.accepts != Accepts::Ccda || is_new || edits {
+            return Some(());
+        }
+        self.error("mapping-no-message", range, "this mapping takes C-CDA documents, which have no segments")
+            .help("read the record, as in patient.name.family");
+        None
+    }
+
     fn path(&self, received: bool, path: &Path<Expression>, whole: &Expression) -> Option<Place> {
+        self.check_has_message(received, whole.range.clone())?;
         let group = match &path.group {
             Some((name, select)) => Some((name.as_str().into(), self.at(Here::Nothing).select(select)?)),
             None => None,
@@ -530,8 +654,13 @@ impl<'c, 'p> Reader<'c, 'p> {
 
     fn fact_or_record(&self, members: &[Member], whole: &Expression, presence: bool) -> Option<Typed> {
         let first = members.first()?;
+        if let [Member { name, select: None, .. }] = members
+            && name == "position"
+        {
+            return self.position(whole);
+        }
         if !FACTS.iter().any(|(group, ..)| *group == first.name) {
-            return self.record(members, record::root(), false, presence);
+            return self.record(members, record::root(), Origin::Record, presence, whole);
         }
         let written: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         let found = FACTS.iter().find(|(group, name, _)| written == [*group, *name]);
@@ -547,46 +676,59 @@ impl<'c, 'p> Reader<'c, 'p> {
         None
     }
 
+    /// Which of its list the innermost `each` stands at.
+    fn position(&self, whole: &Expression) -> Option<Typed> {
+        let innermost = self.compiler.names.borrow().iter().rev().find(|named| named.is_each()).cloned();
+        if innermost.is_none() {
+            let message = "`position` counts the list of an `each`, and there is none here";
+            self.error("mapping-position", whole.range.clone(), message).help("write it inside an `each`");
+        }
+        Some(Typed::one(Term::Position(innermost?.slot)))
+    }
+
     fn record(
         &self,
         members: &[Member],
         start: &'static serde_json::Value,
-        relative: bool,
+        origin: Origin,
         presence: bool,
+        whole: &Expression,
     ) -> Option<Typed> {
+        let (mut path, schema) = self.record_path(members, start, origin)?;
+        if !presence {
+            let range = members.last().map_or(whole.range.clone(), |member| member.range.clone());
+            self.first_members(schema, range, |name| path.member(name))?;
+        }
+        let several = path.several;
+        Some(Typed { term: Term::Record(path.resolved(self.compiler)), several, lone: None })
+    }
+
+    fn record_path(
+        &self,
+        members: &[Member],
+        start: &'static serde_json::Value,
+        origin: Origin,
+    ) -> Option<(Written, &'static serde_json::Value)> {
         let mut schema = start;
-        let (mut root, mut steps) = (Vec::<Box<str>>::new(), Vec::new());
-        let mut several = false;
+        let mut path = Written { origin, root: Vec::new(), steps: Vec::new(), several: false };
         for (index, member) in members.iter().enumerate() {
             let Some(found) = record::member(schema, &member.name) else {
-                let names = record::names(schema);
-                let message = format!("the record has no `{}` here", member.name);
-                let help = crate::problems::did_you_mean(&member.name, names.iter().copied());
-                let help = help.unwrap_or_else(|| match names.is_empty() {
-                    true => "nothing lies below this".to_owned(),
-                    false => format!("there are {}", names.join(", ")),
-                });
-                self.error("mapping-unknown-member", member.range.clone(), message).help(help);
-                return None;
+                return self.unknown_member(member, schema);
             };
-            schema = found;
-            match relative || !steps.is_empty() {
-                true => steps.push(RecordStep::Member(member.name.as_str().into())),
-                false => root.push(member.name.as_str().into()),
-            }
+            path.member(&member.name);
             let select = match member.select.as_deref() {
                 None | Some(Select::First) => None,
                 Some(select) => Some(select),
             };
-            schema = match (record::shape(schema), select) {
+            schema = match (record::shape(found), select) {
                 (Shape::List(items), Some(select)) => {
-                    steps.push(RecordStep::Select(self.at(Here::Member(items)).select(select)?));
-                    several |= matches!(select, Select::All | Select::AllWhere(_));
+                    path.steps.push(RecordStep::Select(self.at(Here::Member(items)).select(select)?));
+                    path.several |= matches!(select, Select::All | Select::AllWhere(_));
                     items
                 }
                 (Shape::List(items), None) if index + 1 == members.len() => {
-                    steps.push(RecordStep::Select(Select::All));
-                    several = true;
+                    path.steps.push(RecordStep::Select(Select::All));
+                    path.several = true;
                     items
                 }
                 (Shape::List(_), None) => {
@@ -601,19 +743,22 @@ impl<'c, 'p> Reader<'c, 'p> {
                         .help("remove the brackets");
                     return None;
                 }
-                (_, None) => schema,
+                (_, None) => found,
             };
         }
-        if !presence {
-            let range = members.last()?.range.clone();
-            self.first_members(schema, range, |name| match relative || !steps.is_empty() {
-                true => steps.push(RecordStep::Member(name.into())),
-                false => root.push(name.into()),
-            })?;
-        }
-        let root: Arc<[Box<str>]> = root.into();
-        let slot = (!relative).then(|| self.compiler.part(root.clone()));
-        Some(Typed { term: Term::Record(RecordPath { root, slot, steps, several }), several, lone: None })
+        Some((path, schema))
+    }
+
+    fn unknown_member<T>(&self, member: &Member, schema: &'static serde_json::Value) -> Option<T> {
+        let names = record::names(schema);
+        let message = format!("the record has no `{}` here", member.name);
+        let help = crate::problems::did_you_mean(&member.name, names.iter().copied());
+        let help = help.unwrap_or_else(|| match names.is_empty() {
+            true => "nothing lies below this".to_owned(),
+            false => format!("there are {}", names.join(", ")),
+        });
+        self.error("mapping-unknown-member", member.range.clone(), message).help(help);
+        None
     }
 
     /// In a text, an object is its first member.
@@ -664,6 +809,44 @@ impl<'c, 'p> Reader<'c, 'p> {
             };
             self.error("mapping-delimiters", range, message).help(help);
         }
+    }
+}
+
+/// Where a record path starts, as written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    Record,
+    Here,
+    Each(usize),
+}
+
+/// A record path being read.
+struct Written {
+    origin: Origin,
+    root: Vec<Box<str>>,
+    steps: Vec<RecordStep>,
+    several: bool,
+}
+
+impl Written {
+    /// Goes on to a member: what lies before the first selection of a path from the top is taken out of the record at once.
+    fn member(&mut self, name: &str) {
+        match (self.origin, self.steps.is_empty()) {
+            (Origin::Record, true) => self.root.push(name.into()),
+            _ => self.steps.push(RecordStep::Member(name.into())),
+        }
+    }
+
+    fn resolved(self, compiler: &Compiler<'_>) -> RecordPath {
+        let start = match self.origin {
+            Origin::Here => RecordStart::Here,
+            Origin::Each(slot) => RecordStart::Each(slot),
+            Origin::Record => {
+                let root: Arc<[Box<str>]> = self.root.into();
+                RecordStart::Part { slot: compiler.part(root.clone()), root }
+            }
+        };
+        RecordPath { start, steps: self.steps, several: self.several }
     }
 }
 

@@ -5,13 +5,14 @@ use orderly_hl7v2::{Level, Select};
 use super::expression::Reader;
 use super::{Compiler, Here, NameKind, Typed};
 use crate::expression::{self, Expression, Kind, Reference};
-use crate::plan::{Action, Anchor, Assignment, Each, End, Insert, Over, Part, Place, Rule, Start, Term};
-use crate::rule;
+use crate::plan::{Action, Anchor, Assignment, End, Insert, Over, Part, Place, Rule, Start, Term, Walk};
 use crate::yaml::{Entry, Node};
+use crate::{Format, rule};
 
 impl<'p> Compiler<'p> {
     pub(super) fn rule(&self, node: &Node, here: Here) -> Option<Rule> {
         let said = rule::read(node, self.problems)?;
+        self.check_allowed(node, &said.action)?;
         let test = said.when.map(|when| Reader::new(self, when, here).condition());
         let action = self.action(&said.action, here);
         let otherwise = said.otherwise.map(|rules| self.rules(rules, here)).unwrap_or_default();
@@ -31,6 +32,19 @@ impl<'p> Compiler<'p> {
             (None, action) => action,
         };
         Some(Rule { place, action })
+    }
+
+    /// Where an output is built there is no message that a rule could change.
+    fn check_allowed(&self, node: &Node, action: &rule::Action<'_>) -> Option<()> {
+        let changing = action.changing().filter(|_| self.output != Format::Hl7v2);
+        let Some(changing) = changing else { return Some(()) };
+        let mut entries = node.entries().into_iter().flatten();
+        let span = entries.find(|entry| entry.key == changing).map_or(&node.span, |entry| &entry.key_span);
+        let message = format!("`{changing}` changes a message, and this mapping builds its output");
+        self.problems
+            .error("mapping-build-rule", span, message)
+            .help("write values under `build:`; rules above it are let, when, stop, fail and park");
+        None
     }
 
     fn action(&self, said: &rule::Action<'_>, here: Here) -> Option<Action> {
@@ -70,7 +84,7 @@ impl<'p> Compiler<'p> {
                 Action::Move { segment: segment?, anchor: anchor? }
             }
             rule::Action::Each { over, rules } => self.each(over, rules, here)?,
-            rule::Action::Let(node) => self.named_values(node, here)?,
+            rule::Action::Let(node) => Action::Let(self.names_of(node, here)?),
             rule::Action::End { end, reason } => {
                 Action::End { end: *end, reason: self.reason(*end, reason)? }
             }
@@ -178,7 +192,10 @@ impl<'p> Compiler<'p> {
             Reference::Hl7 { received: true, .. } => {
                 return wrong("the message as received never changes", "leave out `input.`");
             }
-            Reference::Record(_) | Reference::Member(_) | Reference::Named(_) => {
+            Reference::Record(_)
+            | Reference::Member(_)
+            | Reference::NamedMember { .. }
+            | Reference::Named(_) => {
                 return wrong("this can't be written to", "write to a path of the message, as in PID-8");
             }
             _ => {}
@@ -235,11 +252,12 @@ impl<'p> Compiler<'p> {
     }
 
     fn anchor(&self, said: &rule::Anchor<'_>, here: Here) -> Option<Anchor> {
-        if !said.after && said.segment.text() == Some("MSH") {
+        let rule::Anchor::Beside { segment, after } = said else { return Some(Anchor::End) };
+        if !after && segment.text() == Some("MSH") {
             let message = "nothing stands before the header of a message";
-            self.problems.error("mapping-header", &said.segment.span, message).help("write `after: MSH`");
+            self.problems.error("mapping-header", &segment.span, message).help("write `after: MSH`");
         }
-        Some(Anchor { segment: self.segment(said.segment, here)?, after: said.after })
+        Some(Anchor::Beside { segment: self.segment(segment, here)?, after: *after })
     }
 
     /// A path that names a segment.
@@ -278,36 +296,45 @@ impl<'p> Compiler<'p> {
     }
 
     fn each(&self, over: &Node, rules: &Node, here: Here) -> Option<Action> {
+        let known = self.names.borrow().len();
+        let (walk, inner) = self.walk(over, here)?;
+        let rules = self.rules(rules, inner);
+        self.names.borrow_mut().truncate(known);
+        Some(Action::Each { walk, rules })
+    }
+
+    /// What an `each` walks over, and what stands at its places. Its name stays in scope for the caller to take away.
+    pub(super) fn walk(&self, over: &Node, here: Here) -> Option<(Walk, Here)> {
         let reader = Reader::new(self, over, here);
         let text = reader.scalar("what an `each` walks over")?;
         let said = reader.parsed(expression::each(text))?;
         let (over, inner, kind) = match &said.over {
             expression::Over::Group(name) => {
+                reader.check_has_message(false, 0..name.len())?;
                 (Over::Group(name.as_str().into()), Here::Nothing, NameKind::Segment)
             }
             expression::Over::Path(path) => self.walked(&reader, path)?,
         };
         if let (Over::Group(_), Some(name)) = (&over, &said.name) {
-            let message = "only an `each` over segments or repetitions can have a name";
+            let message = "only an `each` over segments, repetitions or the record can have a name";
             reader
                 .error("mapping-each", name.range.clone(), message)
                 .help("inside it, segments are those of the group");
             return None;
         }
-        let filter = said.filter.as_ref().map(|filter| Reader::new(self, reader.node(), inner).test(filter));
-        let known = self.names.borrow().len();
+        // A filter with errors was reported, and a mapping with errors never runs.
+        let filter = said.filter.as_ref();
+        let filter = filter.and_then(|filter| Reader::new(self, reader.node(), inner).test(filter));
         let slot = self.name(said.name.as_ref().map_or("", |name| &name.text), kind);
-        let rules = self.rules(rules, inner);
-        self.names.borrow_mut().truncate(known);
-        let filter = match filter {
-            Some(filter) => Some(filter?),
-            None => None,
-        };
-        Some(Action::Each(Each { over, slot, filter, rules }))
+        Some((Walk { over, slot, filter }, inner))
     }
 
     fn walked(&self, reader: &Reader<'_, 'p>, path: &Expression) -> Option<(Over, Here, NameKind)> {
         let Kind::Reference(reference) = &path.kind else { return None };
+        if let Some(list) = reader.record_list(reference, path) {
+            let (path, members) = list?;
+            return Some((Over::Members(path), Here::Member(members), NameKind::Member(members)));
+        }
         let mut place = reader.place(reference, path)?;
         if let Start::Segment { received: true, .. } = place.start {
             reader
@@ -326,16 +353,17 @@ impl<'p> Compiler<'p> {
                 Some((Over::Repetitions(place), Here::Repetition, NameKind::Repetition))
             }
             _ => {
-                let message = "an `each` walks over segments, groups or the repetitions of a field";
+                let message = "an `each` walks over segments, groups, the repetitions of a field or a list of the record";
                 reader
                     .error("mapping-each", path.range.clone(), message)
-                    .help("write it like OBX, ORDER_OBSERVATION or PID-3");
+                    .help("write it like OBX, ORDER_OBSERVATION, PID-3 or results");
                 None
             }
         }
     }
 
-    fn named_values(&self, node: &Node, here: Here) -> Option<Action> {
+    /// The values that a `let` names, with their slots.
+    pub(super) fn names_of(&self, node: &Node, here: Here) -> Option<Vec<(usize, Term)>> {
         let Some(entries) = node.entries() else {
             let message = format!("`let` is a map of names and values, not {}", node.what());
             self.problems.error("mapping-let", &node.span, message);
@@ -351,7 +379,7 @@ impl<'p> Compiler<'p> {
             let slot = self.name(&entry.key, NameKind::Value { several });
             values.extend(named.map(|typed| (slot, typed.term)));
         }
-        complete.then_some(Action::Let(values))
+        complete.then_some(values)
     }
 
     fn named_value(&self, entry: &Entry, here: Here) -> Option<Typed> {

@@ -357,6 +357,9 @@ impl Grammar {
         if let Ok((after, steps)) = steps {
             return Ok((after, Reference::NamedBelow { name: name.to_owned(), steps }));
         }
+        if let Ok((after, members)) = self.members_below(rest) {
+            return Ok((after, Reference::NamedMember { name: name.to_owned(), members }));
+        }
         Ok((rest, Reference::Named(name.to_owned())))
     }
 

@@ -102,7 +102,7 @@ fn mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Outcome> {
     let message = parse(bytes, &Settings::default()).ok()?;
     let record = normalize(&message);
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let input = Input { facts: &facts, message: &message, record: &record };
+    let input = Input { facts: &facts, message: Some(&message), record: &record };
     let (traced, _) = mapping.execute_traced(&input);
     let outcome = mapping.execute(&input);
     assert_eq!(traced, outcome, "a trace changes nothing, and the same input gives the same output");

@@ -30,7 +30,7 @@ pub(crate) fn map(mapping: &Mapping, message: &str) -> String {
     let record = normalize(&message);
     let accepted_at = "2026-03-05T12:40:00Z".parse().expect("a time");
     let facts = Facts { id: 42, source: "riverside-emr", accepted_at };
-    outcome(&mapping.execute(&Input { facts: &facts, message: &message, record: &record }))
+    outcome(&mapping.execute(&Input { facts: &facts, message: Some(&message), record: &record }))
 }
 
 /// The bytes of a message written as lines.

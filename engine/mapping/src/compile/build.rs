@@ -1,0 +1,172 @@
+//! What is under `build:`: maps, lists and values, with `$each`, `$let`, `$when` and `$value` among their keys.
+//!
+//! `$each` comes first: everything else in its map is about one of the list. Then `$let` names, `$when` asks, and the rest is the content.
+
+use super::expression::Reader;
+use super::{Compiler, Here, head};
+use crate::Format;
+use crate::plan::{Build, Content, Form, Layout, Rule, Writing};
+use crate::yaml::{Entry, Kind, Node};
+
+/// The keys with a meaning of their own.
+const DIRECTIVES: [&str; 4] = ["$each", "$let", "$when", "$value"];
+
+impl<'p> Compiler<'p> {
+    /// The whole of a mapping that builds.
+    pub(super) fn built(
+        &self,
+        node: Option<&Node>,
+        layout: Option<head::Layout>,
+        rules: Vec<Rule>,
+    ) -> Option<Form> {
+        let build = self.build(node?, Here::Nothing);
+        let writing = match layout {
+            None => Writing::Json,
+            Some(layout) => Writing::Csv(self.layout(node?, build.as_ref()?, &layout)?),
+        };
+        Some(Form::Build { rules, build: build?, writing })
+    }
+
+    fn build(&self, node: &Node, here: Here) -> Option<Build> {
+        match &node.kind {
+            Kind::Map(entries) => self.map(node, entries, here),
+            Kind::List(items) => {
+                let parts: Vec<Option<Build>> = items.iter().map(|item| self.build(item, here)).collect();
+                let parts: Option<Vec<Build>> = parts.into_iter().collect();
+                Some(plain(node, Content::List(parts?)))
+            }
+            Kind::Text(_) => Some(plain(node, Reader::new(self, node, here).built()?)),
+            Kind::Null => {
+                let message = "this has no value";
+                self.problems
+                    .error("mapping-no-value", &node.span, message)
+                    .help("write a value or remove the key; what is missing in the input leaves its key out");
+                None
+            }
+        }
+    }
+
+    fn map(&self, node: &Node, entries: &[Entry], here: Here) -> Option<Build> {
+        let known = self.names.borrow().len();
+        let built = self.directed(node, entries, here);
+        // What a part names ends with the part.
+        self.names.borrow_mut().truncate(known);
+        built
+    }
+
+    fn directed(&self, node: &Node, entries: &[Entry], here: Here) -> Option<Build> {
+        let mut complete = self.directives_are_known(entries);
+        let (walk, here) = match node.get("$each") {
+            None => (None, here),
+            Some(over) => {
+                let (walk, inner) = self.walk(over, here)?;
+                (Some(walk), inner)
+            }
+        };
+        let names = match node.get("$let") {
+            None => Some(Vec::new()),
+            Some(named) => self.names_of(named, here),
+        };
+        let test = match node.get("$when") {
+            None => None,
+            Some(when) => {
+                let test = Reader::new(self, when, here).condition();
+                complete &= test.is_some();
+                test
+            }
+        };
+        let content = match node.get("$value") {
+            Some(value) => self.instead(value, entries, here),
+            None => self.members(entries, here),
+        };
+        complete.then_some(Build { place: node.span.clone(), walk, names: names?, test, content: content? })
+    }
+
+    fn members(&self, entries: &[Entry], here: Here) -> Option<Content> {
+        let members = entries.iter().filter(|entry| !entry.key.starts_with('$'));
+        let part = |node: &Node| match self.output {
+            Format::Csv => self.cell(node, here),
+            Format::Hl7v2 | Format::Json => self.build(node, here),
+        };
+        let member = |entry: &Entry| Some((entry.key.as_str().into(), part(&entry.value)?));
+        let members: Vec<Option<(Box<str>, Build)>> = members.map(member).collect();
+        members.into_iter().collect::<Option<_>>().map(Content::Members)
+    }
+
+    /// A column's value.
+    fn cell(&self, node: &Node, here: Here) -> Option<Build> {
+        match &node.kind {
+            Kind::Text(_) => Some(plain(node, Content::Value(Reader::new(self, node, here).text()?))),
+            Kind::Null => self.build(node, here),
+            Kind::List(_) | Kind::Map(_) => {
+                let message = format!("a column holds one value, not {}", node.what());
+                self.problems
+                    .error("mapping-row", &node.span, message)
+                    .help("give each value its own column");
+                None
+            }
+        }
+    }
+
+    /// The content that `$value` gives in the place of a map.
+    fn instead(&self, value: &Node, entries: &[Entry], here: Here) -> Option<Content> {
+        if let Some(other) = entries.iter().find(|entry| !entry.key.starts_with('$')) {
+            let message = "beside `$value` there are no keys";
+            self.problems
+                .error("mapping-build-value", &other.key_span, message)
+                .help("`$value` is what stands here instead of a map");
+        }
+        match &value.kind {
+            Kind::Text(_) => Reader::new(self, value, here).built(),
+            Kind::List(_) => self.build(value, here).map(|build| build.content),
+            Kind::Map(_) | Kind::Null => {
+                let message = format!("`$value` is a text or a list, not {}", value.what());
+                self.problems
+                    .error("mapping-build-value", &value.span, message)
+                    .help("write the keys of a map without `$value`");
+                None
+            }
+        }
+    }
+
+    fn directives_are_known(&self, entries: &[Entry]) -> bool {
+        let mut known = true;
+        for entry in entries.iter().filter(|entry| entry.key.starts_with('$')) {
+            if DIRECTIVES.contains(&entry.key.as_str()) {
+                continue;
+            }
+            known = false;
+            if entry.key == "$use" {
+                let message = "`$use` is not available in this version";
+                self.problems.error("mapping-not-available", &entry.key_span, message);
+                continue;
+            }
+            let message = format!("`{}` has no meaning here", entry.key);
+            let help = crate::problems::did_you_mean(&entry.key, DIRECTIVES);
+            let help = help.unwrap_or_else(|| format!("there are {}", DIRECTIVES.join(", ")));
+            self.problems.error("mapping-build-key", &entry.key_span, message).help(help);
+        }
+        known
+    }
+
+    /// The columns of delimited text: what is built is one row.
+    fn layout(&self, node: &Node, row: &Build, layout: &head::Layout) -> Option<Layout> {
+        let Content::Members(columns) = &row.content else {
+            let message = "a row is a map of columns and values";
+            self.problems
+                .error("mapping-row", &node.span, message)
+                .help("write it like family: ${patient.name}");
+            return None;
+        };
+        if columns.is_empty() {
+            self.problems.error("mapping-row", &node.span, "a row needs at least one column");
+            return None;
+        }
+        let columns = columns.iter().map(|(name, _)| name.clone()).collect();
+        Some(Layout { columns, header: layout.header, separator: layout.separator, crlf: layout.crlf })
+    }
+}
+
+fn plain(node: &Node, content: Content) -> Build {
+    Build { place: node.span.clone(), walk: None, names: Vec::new(), test: None, content }
+}

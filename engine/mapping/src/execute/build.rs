@@ -1,0 +1,227 @@
+//! Outputs built from the input: JSON and delimited text.
+//!
+//! What is missing leaves no trace: its key goes, and so does an object or a list that is left empty. A column that is missing is an empty
+//! cell. Every part costs a step, every value its bytes.
+
+use csv::{Terminator, Writer, WriterBuilder};
+use orderly_record::Fault;
+
+use super::{Ended, Run};
+use crate::evaluate::{holds, scalar, value};
+use crate::member::Member;
+use crate::plan::{Build, Content, Layout, Writing};
+use crate::scope::{Frame, Refusal};
+use crate::value::{Scalar, Value};
+
+impl Run<'_, '_> {
+    /// The output; a mapping that has nothing to write leaves the message out.
+    pub(super) fn built(&mut self, build: &Build, writing: &Writing) -> Result<Vec<u8>, Ended> {
+        let (bytes, nothing) = match writing {
+            Writing::Json => (self.document(build)?, "there is nothing to write"),
+            Writing::Csv(layout) => (self.rows(build, layout)?, "no rows"),
+        };
+        if bytes.is_empty() {
+            self.tell(&build.place, false, || nothing.to_owned());
+            let rule = format!("{}:{}", build.place.source.file, build.place.line);
+            return Err(Ended::Stopped { rule, reason: nothing.to_owned() });
+        }
+        Ok(bytes)
+    }
+
+    fn document(&mut self, build: &Build) -> Result<Vec<u8>, Ended> {
+        let mut json = Vec::new();
+        if self.json(build, None, &mut json)? {
+            json.push(b'\n');
+        }
+        Ok(json)
+    }
+
+    /// Writes a part, or a list of them where there is an `$each`. Whether there was anything to write.
+    fn json(
+        &mut self,
+        build: &Build,
+        frame: Option<&Frame<'_, '_>>,
+        json: &mut Vec<u8>,
+    ) -> Result<bool, Ended> {
+        let Some(walk) = &build.walk else { return self.json_part(build, frame, json) };
+        let list = self.walked(walk, frame)?;
+        self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
+        bracketed(json, [b'[', b']'], (1..).zip(&list), |(number, item), json| {
+            let frame = Frame { outer: frame, at: item.at(), slot: Some(walk.slot), number };
+            self.json_part(build, Some(&frame), json)
+        })
+    }
+
+    fn json_part(
+        &mut self,
+        build: &Build,
+        frame: Option<&Frame<'_, '_>>,
+        json: &mut Vec<u8>,
+    ) -> Result<bool, Ended> {
+        if !self.is_wanted(build, frame)? {
+            return Ok(false);
+        }
+        let before = json.len();
+        match &build.content {
+            Content::Members(members) => bracketed(json, [b'{', b'}'], members, |(name, member), json| {
+                string(json, name);
+                json.push(b':');
+                self.json(member, frame, json)
+            }),
+            Content::List(parts) => {
+                bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))
+            }
+            Content::Literal(literal) => {
+                json.extend_from_slice(literal.as_bytes());
+                Ok(true)
+            }
+            Content::Value(term) => {
+                let written = json_value(&value(term, &self.scope(frame))?, json);
+                self.grow(json.len().saturating_sub(before))?;
+                Ok(written)
+            }
+        }
+    }
+
+    /// Names what a part names, and asks whether it is to be there.
+    fn is_wanted(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<bool, Ended> {
+        self.case.spend(1)?;
+        for (slot, term) in &build.names {
+            self.name(*slot, term, frame)?;
+        }
+        let Some(test) = &build.test else { return Ok(true) };
+        let wanted = holds(test, &self.scope(frame))?;
+        self.tell(&build.place, wanted, || {
+            if wanted { "the condition holds" } else { "the condition does not hold" }.to_owned()
+        });
+        Ok(wanted)
+    }
+
+    /// One row, or one for each of what an `$each` walks over; the line of names only above rows.
+    fn rows(&mut self, build: &Build, layout: &Layout) -> Result<Vec<u8>, Ended> {
+        let terminator = if layout.crlf { Terminator::CRLF } else { Terminator::Any(b'\n') };
+        let mut table =
+            WriterBuilder::new().delimiter(layout.separator).terminator(terminator).from_writer(Vec::new());
+        let mut begun = !layout.header;
+        let mut add = |row: Option<Vec<String>>, table: &mut Writer<Vec<u8>>| -> Result<(), Ended> {
+            let Some(row) = row else { return Ok(()) };
+            if !std::mem::replace(&mut begun, true) {
+                table.write_record(layout.columns.iter().map(|name| name.as_bytes())).map_err(unwritten)?;
+            }
+            Ok(table.write_record(row).map_err(unwritten)?)
+        };
+        match &build.walk {
+            None => add(self.row(build, None)?, &mut table)?,
+            Some(walk) => {
+                let list = self.walked(walk, None)?;
+                self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
+                for (number, item) in (1..).zip(&list) {
+                    let frame = Frame { outer: None, at: item.at(), slot: Some(walk.slot), number };
+                    add(self.row(build, Some(&frame))?, &mut table)?;
+                }
+            }
+        }
+        Ok(table.into_inner().map_err(|error| unwritten(error.into_error()))?)
+    }
+
+    fn row(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<Option<Vec<String>>, Ended> {
+        if !self.is_wanted(build, frame)? {
+            return Ok(None);
+        }
+        let Content::Members(columns) = &build.content else { return Ok(None) };
+        let mut row = Vec::with_capacity(columns.len());
+        for (_, column) in columns {
+            let Content::Value(term) = &column.content else { continue };
+            let cell = scalar(term, &self.scope(frame))?.present().unwrap_or_default().into_owned();
+            self.grow(cell.len())?;
+            row.push(cell);
+        }
+        Ok(Some(row))
+    }
+}
+
+/// A vector takes what is written to it; should it ever refuse, the message fails and nothing half written leaves.
+fn unwritten(error: impl std::fmt::Display) -> Refusal {
+    Refusal::failed("mapping-unwritable", Fault::Configuration, format!("a row can't be written: {error}"))
+}
+
+/// Writes parts between brackets. A part that writes nothing leaves no trace, and neither does the whole when none is left.
+fn bracketed<T, E>(
+    json: &mut Vec<u8>,
+    [open, close]: [u8; 2],
+    parts: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>) -> Result<bool, E>,
+) -> Result<bool, E> {
+    let start = json.len();
+    json.push(open);
+    let mut some = false;
+    for part in parts {
+        let before = json.len();
+        if some {
+            json.push(b',');
+        }
+        match write(part, json)? {
+            true => some = true,
+            false => json.truncate(before),
+        }
+    }
+    match some {
+        true => json.push(close),
+        false => json.truncate(start),
+    }
+    Ok(some)
+}
+
+fn json_value(value: &Value<'_>, json: &mut Vec<u8>) -> bool {
+    match value {
+        Value::Member(member) => json_member(member, json),
+        Value::List(values) => {
+            infallible(bracketed(json, [b'[', b']'], values, |value, json| Ok(json_value(value, json))))
+        }
+        value => match value.clone().scalar() {
+            Scalar::Text(text) => quoted(json, &text),
+            Scalar::Empty | Scalar::Null => false,
+        },
+    }
+}
+
+/// A part of the record, as the record itself is written.
+fn json_member(member: &Member, json: &mut Vec<u8>) -> bool {
+    match member {
+        Member::Nothing => false,
+        Member::Text(text) => quoted(json, text),
+        Member::Literal(literal) => {
+            json.extend_from_slice(literal.as_bytes());
+            true
+        }
+        Member::List(members) => infallible(bracketed(json, [b'[', b']'], members.iter(), |member, json| {
+            Ok(json_member(member, json))
+        })),
+        Member::Members(members) => {
+            infallible(bracketed(json, [b'{', b'}'], members.iter(), |(name, member), json| {
+                string(json, name);
+                json.push(b':');
+                Ok(json_member(member, json))
+            }))
+        }
+    }
+}
+
+fn infallible(written: Result<bool, std::convert::Infallible>) -> bool {
+    match written {
+        Ok(written) => written,
+    }
+}
+
+/// A text as a value; an empty one is none.
+fn quoted(json: &mut Vec<u8>, text: &str) -> bool {
+    if !text.is_empty() {
+        string(json, text);
+    }
+    !text.is_empty()
+}
+
+fn string(json: &mut Vec<u8>, text: &str) {
+    // A vector takes all that is written to it.
+    let _ = serde_json::to_writer(json, text);
+}

@@ -1,0 +1,265 @@
+//! Rules that change the working message: what they write, delete, insert and move.
+
+use std::cell::OnceCell;
+
+use orderly_hl7v2::{Message, Position, Presence, Unencodable};
+use orderly_record::{Diagnostic, Fault};
+
+use super::{Ended, Run};
+use crate::evaluate::value;
+use crate::plan::{Anchor, Assignment, End, Insert, Place, Start};
+use crate::scope::{Frame, Here, Refusal, Scope};
+use crate::trace::Traced;
+use crate::value::{Scalar, Value};
+use crate::yaml::Span;
+
+/// What a value becomes in the message.
+enum Write {
+    Clear,
+    Null,
+    Text(String),
+    /// Raw bytes of a part of the same level.
+    Copy(Vec<u8>),
+    Structure(std::sync::Arc<crate::structure::Structure>),
+}
+
+impl Write {
+    fn len(&self) -> usize {
+        match self {
+            Write::Clear => 0,
+            Write::Null => 2,
+            Write::Text(text) => text.len(),
+            Write::Copy(raw) => raw.len(),
+            Write::Structure(structure) => structure.len(),
+        }
+    }
+}
+
+impl Run<'_, '_> {
+    /// All right sides are read before any is written.
+    pub(super) fn set(
+        &mut self,
+        assignments: &[Assignment],
+        frame: Option<&Frame<'_, '_>>,
+    ) -> Result<(), Ended> {
+        let mut writes = Vec::with_capacity(assignments.len());
+        for assignment in assignments {
+            let scope = self.scope(frame);
+            let before = writes.len();
+            match scope.bare(&assignment.target)? {
+                Some(Some(at)) => writes.push((assignment, at, read(assignment, &at, &scope)?)),
+                Some(None) => {}
+                None => {
+                    for at in scope.positions(&assignment.target, true)? {
+                        writes.push((assignment, at, read(assignment, &at, &scope)?));
+                    }
+                }
+            }
+            if writes.len() == before {
+                self.tell(&assignment.place, false, || "there is no such place in this message".to_owned());
+            }
+        }
+        for (assignment, position, write) in writes {
+            self.write(&position, &write, &assignment.place)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, at: &Position, write: &Write, place: &Span) -> Result<(), Ended> {
+        self.grow(write.len())?;
+        let before = self.trace.is_some().then(|| shown(&self.message, at));
+        let written = match write {
+            Write::Clear => self.message.replace(at, b""),
+            Write::Null => self.message.replace(at, b"\"\""),
+            Write::Text(text) => self.message.set_text(at, text),
+            Write::Copy(raw) => self.message.replace(at, raw),
+            Write::Structure(structure) => structure.write(&mut self.message, at),
+        };
+        written.map_err(|why| unwritable(&why, &self.message.path(at), place))?;
+        if let (Some(trace), Some(before)) = (self.trace.as_deref_mut(), before) {
+            let after = Some(shown(&self.message, at));
+            let why = self.message.path(at);
+            trace.push(Traced { place: place.place(), fired: true, why, before: Some(before), after });
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        place: &Place,
+        rule: &Span,
+        frame: Option<&Frame<'_, '_>>,
+    ) -> Result<(), Ended> {
+        let scope = self.scope(frame);
+        if let (Start::Segment { segment, .. }, None) = (&place.start, place.part.field) {
+            let bare = segment.group.is_none() && matches!(segment.occurrence, orderly_hl7v2::Select::First);
+            let found = match bare {
+                true => scope.belonging(scope.working, &segment.name)?,
+                false => scope.segments(scope.working, segment)?,
+            };
+            self.tell(rule, !found.is_empty(), || format!("{} segments deleted", found.len()));
+            return Ok(self.remove(found)?);
+        }
+        if let Some(index) = scope.whole_segment(place) {
+            self.tell(rule, true, || "1 segment deleted".to_owned());
+            return Ok(self.remove(vec![index])?);
+        }
+        let mut positions = scope.positions(place, false)?;
+        self.tell(rule, !positions.is_empty(), || format!("{} places deleted", positions.len()));
+        // From the last to the first, so that the numbers of those to come stay right.
+        positions.sort_by_key(|at| (at.segment, at.field, at.repetition));
+        for at in positions.iter().rev() {
+            self.message.delete(at).map_err(|why| unwritable(&why, &self.message.path(at), rule))?;
+        }
+        Ok(())
+    }
+
+    /// Takes segments out, given in ascending order. Those behind move up, which costs steps.
+    fn remove(&mut self, indexes: Vec<usize>) -> Result<(), Refusal> {
+        for index in indexes.into_iter().rev() {
+            self.case.spend(self.ids.len().saturating_sub(index))?;
+            if self.message.remove_segment(index).is_some() && index < self.ids.len() {
+                self.ids.remove(index);
+            }
+        }
+        self.groups = OnceCell::new();
+        Ok(())
+    }
+
+    pub(super) fn keep(&mut self, names: &[Box<str>], rule: &Span) -> Result<(), Refusal> {
+        let kept = |name: &str| name == "MSH" || names.iter().any(|kept| **kept == *name);
+        let segments = self.message.segments().iter().enumerate();
+        let others: Vec<usize> =
+            segments.filter(|(_, segment)| !kept(segment.name())).map(|(index, _)| index).collect();
+        self.tell(rule, !others.is_empty(), || format!("{} segments deleted", others.len()));
+        self.remove(others)
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        insert: &Insert,
+        rule: &Span,
+        frame: Option<&Frame<'_, '_>>,
+    ) -> Result<(), Ended> {
+        let scope = self.scope(frame);
+        let index = anchored(&insert.anchor, &scope, rule)?;
+        let mut fields = Vec::with_capacity(insert.fields.len());
+        for field in &insert.fields {
+            let part = &field.target.part;
+            let repetition = match part.repetition {
+                Some(orderly_hl7v2::Select::Nth(n)) => Some(n),
+                _ => None,
+            };
+            let (component, subcomponent) = (part.component, part.subcomponent);
+            let at = Position {
+                segment: index,
+                field: part.field.unwrap_or(0),
+                repetition,
+                component,
+                subcomponent,
+            };
+            fields.push((at, read(field, &at, &scope)?, &field.place));
+        }
+        self.grow(insert.segment.len())?;
+        self.case.spend(self.ids.len())?;
+        let inserted = self.message.insert_segment(index, insert.segment.as_bytes());
+        inserted.map_err(|why| unwritable(&why, &insert.segment, rule))?;
+        self.added(index);
+        self.tell(rule, true, || format!("{} inserted", insert.segment));
+        for (at, write, place) in fields {
+            self.write(&at, &write, place)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the segment that was put at `index` an identity.
+    fn added(&mut self, index: usize) {
+        self.ids.insert(index.min(self.ids.len()), self.next);
+        self.next = self.next.saturating_add(1);
+        self.groups = OnceCell::new();
+    }
+
+    pub(super) fn move_segment(
+        &mut self,
+        segment: &Place,
+        anchor: &Anchor,
+        rule: &Span,
+        frame: Option<&Frame<'_, '_>>,
+    ) -> Result<(), Ended> {
+        let scope = self.scope(frame);
+        let Start::Segment { segment, .. } = &segment.start else { return Ok(()) };
+        let target = anchored(anchor, &scope, rule)?;
+        let Some(from) = scope.segments(scope.working, segment)?.first().copied() else {
+            self.tell(rule, false, || format!("there is no {}", segment.name));
+            return Ok(());
+        };
+        self.case.spend(self.ids.len())?;
+        let target = if from < target { target - 1 } else { target };
+        let Some(moved) = self.message.remove_segment(from) else { return Ok(()) };
+        let mut raw = Vec::new();
+        moved.encode_into(self.message.encoding().delimiters.field, &mut raw);
+        let put = self.message.insert_segment(target, &raw);
+        put.map_err(|why| unwritable(&why, &segment.name, rule))?;
+        let id = self.ids.remove(from);
+        self.ids.insert(target.min(self.ids.len()), id);
+        self.groups = OnceCell::new();
+        self.tell(rule, true, || format!("{} moved", segment.name));
+        Ok(())
+    }
+}
+
+/// The value of an assignment for one position.
+fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) -> Result<Write, Refusal> {
+    let scope = match assignment.here_is_target {
+        false => *scope,
+        true => scope.at(match at.repetition {
+            Some(number) => Here::Part(scope.working.message.field(at.segment, at.field).child(number)),
+            None => Here::Segment(scope.working, at.segment),
+        }),
+    };
+    let found = value(&assignment.value, &scope)?;
+    if assignment.copies
+        && let Value::View(view) = &found
+    {
+        return Ok(Write::Copy(view.raw().to_vec()));
+    }
+    Ok(match found {
+        Value::Structure(structure) => Write::Structure(structure),
+        found => match found.scalar() {
+            Scalar::Empty => Write::Clear,
+            Scalar::Null => Write::Null,
+            Scalar::Text(text) => Write::Text(text.into_owned()),
+        },
+    })
+}
+
+/// The index at which a segment is to be put.
+fn anchored<'s>(anchor: &'s Anchor, scope: &Scope<'_, 's>, rule: &Span) -> Result<usize, Refusal> {
+    let Anchor::Beside { segment, after } = anchor else { return Ok(scope.working.message.segments().len()) };
+    let Start::Segment { segment, .. } = &segment.start else { return Ok(usize::MAX) };
+    let found = scope.segments(scope.working, segment)?;
+    let index = if *after { found.last() } else { found.first() };
+    match index {
+        Some(index) => Ok(index + usize::from(*after)),
+        None => {
+            let message = format!("there is no {} to put a segment next to", segment.name);
+            let diagnostic = Diagnostic::error("mapping-no-anchor", Fault::Sender, message).at(rule.place());
+            Err(Refusal { end: End::Fail, diagnostic })
+        }
+    }
+}
+
+fn unwritable(why: &Unencodable, path: &str, place: &Span) -> Refusal {
+    let message = format!("{path} can't be written: {why}");
+    let diagnostic = Diagnostic::error("mapping-unwritable", Fault::Configuration, message).at(place.place());
+    Refusal { end: End::Fail, diagnostic }
+}
+
+/// A part as it stands, for the trace.
+fn shown(message: &Message<'_>, at: &Position) -> String {
+    let view = message.view(at);
+    match view.presence() {
+        Presence::Empty => String::new(),
+        Presence::Null | Presence::Present => message.encoding().charset.decode(view.raw()).into_owned(),
+    }
+}

@@ -1,0 +1,37 @@
+//! A message that begins anew: a header made of nothing but the input's facts, so that the same input always gives the same.
+
+use orderly_hl7v2::{Message, Presence};
+use orderly_record::Fault;
+
+use crate::Input;
+use crate::scope::Refusal;
+
+/// A message of a header alone: the recommended delimiters, UTF-8, when the input was accepted, a control id of our own, the processing of
+/// the input (production when it says nothing), the version. What it is and who sends it to whom is the mapping's to say.
+pub(super) fn message(version: &str, input: &Input<'_>) -> Result<Message<'static>, Refusal> {
+    let facts = input.facts;
+    let made_at = facts.accepted_at.strftime("%Y%m%d%H%M%S+0000");
+    // MSH-10 holds 20 characters in the older versions; this is shorter for any number that a journal can reach.
+    let control_id = format!("ORD{}", facts.id);
+    let processing = input.record.header.processing.as_deref();
+    let is_code = |code: &&str| !code.is_empty() && code.chars().all(|letter| letter.is_ascii_alphanumeric());
+    let processing = processing.filter(is_code).unwrap_or("P");
+    let header = format!("MSH|^~\\&|||||{made_at}|||{control_id}|{processing}|{version}||||||UNICODE UTF-8");
+    let mut message = Message::default();
+    let begun = message.insert_segment(0, header.as_bytes());
+    begun.map_err(|why| {
+        Refusal::failed("mapping-unwritable", Fault::Configuration, format!("MSH can't be written: {why}"))
+    })?;
+    Ok(message)
+}
+
+/// No receiver can read a message that does not say what it is.
+pub(super) fn check(message: &Message<'_>) -> Result<(), Refusal> {
+    if message.field(0, 9).leaf().presence() == Presence::Present {
+        return Ok(());
+    }
+    let mut refusal =
+        Refusal::failed("mapping-no-type", Fault::Configuration, "the new message has no type in MSH-9");
+    refusal.diagnostic.help = Some("set MSH-9, as in MSH-9: ${hl7('ORU^R01^ORU_R01')}".to_owned());
+    Err(refusal)
+}
