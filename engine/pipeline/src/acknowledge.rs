@@ -30,8 +30,9 @@ fn ours(text: &str) -> AckError {
 }
 
 impl Reply {
-    pub(crate) fn accept(header: Header, on_mapping_failure: MappingFailureAnswer) -> Reply {
-        Reply { header: Some(header), code: AckCode::AA, errors: Vec::new(), on_mapping_failure }
+    /// AA. A document has no header that an answer could name it by.
+    pub(crate) fn accept(header: Option<Header>, on_mapping_failure: MappingFailureAnswer) -> Reply {
+        Reply { header, code: AckCode::AA, errors: Vec::new(), on_mapping_failure }
     }
 
     /// AE where the sender can be named, AR where not even a header was found.

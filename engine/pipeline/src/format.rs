@@ -13,7 +13,7 @@ impl Format {
     /// What the bytes are: XML begins with `<`, HL7 v2 never does.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Format {
-        if looks_like_xml(bytes) { Format::Ccda } else { Format::Hl7v2 }
+        if orderly_ccda::looks_like_xml(bytes) { Format::Ccda } else { Format::Hl7v2 }
     }
 
     /// Its name in the journal and in records.
@@ -24,8 +24,4 @@ impl Format {
             Format::Ccda => "ccda",
         }
     }
-}
-
-fn looks_like_xml(bytes: &[u8]) -> bool {
-    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }

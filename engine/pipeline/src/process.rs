@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use orderly_ccda::Document;
 use orderly_hl7v2::{Header, Message, Unreadable};
 use orderly_mapping::{Input, Outcome};
 use orderly_record::{Diagnostic, Fault, Place, Record};
@@ -14,7 +15,7 @@ pub use orderly_mapping::Facts;
 use crate::acknowledge::Reply;
 use crate::format::Format;
 use crate::keys::{self, Key};
-use crate::plan::{Plan, Route, Source, Target};
+use crate::plan::{Destination, Endpoint, Plan, Route, Source, Target};
 
 /// What became of a message, and what follows from it.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Processed {
     pub reply: Reply,
 }
 
-/// A message's own facts, for lists.
+/// A message's own facts, for lists; of a document those of its record's header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// MSH-9.1
@@ -112,40 +113,89 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
     let Some((index, source)) =
         plan.sources.iter().enumerate().find(|(_, source)| *source.name == *facts.source)
     else {
-        return no_such_source(facts);
+        return no_such_source(Format::of(bytes), facts);
     };
-    match orderly_hl7v2::parse(bytes, &source.reading) {
-        Ok(message) => routed(plan, index, source, facts, &message),
-        Err(unreadable) => quarantined(unreadable),
+    let chosen = Chosen { plan, index, source, facts };
+    match Format::of(bytes) {
+        Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &source.reading) {
+            Ok(message) => message_routed(&chosen, &message),
+            Err(unreadable) => quarantined(Format::Hl7v2, unreadable),
+        },
+        Format::Ccda => match orderly_ccda::parse(bytes, &orderly_ccda::Limits::default()) {
+            Ok(document) => document_routed(&chosen, &document),
+            Err(diagnostic) => quarantined(Format::Ccda, Unreadable { diagnostic, header: None }),
+        },
     }
 }
 
-/// The messages in one frame or file, as byte ranges: usually one; a batch gives its members.
+/// The messages in one frame, as byte ranges: usually one; a batch gives its members.
 #[must_use]
 pub fn members(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
-    orderly_hl7v2::split(bytes).members
+    match Format::of(bytes) {
+        Format::Hl7v2 => orderly_hl7v2::split(bytes).members,
+        Format::Ccda => std::iter::once(0..bytes.len()).collect(),
+    }
 }
 
-fn routed(plan: &Plan, index: usize, source: &Source, facts: &Facts<'_>, message: &Message<'_>) -> Processed {
+/// The way that a message takes.
+struct Chosen<'p> {
+    plan: &'p Plan,
+    /// The source's index in the plan.
+    index: usize,
+    source: &'p Source,
+    facts: &'p Facts<'p>,
+}
+
+fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
     let record = orderly_hl7v2::normalize(message);
     let header = message.header();
-    let input = Input { facts, message: Some(message), record: &record };
-    let wrong_processing = wrong_processing(source, &header);
-    let mut processed = Processed {
+    let input = Input { facts: chosen.facts, message: Some(message), record: &record };
+    // Old senders leave MSH-11 empty; what is not said is what the source carries.
+    let reason = wrong_processing(chosen.source, &header.processing_id());
+    let processed = Processed {
         format: Format::Hl7v2,
         summary: Summary::of(&header),
         fate: Fate::Filtered,
-        reason: wrong_processing,
+        reason,
         keys: keys::of(&record, &header.control_id()),
         pairs: Vec::new(),
         diagnostics: message.diagnostics().to_vec(),
-        reply: Reply::accept(header, source.on_mapping_failure),
+        reply: Reply::accept(Some(header), chosen.source.on_mapping_failure),
     };
+    routed(chosen, &input, processed)
+}
+
+/// A document has no processing of its own: it is what its source carries.
+fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
+    let record = orderly_ccda::normalize(document);
+    let input = Input { facts: chosen.facts, message: None, record: &record };
+    let text = |text: &Option<orderly_record::Text>| text.as_deref().unwrap_or_default().to_owned();
+    let header = &record.header;
+    let summary = Summary {
+        kind: text(&header.kind),
+        event: text(&header.event),
+        control_id: text(&header.control_id),
+    };
+    let processed = Processed {
+        format: Format::Ccda,
+        fate: Fate::Filtered,
+        reason: None,
+        keys: keys::of(&record, &summary.control_id),
+        summary,
+        pairs: Vec::new(),
+        diagnostics: document.diagnostics().to_vec(),
+        reply: Reply::accept(None, chosen.source.on_mapping_failure),
+    };
+    routed(chosen, &input, processed)
+}
+
+/// Finds the routes of what could be read and applies their mappings, unless there is a reason against it already.
+fn routed(chosen: &Chosen<'_>, input: &Input<'_>, mut processed: Processed) -> Processed {
     if processed.reason.is_some() {
         return processed;
     }
-    for route in plan.routes.iter().filter(|route| route.source == index) {
-        processed.pairs.extend(pairs(plan, route, &input));
+    for route in chosen.plan.routes.iter().filter(|route| route.source == chosen.index) {
+        processed.pairs.extend(pairs(chosen.plan, route, input));
     }
     processed.judge();
     processed
@@ -169,10 +219,8 @@ impl Processed {
 }
 
 /// A message of another processing than its source carries goes to nobody: a test must not reach a live system.
-fn wrong_processing(source: &Source, header: &Header) -> Option<String> {
+fn wrong_processing(source: &Source, found: &str) -> Option<String> {
     let expected = source.processing?;
-    let found = header.processing_id();
-    // Old senders leave MSH-11 empty; what is not said is what the source carries.
     (!found.is_empty() && found != expected.code())
         .then(|| format!("its processing is not {}, which this source carries", expected.code()))
 }
@@ -185,7 +233,7 @@ fn pairs<'r>(plan: &'r Plan, route: &'r Route, input: &'r Input<'r>) -> Vec<Pair
         let destination = plan.destinations.get(target.destination)?;
         let fate = match &target.when {
             Some(when) if !when.holds(input) => PairFate::Filtered("the route's condition for it".to_owned()),
-            _ => mapped(target, input),
+            _ => mapped(target, destination, input),
         };
         let fate = match fate {
             PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
@@ -197,15 +245,20 @@ fn pairs<'r>(plan: &'r Plan, route: &'r Route, input: &'r Input<'r>) -> Vec<Pair
 }
 
 /// Gives the payload the name that the destination's template makes of the message.
-fn named(mut payload: Payload, destination: &crate::plan::Destination, input: &Input<'_>) -> Payload {
-    if let crate::plan::Endpoint::Files(files) = &destination.endpoint {
+fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> Payload {
+    if let Endpoint::Files(files) = &destination.endpoint {
         payload.file_name = files.name.as_ref().and_then(|name| name.text(input).ok());
     }
     payload
 }
 
-fn mapped(target: &Target, input: &Input<'_>) -> PairFate {
+fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
     let Some(mapping) = &target.mapping else {
+        if input.message.is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
+            return PairFate::Failed(
+                "MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned(),
+            );
+        }
         let control_id = control_id(input);
         return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
     };
@@ -238,11 +291,11 @@ fn told(diagnostic: &Diagnostic) -> String {
     }
 }
 
-fn quarantined(unreadable: Unreadable) -> Processed {
+fn quarantined(format: Format, unreadable: Unreadable) -> Processed {
     let Unreadable { diagnostic, header } = unreadable;
     let summary = header.as_ref().map(Summary::of).unwrap_or_default();
     Processed {
-        format: Format::Hl7v2,
+        format,
         fate: Fate::Quarantined,
         reason: Some(told(&diagnostic)),
         keys: keys::of(&Record::default(), &summary.control_id),
@@ -258,19 +311,23 @@ fn quarantined(unreadable: Unreadable) -> Processed {
 #[must_use]
 pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
     let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
-    let header = match orderly_hl7v2::parse(bytes, &reading) {
-        Ok(message) => Some(message.header()),
-        Err(unreadable) => unreadable.header,
+    let format = Format::of(bytes);
+    let header = match format {
+        Format::Ccda => None,
+        Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &reading) {
+            Ok(message) => Some(message.header()),
+            Err(unreadable) => unreadable.header,
+        },
     };
     let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
     let reply = Reply::rejected(header.clone(), &diagnostic);
-    Processed { reply, ..quarantined(Unreadable { diagnostic, header }) }
+    Processed { reply, ..quarantined(format, Unreadable { diagnostic, header }) }
 }
 
 /// Only a replay can meet this: a message stored for a source that today's plan no longer has.
-fn no_such_source(facts: &Facts<'_>) -> Processed {
+fn no_such_source(format: Format, facts: &Facts<'_>) -> Processed {
     let message = format!("there is no source `{}` in the configuration any more", facts.source);
     let diagnostic = Diagnostic::error("no-such-source", Fault::Configuration, message)
         .with_help("declare the source again to process its messages");
-    quarantined(Unreadable { diagnostic, header: None })
+    quarantined(format, Unreadable { diagnostic, header: None })
 }

@@ -8,7 +8,10 @@ use orderly_hl7v2::Splitter;
 
 use crate::format::Format;
 
-/// With so many blanks before anything else it is no document: the beginning is held until something else comes.
+/// So many bytes after the first blanks tell the format, also behind a byte order mark.
+const ENOUGH_BYTES: usize = 16;
+
+/// With so many blanks before anything else it is no document.
 const BLANKS_MAX: usize = 64 * 1024;
 
 /// Splits a file's bytes into its messages.
@@ -20,8 +23,8 @@ pub struct Stream {
 
 #[derive(Debug)]
 enum Form {
-    /// Nothing but blanks so far.
-    Blank(Vec<u8>),
+    /// The beginning, until it tells what the file holds.
+    Beginning(Vec<u8>),
     Hl7(Splitter),
     Document {
         document: Member,
@@ -35,16 +38,15 @@ impl Stream {
     /// Of larger messages only so many first bytes are kept.
     #[must_use]
     pub fn new(message_bytes_max: usize) -> Stream {
-        Stream { message_bytes_max, form: Form::Blank(Vec::new()) }
+        Stream { message_bytes_max, form: Form::Beginning(Vec::new()) }
     }
 
     /// Takes the next bytes of the file.
     pub fn push(&mut self, chunk: &[u8]) {
         match &mut self.form {
-            Form::Blank(held) => {
+            Form::Beginning(held) => {
                 held.extend_from_slice(chunk);
-                let is_blank = held.iter().all(u8::is_ascii_whitespace);
-                if !is_blank || held.len() > BLANKS_MAX {
+                if held.trim_ascii_start().len() >= ENOUGH_BYTES || held.len() > BLANKS_MAX {
                     let held = std::mem::take(held);
                     self.begin(&held);
                 }
@@ -72,10 +74,17 @@ impl Stream {
 
     /// No more bytes come.
     pub fn finish(&mut self) {
+        if let Form::Beginning(held) = &mut self.form {
+            let held = std::mem::take(held);
+            if held.trim_ascii().is_empty() {
+                return;
+            }
+            self.begin(&held);
+        }
         match &mut self.form {
             Form::Hl7(splitter) => splitter.finish(),
             Form::Document { is_whole, .. } => *is_whole = true,
-            Form::Blank(_) | Form::Given => {}
+            Form::Beginning(_) | Form::Given => {}
         }
     }
 
@@ -87,7 +96,7 @@ impl Stream {
                 Form::Document { document, .. } => Some(document),
                 _ => None,
             },
-            Form::Document { .. } | Form::Blank(_) | Form::Given => None,
+            Form::Document { .. } | Form::Beginning(_) | Form::Given => None,
         }
     }
 }
@@ -129,6 +138,14 @@ mod tests {
             assert_eq!(members(batch, chunk, 100), expected);
             assert_eq!(members(document, chunk, 1000), [(document.to_owned(), false)]);
             assert_eq!(members(document, chunk, 10), [(document[..10].to_owned(), true)]);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_nothing() {
+        for chunk in [1, 2, 1000] {
+            assert_eq!(members("\u{feff}<a>MSH|^~\\&|\rMSH|^~\\&|</a>", chunk, 100).len(), 1);
+            assert_eq!(members("\u{feff}MSH|^~\\&|1\rMSH|^~\\&|2\r", chunk, 100).len(), 2);
         }
     }
 
