@@ -19,8 +19,8 @@ use crate::output::print;
 use crate::run::{StopSignal, runtime};
 use crate::telemetry;
 
-/// Run the sample network: a clinic, an imaging centre and a laboratory send; a hospital, a regional network and an
-/// archive receive.
+/// Run the sample network: clinics, an imaging centre, a laboratory, a pharmacy and devices at home send; a hospital and
+/// its billing, two authorities, a regional network and a patient portal receive.
 ///
 /// Everything is in this process, on loopback, with a journal in a temporary folder. All samples are sent, and what
 /// became of each is compared with what was written down for it. The network stays up until Ctrl-C, so that more can be

@@ -24,8 +24,7 @@ pub(crate) struct Network {
     pub(crate) refusals: BTreeMap<String, Vec<String>>,
 }
 
-/// A sample message and its fate.
-#[derive(Default)]
+/// A sample, a message or a file, and what must become of it.
 pub(crate) struct Sample {
     /// Its file below `samples`.
     pub(crate) file: String,
@@ -35,11 +34,37 @@ pub(crate) struct Sample {
     pub(crate) source: String,
     /// What it is an example of.
     pub(crate) shows: String,
-    /// The expected answer.
-    pub(crate) answer: String,
-    /// The expected fate.
+    /// What its sender must see of it.
+    pub(crate) outcome: Outcome,
+    /// What must come of it: one message, or of a file none or several, in the order they stand in it.
+    pub(crate) messages: Vec<Expected>,
+}
+
+/// What a sender sees of its sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The code of the answer, of a source that listens.
+    Answer(String),
+    /// Where the file ended, `archived` or `failed`, of a source that watches a folder.
+    File(String),
+}
+
+impl Outcome {
+    /// In one word, for people.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Outcome::Answer(name) | Outcome::File(name) => name,
+        }
+    }
+}
+
+/// What must become of a message.
+pub(crate) struct Expected {
+    /// Its control id, where a file holds several; empty when it can't be read.
+    pub(crate) control_id: Option<String>,
+    /// The fate.
     pub(crate) fate: String,
-    /// The expected state at each destination that a route names.
+    /// The state at each destination that a route names.
     pub(crate) deliveries: BTreeMap<String, String>,
 }
 
@@ -93,9 +118,6 @@ fn read(root: &Node, problems: &Problems) -> Network {
 fn sample(node: &Node, problems: &Problems) -> Option<Sample> {
     let fields = Fields::of(node, "a sample", problems)?;
     let text = |key: &'static str| fields.required_text(key).map(|text| text.to_string());
-    let deliveries = fields.optional("deliveries").and_then(Node::entries).unwrap_or_default();
-    let deliveries =
-        deliveries.iter().filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())));
     let file = text("file")?;
     let bytes = SAMPLES.get_file(&file).map(|found| found.contents().to_vec());
     if bytes.is_none() {
@@ -105,11 +127,82 @@ fn sample(node: &Node, problems: &Problems) -> Option<Sample> {
         bytes: bytes.unwrap_or_default(),
         source: text("source")?,
         shows: text("shows")?,
-        answer: text("answer")?,
-        fate: text("fate")?,
-        deliveries: deliveries.collect(),
+        outcome: outcome(&fields, node, problems)?,
+        messages: match fields.optional("messages") {
+            Some(list) => list.items().iter().filter_map(|node| member(node, problems)).collect(),
+            None => vec![expected(&fields, None)?],
+        },
         file,
     };
     fields.finish();
     Some(sample)
+}
+
+fn outcome(fields: &Fields<'_, '_>, node: &Node, problems: &Problems) -> Option<Outcome> {
+    let text = |key: &'static str| fields.text(key).map(|text| text.to_string());
+    match (text("answer"), text("file_fate")) {
+        (Some(answer), None) => Some(Outcome::Answer(answer)),
+        (None, Some(fate)) => Some(Outcome::File(fate)),
+        _ => {
+            problems.error("sample-outcome", &node.span, "a sample has either an answer or a file_fate");
+            None
+        }
+    }
+}
+
+/// A message of a file that holds several.
+fn member(node: &Node, problems: &Problems) -> Option<Expected> {
+    let fields = Fields::of(node, "a message of a sample", problems)?;
+    let control_id = fields.required_text("control_id").map(|text| text.to_string())?;
+    let expected = expected(&fields, Some(control_id));
+    fields.finish();
+    expected
+}
+
+fn expected(fields: &Fields<'_, '_>, control_id: Option<String>) -> Option<Expected> {
+    let deliveries = fields.optional("deliveries").and_then(Node::entries).unwrap_or_default();
+    let deliveries =
+        deliveries.iter().filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())));
+    let fate = fields.required_text("fate").map(|text| text.to_string())?;
+    Some(Expected { control_id, fate, deliveries: deliveries.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> (Network, Vec<String>) {
+        let problems = Problems::new();
+        let network = read(&yaml::parse("network.yaml", text).unwrap().root, &problems);
+        (network, problems.into_vec().iter().map(|problem| problem.code.to_string()).collect())
+    }
+
+    #[test]
+    fn the_samples_that_the_binary_carries_can_be_read() {
+        let text = SAMPLES.get_file("network.yaml").and_then(|file| file.contents_utf8()).unwrap();
+        let (network, problems) = read_text(text);
+        assert!(problems.is_empty(), "{problems:?}");
+        let named = |name: &str| network.samples.iter().find(|sample| sample.file.ends_with(name)).unwrap();
+        let batch = named("batch_one_bad_member.hl7");
+        assert_eq!(batch.outcome, Outcome::File("archived".to_owned()));
+        let members: Vec<_> = batch
+            .messages
+            .iter()
+            .map(|one| (one.control_id.as_deref().unwrap(), one.fate.as_str()))
+            .collect();
+        assert_eq!(members, [("NL-500746", "routed"), ("NL-500747", "quarantined"), ("NL-500748", "routed")]);
+        assert!(named("empty_file.hl7").messages.is_empty());
+        let merge = named("adt_a40_merge.hl7");
+        assert_eq!(merge.outcome, Outcome::Answer("AA".to_owned()));
+        assert_eq!(merge.messages.first().unwrap().control_id, None);
+    }
+
+    #[test]
+    fn a_sample_is_answered_or_filed() {
+        let sample =
+            "samples:\n  - file: hl7v2/adt_a40_merge.hl7\n    source: a\n    shows: b\n    fate: routed\n";
+        assert_eq!(read_text(sample).1, ["sample-outcome"]);
+        let both = format!("{sample}    answer: AA\n    file_fate: archived\n");
+        assert_eq!(read_text(&both).1, ["sample-outcome"]);
+    }
 }

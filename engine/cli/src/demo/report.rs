@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use orderly_journal::StoredMessage;
 use serde::Serialize;
 
-use super::network::Sample;
+use super::network::{Expected, Outcome, Sample};
 use super::stage::states;
 use crate::output::{print_json, table};
 
@@ -38,11 +38,18 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Compares what became of a sample with what was expected.
-    pub(crate) fn new(sample: &Sample, answer: &str, stored: &StoredMessage) -> Line {
+    /// Compares what became of a message of a sample with what was expected.
+    pub(crate) fn new(
+        sample: &Sample,
+        expected: &Expected,
+        outcome: &Outcome,
+        stored: &StoredMessage,
+    ) -> Line {
         let deliveries = states(stored);
         let fate = stored.fate.name().to_owned();
-        let as_expected = answer == sample.answer && fate == sample.fate && deliveries == sample.deliveries;
+        let is_it = expected.control_id.as_ref().is_none_or(|id| *id == stored.control_id);
+        let as_expected =
+            *outcome == sample.outcome && is_it && fate == expected.fate && deliveries == expected.deliveries;
         let routes: BTreeSet<String> =
             stored.deliveries.iter().map(|delivery| delivery.route.to_string()).collect();
         Line {
@@ -53,19 +60,19 @@ impl Line {
             kind: kind(&stored.message_type, &stored.event),
             control_id: stored.control_id.clone(),
             routes: routes.into_iter().collect(),
-            answer: answer.to_owned(),
+            answer: outcome.name().to_owned(),
             fate,
             deliveries,
             as_expected,
-            expected: (!as_expected).then(|| expectation(sample)),
+            expected: (!as_expected).then(|| expectation(sample, expected)),
         }
     }
 }
 
-fn expectation(sample: &Sample) -> String {
+fn expectation(sample: &Sample, expected: &Expected) -> String {
     let deliveries: Vec<String> =
-        sample.deliveries.iter().map(|(destination, state)| format!("{destination} {state}")).collect();
-    format!("{}, {}, {}", sample.answer, sample.fate, deliveries.join(", "))
+        expected.deliveries.iter().map(|(destination, state)| format!("{destination} {state}")).collect();
+    format!("{}, {}, {}", sample.outcome.name(), expected.fate, deliveries.join(", "))
 }
 
 /// `ADT^A01`, or what there is of it.

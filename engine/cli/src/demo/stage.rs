@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::network::{Network, Sample};
+use super::network::{Network, Outcome, Sample};
 use super::report::{Line, Report};
 use crate::failure::Failure;
 use crate::site;
@@ -43,8 +43,8 @@ pub(crate) struct Stage {
 pub(crate) struct Sent {
     /// The message's id in the journal.
     id: u64,
-    /// The code of the answer.
-    answer: String,
+    /// What its sender saw.
+    outcome: Outcome,
 }
 
 impl Stage {
@@ -83,7 +83,7 @@ impl Stage {
         client.send(&frame, deadline).await.map_err(|error| wrong(error.to_string()))?;
         let answer = client.receive(deadline).await.map_err(|error| wrong(error.to_string()))?;
         let code = read_reply(&answer).ok().and_then(|reply| reply.code).map_or("?", AckCode::as_str);
-        Ok(Sent { id: self.newest()?, answer: code.to_owned() })
+        Ok(Sent { id: self.newest()?, outcome: Outcome::Answer(code.to_owned()) })
     }
 
     /// The newest message: the one just answered, since the demo sends one at a time.
@@ -116,7 +116,9 @@ impl Stage {
             let stored = self.reader.message(sent.id).map_err(Failure::new)?;
             let stored =
                 stored.ok_or_else(|| Failure::new(format!("{}: not in the journal", sample.file)))?;
-            lines.push(Line::new(sample, &sent.answer, &stored));
+            for expected in &sample.messages {
+                lines.push(Line::new(sample, expected, &sent.outcome, &stored));
+            }
         }
         Ok(Report::new(lines))
     }
