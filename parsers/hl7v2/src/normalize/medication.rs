@@ -1,12 +1,13 @@
 //! RXO, RXE, RXD, RXG, RXA, RXC and the ORC before them: what is ordered, handed out and given.
 
-use orderly_record::{Ingredient, Location, Medication, Note, Text};
+use orderly_record::{Ingredient, Location, Medication, Note, Quantity, Text};
 
 use super::Fields;
 use super::timing::old_timing;
 use super::values::{
     all_coded, all_words, amount, coded, entity, identifier, lines, manufacturer, providers, text, time,
 };
+use crate::view::View;
 
 const ORDER: Text = Text::new_static("order");
 const DISPENSE: Text = Text::new_static("dispense");
@@ -32,7 +33,7 @@ pub(super) fn requested(rxo: &Fields<'_>) -> Medication {
         code: coded(rxo.first(1)).or_else(|| coded(rxo.first(10))),
         category: Some(ORDER),
         dose: amount(rxo.first(2), rxo.first(4)),
-        dose_max: amount(rxo.first(3), rxo.first(4)),
+        dose_max: maximum(rxo.first(2), rxo.first(3), rxo.first(4)),
         form: coded(rxo.first(5)),
         instructions: all_words(rxo.field(7)).or_else(|| all_words(rxo.field(6))),
         quantity: amount(rxo.first(11), rxo.first(12)),
@@ -49,7 +50,7 @@ pub(super) fn encoded(rxe: &Fields<'_>) -> Medication {
         code: coded(rxe.first(2)),
         category: Some(ORDER),
         dose: amount(rxe.first(3), rxe.first(5)),
-        dose_max: amount(rxe.first(4), rxe.first(5)),
+        dose_max: maximum(rxe.first(3), rxe.first(4), rxe.first(5)),
         form: coded(rxe.first(6)),
         instructions: all_words(rxe.field(7)).or_else(|| all_words(rxe.field(21))),
         quantity: amount(rxe.first(10), rxe.first(11)),
@@ -90,7 +91,7 @@ pub(super) fn to_be_given(rxg: &Fields<'_>, source: &Location) -> Medication {
         category: Some(ADMINISTRATION),
         status: Some(Text::new_static("active")),
         dose: amount(rxg.first(5), rxg.first(7)),
-        dose_max: amount(rxg.first(6), rxg.first(7)),
+        dose_max: maximum(rxg.first(5), rxg.first(6), rxg.first(7)),
         form: coded(rxg.first(8)),
         notes: note(all_words(rxg.field(9)), source),
         instructions: all_words(rxg.field(13)),
@@ -135,6 +136,11 @@ pub(super) fn ingredient(rxc: &Fields<'_>) -> Ingredient {
         amount: amount(rxc.first(3), rxc.first(4)),
         strength: amount(rxc.first(5), rxc.first(6)),
     }
+}
+
+/// The end of a range; many senders repeat the amount there when there is none.
+fn maximum(minimum: View<'_>, maximum: View<'_>, units: View<'_>) -> Option<Quantity> {
+    if text(minimum) == text(maximum) { None } else { amount(maximum, units) }
 }
 
 fn note(text: Option<Text>, source: &Location) -> Vec<Note> {
