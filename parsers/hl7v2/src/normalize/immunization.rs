@@ -3,6 +3,7 @@
 use orderly_record::{Immunization, Location, Medication, Note, Observation};
 
 use super::Fields;
+use super::medication::share;
 use super::values::{all_coded, amount, coded, manufacturer, providers, text, time, words};
 
 /// The types of messages whose administrations are vaccinations: updates, and the answers to queries for them.
@@ -28,7 +29,7 @@ pub(super) fn is_vaccination(rxa: &Fields<'_>, message_type: Option<&str>) -> bo
 }
 
 /// RXA with the facts of its order.
-pub(super) fn immunization(rxa: &Fields<'_>, source: Location, order: &Medication) -> Immunization {
+pub(super) fn immunization(rxa: &Fields<'_>, source: Location, order: &mut Medication) -> Immunization {
     let status = text(rxa.first(20));
     let negated = matches!(status.as_deref(), Some("RE" | "NA")).then_some(true);
     let is_source = |code: &orderly_record::Coded| code.system.as_deref() == Some(INFORMATION_SOURCES);
@@ -47,11 +48,11 @@ pub(super) fn immunization(rxa: &Fields<'_>, source: Location, order: &Medicatio
         manufacturer: manufacturer(rxa.first(17)),
         information_source: sources.into_iter().next(),
         given_by: providers(rxa.field(10)),
-        ordered_by: order.ordered_by.clone(),
+        ordered_by: share(&mut order.ordered_by),
         placer_number: order.placer_number.clone(),
         filler_number: order.filler_number.clone(),
         order_control: order.order_control.clone(),
-        notes: order.notes.iter().cloned().chain(remarks).collect(),
+        notes: share(&mut order.notes).into_iter().chain(remarks).collect(),
         source: Some(source),
         ..Immunization::default()
     }

@@ -149,7 +149,7 @@ fn note(text: Option<Text>, source: &Location) -> Vec<Note> {
 
 /// Adds what only the order says. Its dates, its amounts and its status are the order's own; how much to take is no longer of interest
 /// once it was given.
-pub(super) fn complete(medication: &mut Medication, order: &Medication) {
+pub(super) fn complete(medication: &mut Medication, order: &mut Medication) {
     let is_order = medication.category == Some(ORDER);
     if is_order {
         fill(&mut medication.status, &order.status);
@@ -174,10 +174,20 @@ pub(super) fn complete(medication: &mut Medication, order: &Medication) {
     fill(&mut medication.site, &order.site);
     fill(&mut medication.form, &order.form);
     fill(&mut medication.instructions, &order.instructions);
-    fill_list(&mut medication.reasons, &order.reasons);
-    fill_list(&mut medication.ordered_by, &order.ordered_by);
-    fill_list(&mut medication.ingredients, &order.ingredients);
-    medication.notes.splice(..0, order.notes.iter().cloned());
+    fill_list(&mut medication.reasons, &mut order.reasons);
+    fill_list(&mut medication.ordered_by, &mut order.ordered_by);
+    fill_list(&mut medication.ingredients, &mut order.ingredients);
+    medication.notes.splice(..0, share(&mut order.notes));
+}
+
+/// Of each list, the first that is given of an order takes all, later ones the first few: with all for each, a message of some megabytes
+/// could make a record of any size.
+const SHARED_MAX: usize = 4;
+
+/// Takes all of an order's list, and leaves the order what the next one may have.
+pub(super) fn share<T: Clone>(list: &mut Vec<T>) -> Vec<T> {
+    let left = list.iter().take(SHARED_MAX).cloned().collect();
+    std::mem::replace(list, left)
 }
 
 fn fill<T: Clone>(own: &mut Option<T>, order: &Option<T>) {
@@ -186,8 +196,8 @@ fn fill<T: Clone>(own: &mut Option<T>, order: &Option<T>) {
     }
 }
 
-fn fill_list<T: Clone>(own: &mut Vec<T>, order: &[T]) {
+fn fill_list<T: Clone>(own: &mut Vec<T>, order: &mut Vec<T>) {
     if own.is_empty() {
-        own.extend_from_slice(order);
+        *own = share(order);
     }
 }

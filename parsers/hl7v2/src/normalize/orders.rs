@@ -120,7 +120,7 @@ impl Walk {
         self.close_order();
         let is_vaccination = || immunization::is_vaccination(fields, self.record.header.kind.as_deref());
         if name == "RXA" && is_vaccination() {
-            self.record.immunizations.push(immunization::immunization(fields, source, &open.order));
+            self.record.immunizations.push(immunization::immunization(fields, source, &mut open.order));
             self.subject = Subject::Immunization;
             open.told = Told::Vaccination;
         } else {
@@ -138,7 +138,7 @@ impl Walk {
             if goes_on && let Some(order) = self.record.medications.pop() {
                 open.order = order;
             }
-            medication::complete(&mut medication, &open.order);
+            medication::complete(&mut medication, &mut open.order);
             medication.source = Some(source);
             self.record.medications.push(medication);
             self.subject = Subject::Medication;
@@ -272,6 +272,19 @@ mod tests {
         assert_eq!(counts("RSP^K11", "RXA|0|1|20260307||03^MMR^CVX"), (1, 0, 1));
         assert_eq!(counts("RAS^O17", "RXA|0|1|20260307||90707^MMR^C4^03^MMR^CVX"), (1, 0, 1));
         assert_eq!(counts("RAS^O17", "RXA|0|1|20260307||CFT^CEFTRIAXONE^L"), (0, 1, 2));
+    }
+
+    #[test]
+    fn an_order_s_notes_are_not_multiplied() {
+        let given = "RXA|0|1\r".repeat(50);
+        for kind in ["RAS^O17", "VXU^V04"] {
+            let record = read(kind, &format!("ORC|RE\r{}{given}", "NTE|1||x\r".repeat(100)));
+            let medications = record.medications.iter().map(|medication| medication.notes.len());
+            let immunizations = record.immunizations.iter().map(|immunization| immunization.notes.len());
+            let notes: Vec<usize> = medications.chain(immunizations).collect();
+            assert_eq!((notes.len(), notes[0]), (50, 100), "{kind}");
+            assert!(notes[1..].iter().all(|count| (1..10).contains(count)), "{kind}: {notes:?}");
+        }
     }
 
     #[test]
