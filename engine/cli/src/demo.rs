@@ -3,6 +3,7 @@
 mod network;
 mod report;
 mod stage;
+mod tables;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -22,14 +23,18 @@ use crate::telemetry;
 /// Run the sample network: clinics, an imaging centre, a laboratory, a pharmacy and devices at home send; a hospital and
 /// its billing, two authorities, a regional network and a patient portal receive.
 ///
-/// Everything is in this process, on loopback, with a journal in a temporary folder. All samples are sent, and what
-/// became of each is compared with what was written down for it. The network stays up until Ctrl-C, so that more can be
-/// sent to it with `orderly send`. Exit code 0 only when every message met its fate.
+/// Everything is in this process, on loopback, with a journal in a temporary folder. All samples are sent over MLLP or
+/// dropped as files, and what became of each is compared with what was written down for it. The network stays up until
+/// Ctrl-C, so that more can be sent to it with `orderly send` or dropped into its folders. Exit code 0 only when every
+/// message met its fate.
 #[derive(Args)]
 pub(crate) struct DemoArgs {
     /// End after the table.
     #[arg(long)]
     once: bool,
+    /// A line for each message instead of one for each kind.
+    #[arg(long)]
+    each: bool,
     /// One JSON object for programs instead of the table; ends after it.
     #[arg(long)]
     json: bool,
@@ -49,7 +54,7 @@ pub(crate) fn run(args: DemoArgs) -> CommandResult {
         if args.json {
             report.print_json();
         } else {
-            print(report.table());
+            print(if args.each { report.each() } else { report.summary() });
         }
         if !args.once && !args.json {
             print(stage.invitation(home.path()));
@@ -65,11 +70,11 @@ async fn play(stage: &Stage, network: &Network) -> Result<Report, Failure> {
     let mut played = Vec::with_capacity(network.samples.len());
     for sample in &network.samples {
         progress.set_message(sample.file.clone());
-        played.push(stage.send(sample).await?);
+        played.push(stage.play(sample).await?);
         progress.inc(1);
     }
     progress.set_message("delivering");
-    stage.deliveries_settled().await?;
+    stage.settled(&played).await?;
     progress.finish_and_clear();
     stage.report(network, &played)
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{self, Fields, Node};
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -41,11 +42,13 @@ pub(crate) struct Sample {
 }
 
 /// What a sender sees of its sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum Outcome {
     /// The code of the answer, of a source that listens.
+    #[serde(rename = "answer")]
     Answer(String),
     /// Where the file ended, `archived` or `failed`, of a source that watches a folder.
+    #[serde(rename = "file_fate")]
     File(String),
 }
 

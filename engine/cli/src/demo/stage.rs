@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_hl7v2::{
     AckCode, Answer as Acknowledgement, Settings as Reading, acknowledge, parse, read_reply,
 };
-use orderly_journal::{DeliveryState, Query, Reader};
+use orderly_journal::{DeliveryState, Query, Reader, StoredMessage};
 use orderly_pipeline::Plan;
-use orderly_pipeline::plan::{Endpoint, Listener};
+use orderly_pipeline::plan::{Endpoint, FilesSource, Listener};
 use orderly_runtime::{Engine, Settings};
-use orderly_transport::listeners::{Answer, MllpListener, MllpListenerSettings};
+use orderly_transport::listeners::{Answer, MllpListener, MllpListenerSettings, Place};
 use orderly_transport::mllp_client::MllpClient;
 use orderly_transport::mllp_frame;
 use orderly_transport::receiver::Receiver;
@@ -22,29 +22,43 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::network::{Network, Outcome, Sample};
-use super::report::{Line, Report};
+use super::report::{Played, Report};
 use crate::failure::Failure;
 use crate::site;
 
 /// How long an answer, or the last delivery, may take before the demo says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// More messages than the samples hold.
+const MESSAGES_MAX: usize = 10_000;
 /// How often the journal is asked whether everything was delivered.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Receivers, engine, and where the sources listen.
 pub(crate) struct Stage {
+    base: PathBuf,
+    plan: Arc<Plan>,
     engine: Engine,
     reader: Reader,
     receivers: JoinSet<()>,
     down: watch::Sender<bool>,
 }
 
-/// A sample as sent.
-pub(crate) struct Sent {
-    /// The message's id in the journal.
-    id: u64,
-    /// What its sender saw.
-    outcome: Outcome,
+/// What was done with a sample.
+pub(crate) enum Done {
+    /// It was sent and answered.
+    Sent {
+        /// The message's id in the journal.
+        id: u64,
+        /// The answer's code.
+        answer: String,
+    },
+    /// It was dropped into a folder.
+    Dropped {
+        /// Where it was dropped.
+        path: PathBuf,
+        /// Where it lies if it could not be taken.
+        failed: PathBuf,
+    },
 }
 
 impl Stage {
@@ -60,19 +74,43 @@ impl Stage {
             }
         }
         for source in &mut plan.sources {
-            let Listener::Mllp(mllp) = &mut source.listener;
-            mllp.listen.set_port(0);
+            if let Listener::Mllp(mllp) = &mut source.listener {
+                mllp.listen.set_port(0);
+            }
         }
-        let engine = start(&base, plan).await?;
+        let plan = Arc::new(plan);
+        let engine = start(&base, plan.clone()).await?;
         let reader = engine.reader();
-        Ok(Stage { engine, reader, receivers, down })
+        Ok(Stage { base, plan, engine, reader, receivers, down })
     }
 
-    /// Sends a sample as its source and waits for the answer.
-    pub(crate) async fn send(&self, sample: &Sample) -> Result<Sent, Failure> {
-        let listening = self.engine.listening().iter().find(|(name, _)| **name == *sample.source);
-        let Some((_, address)) = listening else {
-            return Err(Failure::new(format!("{}: there is no source {}", sample.file, sample.source)));
+    /// Does with a sample what its source does: sends it, or drops it.
+    pub(crate) async fn play(&self, sample: &Sample) -> Result<Done, Failure> {
+        let source = self.plan.source(&sample.source);
+        match source.map(|source| &source.listener) {
+            Some(Listener::Mllp(_)) => self.send(sample).await,
+            Some(Listener::Files(files)) => self.drop_file(sample, files),
+            None => Err(Failure::new(format!("{}: there is no source {}", sample.file, sample.source))),
+        }
+    }
+
+    /// Drops a sample as careful senders do: under another name, then renamed.
+    fn drop_file(&self, sample: &Sample, files: &FilesSource) -> Result<Done, Failure> {
+        let name = Path::new(&sample.file).file_name().unwrap_or_default();
+        let folder = self.base.join(&files.folder);
+        let hidden = folder.join(".on-its-way");
+        let path = folder.join(name);
+        let written = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&hidden, &sample.bytes))
+            .and_then(|()| std::fs::rename(&hidden, &path));
+        written.map_err(|error| Failure::new(format!("{}: it cannot be dropped: {error}", sample.file)))?;
+        Ok(Done::Dropped { path, failed: self.base.join(&files.failed).join(name) })
+    }
+
+    /// Sends a sample and waits for the answer.
+    async fn send(&self, sample: &Sample) -> Result<Done, Failure> {
+        let Some(address) = self.engine.address(&sample.source) else {
+            return Err(Failure::new(format!("{}: nothing listens for {}", sample.file, sample.source)));
         };
         let wrong = |what: String| Failure::new(format!("{}: {what}", sample.file));
         let mut client =
@@ -83,7 +121,7 @@ impl Stage {
         client.send(&frame, deadline).await.map_err(|error| wrong(error.to_string()))?;
         let answer = client.receive(deadline).await.map_err(|error| wrong(error.to_string()))?;
         let code = read_reply(&answer).ok().and_then(|reply| reply.code).map_or("?", AckCode::as_str);
-        Ok(Sent { id: self.newest()?, outcome: Outcome::Answer(code.to_owned()) })
+        Ok(Done::Sent { id: self.newest()?, answer: code.to_owned() })
     }
 
     /// The newest message: the one just answered, since the demo sends one at a time.
@@ -92,42 +130,69 @@ impl Stage {
         newest.first().map(|summary| summary.id).ok_or_else(|| Failure::new("the journal is empty"))
     }
 
-    /// Waits until no delivery waits any more.
-    pub(crate) async fn deliveries_settled(&self) -> Result<(), Failure> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+    /// Waits until all files were taken out of their folders, and then until no delivery waits any more.
+    pub(crate) async fn settled(&self, done: &[Done]) -> Result<(), Failure> {
+        let taken = |done: &Done| match done {
+            Done::Sent { .. } => true,
+            Done::Dropped { path, .. } => !path.exists(),
+        };
+        until("some files still wait to be taken", || Ok(done.iter().all(taken))).await?;
+        until("some deliveries still wait", || {
             let counts = self.reader.counts().map_err(Failure::new)?;
-            let waiting = counts.deliveries.iter().filter(|count| count.state == DeliveryState::Waiting);
-            if waiting.map(|count| count.count).sum::<u64>() == 0 {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(Failure::new("some deliveries still wait; the log says why")
-                    .help("run it again with ORDERLY_LOG=info"));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let mut waiting = counts.deliveries.iter().filter(|count| count.state == DeliveryState::Waiting);
+            Ok(waiting.all(|count| count.count == 0))
+        })
+        .await
     }
 
     /// What became of the samples, beside what was expected.
-    pub(crate) fn report(&self, network: &Network, sent: &[Sent]) -> Result<Report, Failure> {
-        let mut lines = Vec::with_capacity(sent.len());
-        for (sample, sent) in network.samples.iter().zip(sent) {
-            let stored = self.reader.message(sent.id).map_err(Failure::new)?;
-            let stored =
-                stored.ok_or_else(|| Failure::new(format!("{}: not in the journal", sample.file)))?;
-            for expected in &sample.messages {
-                lines.push(Line::new(sample, expected, &sent.outcome, &stored));
+    pub(crate) fn report(&self, network: &Network, done: &[Done]) -> Result<Report, Failure> {
+        let from_files = self.from_files()?;
+        let mut played = Vec::with_capacity(done.len());
+        for (sample, done) in network.samples.iter().zip(done) {
+            played.push(match done {
+                Done::Sent { id, answer } => {
+                    let stored = self.reader.message(*id).map_err(Failure::new)?;
+                    let stored =
+                        stored.ok_or_else(|| Failure::new(format!("{}: not in the journal", sample.file)))?;
+                    Played::new(sample, Outcome::Answer(answer.clone()), &[stored])
+                }
+                Done::Dropped { path, failed } => {
+                    let outcome = if failed.exists() { "failed" } else { "archived" };
+                    let key = (sample.source.clone(), name_of(path));
+                    let stored = from_files.get(&key).map_or(&[][..], Vec::as_slice);
+                    Played::new(sample, Outcome::File(outcome.to_owned()), stored)
+                }
+            });
+        }
+        Ok(Report::new(played))
+    }
+
+    /// The messages that came in files, by source and file, in the order they stand in it.
+    fn from_files(&self) -> Result<BTreeMap<(String, String), Vec<StoredMessage>>, Failure> {
+        let all = Query { limit: MESSAGES_MAX, ..Query::default() };
+        let mut found: BTreeMap<(String, String), Vec<StoredMessage>> = BTreeMap::new();
+        for summary in self.reader.search(&all).map_err(Failure::new)? {
+            let Some(stored) = self.reader.message(summary.id).map_err(Failure::new)? else { continue };
+            if let Some(origin) = &stored.origin {
+                found.entry((stored.source.clone(), origin.name.clone())).or_default().push(stored);
             }
         }
-        Ok(Report::new(lines))
+        for messages in found.values_mut() {
+            messages.sort_by_key(|stored| stored.origin.as_ref().map(|origin| origin.member));
+        }
+        Ok(found)
     }
 
     /// What a visitor can do now.
     pub(crate) fn invitation(&self, home: &Path) -> String {
         let mut text = String::from("\nThe network is up until Ctrl-C. Send it something of yours:\n");
-        for (source, address) in self.engine.listening() {
-            text.push_str(&format!("  orderly send {address} FILE...    # as {source}\n"));
+        for (source, place) in self.engine.listening() {
+            let how = match place {
+                Place::Address(address) => format!("orderly send {address} FILE..."),
+                Place::Folder(folder) => format!("cp FILE... {}", folder.display()),
+            };
+            text.push_str(&format!("  {how}    # as {source}\n"));
         }
         let config = home.join("orderly.yaml");
         text.push_str(&format!(
@@ -145,8 +210,8 @@ impl Stage {
     }
 }
 
-async fn start(base: &Path, plan: Plan) -> Result<Engine, Failure> {
-    Engine::start(Settings::new(base, Arc::new(plan))).await.map_err(Failure::new)
+async fn start(base: &Path, plan: Arc<Plan>) -> Result<Engine, Failure> {
+    Engine::start(Settings::new(base, plan)).await.map_err(Failure::new)
 }
 
 /// A simulated receiving system on a free port, which refuses some control ids with AE.
@@ -180,15 +245,20 @@ fn answer(message: &[u8], refused: &[String]) -> Answer {
     Answer::one(acknowledge(Some(&header), &acknowledgement))
 }
 
-/// The states of a message's deliveries by destination; several routes to one destination are joined.
-pub(crate) fn states(stored: &orderly_journal::StoredMessage) -> BTreeMap<String, String> {
-    let mut states: BTreeMap<String, String> = BTreeMap::new();
-    for delivery in &stored.deliveries {
-        let state = states.entry(delivery.destination.to_string()).or_default();
-        if !state.is_empty() {
-            state.push('+');
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Waits until it holds; when it never does, says what is still to come.
+async fn until(what: &str, mut holds: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds()? {
+        if Instant::now() > deadline {
+            return Err(
+                Failure::new(format!("{what}; the log says why")).help("run it again with ORDERLY_LOG=info")
+            );
         }
-        state.push_str(delivery.state.name());
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    states
+    Ok(())
 }
