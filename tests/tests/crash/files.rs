@@ -1,14 +1,20 @@
 //! Laboratories drop files and batches while the engine is killed and started again: no message may be lost, and none taken twice.
 
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use orderly_queue::planted::Fault;
+use orderly_journal::Reader;
+use orderly_queue::planted::{self, Fault};
+use orderly_runtime::{Engine, Settings};
 use orderly_tests::lab::{Dropped, Lab, check_taken_once};
 use orderly_tests::load::{Hospital, check_promise};
+use orderly_tests::running::until;
 use orderly_tests::site::Site;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::power::{TURN, Weather, compiled, disk, weather};
 use crate::rounds::{first_failure, seeds, start};
 
 /// Lives that end by SIGKILL in each round, before one that goes on to the end.
@@ -22,16 +28,35 @@ fn every_message_of_every_file_is_taken_once_whatever_is_killed() {
     assert_eq!(first_failure(&seeds(1, 12), |seed| kill_round(seed, None)), None, "seed and reason");
 }
 
+/// Files lie on the real disk, which keeps them; the journal lies on one that forgets what was not flushed.
 #[test]
-fn planted_faults_are_seen_in_files() {
-    for (fault, sign) in
-        [(Fault::FileRemovedBeforeCommit, "is not in the journal"), (Fault::FileReleasedBeforeMove, "times")]
-    {
-        let failure = first_failure(&seeds(1, 40), |seed| kill_round(seed, Some(fault)));
-        let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen"));
-        assert!(why.contains(sign), "{fault:?} was seen as something else: {why}");
-        println!("{fault:?}: seen at seed {seed}: {why}");
-    }
+fn every_message_of_every_file_is_taken_once_through_power_cuts() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let failure = first_failure(&seeds(1, 60), |seed| power_round(seed, weather(seed)));
+    assert_eq!(failure, None, "seed and reason");
+}
+
+#[test]
+fn a_planted_fault_is_seen_by_killing() {
+    let fault = Fault::FileReleasedBeforeMove;
+    let failure = first_failure(&seeds(1, 40), |seed| kill_round(seed, Some(fault)));
+    seen(fault, failure, "was dropped once and is in the journal");
+}
+
+#[test]
+fn a_planted_fault_is_seen_by_power_cuts() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let fault = Fault::FileRemovedBeforeCommit;
+    planted::plant(fault as u8);
+    let failure = first_failure(&seeds(1, 40), |seed| power_round(seed, Weather::Calm));
+    planted::plant(0);
+    seen(fault, failure, "its file is taken, and it is not in the journal");
+}
+
+fn seen(fault: Fault, failure: Option<(u64, String)>, sign: &str) {
+    let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen"));
+    assert!(why.contains(sign), "{fault:?} was seen as something else: {why}");
+    println!("{fault:?}: seen at seed {seed}: {why}");
 }
 
 fn kill_round(seed: u64, fault: Option<Fault>) -> Result<(), String> {
@@ -63,19 +88,65 @@ fn kill_round(seed: u64, fault: Option<Fault>) -> Result<(), String> {
 }
 
 async fn check(site: &Site, hospital: &Hospital, dropped: &[Dropped]) -> Result<(), String> {
-    let (inbox, archive) = (site.path("inbox"), site.path("inbox/archive"));
-    check_taken_once(&site.journal(), &inbox, &archive, dropped).await?;
-    let all: Vec<String> = dropped.iter().flat_map(|dropped| dropped.control_ids.clone()).collect();
-    check_promise(&site.journal(), hospital, &all).await
+    check_all(&site.journal(), &site.path("inbox"), hospital, dropped).await
 }
 
-/// A folder that is watched closely, and a receiver.
+/// Nothing is lost, nothing taken twice, and everything arrives in the order of the journal.
+async fn check_all(
+    reader: &Reader,
+    inbox: &Path,
+    hospital: &Hospital,
+    dropped: &[Dropped],
+) -> Result<(), String> {
+    check_taken_once(reader, inbox, &inbox.join("archive"), dropped).await?;
+    let all: Vec<String> = dropped.iter().flat_map(|dropped| dropped.control_ids.clone()).collect();
+    check_promise(reader, hospital, &all).await
+}
+
+fn power_round(seed: u64, weather: Weather) -> Result<(), String> {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    let result = runtime.block_on(async {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let inbox = folder.path().join("inbox");
+        let hospital = Hospital::open(seed, 0).await;
+        let plan = Arc::new(compiled(&orderly_yaml(&hospital), ROUTE)?);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let disk = disk(random.u64(..), weather);
+        disk.cut_power_after(random.u64(20..1_500));
+        let (stop, stopped) = watch::channel(false);
+        let lab = Lab::open(&inbox, &format!("P{seed}"), seed, stopped);
+        let mut settings = Settings::new(folder.path(), plan.clone());
+        settings.journal.vfs = Some(disk.vfs().to_owned());
+        settings.journal.file_store = Arc::new(disk.clone());
+        // The power may go before the engine is up.
+        if let Ok(engine) = Engine::start(settings).await {
+            until("the power to go", || (!disk.is_powered()).then_some(())).await;
+            engine.abandon().await;
+        }
+        stop.send_replace(true);
+        let dropped = [lab.dropped()];
+        disk.reboot().map_err(|error| error.to_string())?;
+        let recovered = Engine::start(Settings::new(folder.path(), plan)).await;
+        let recovered = recovered.map_err(|error| error.to_string())?;
+        let result = check_all(&recovered.reader(), &inbox, &hospital, &dropped).await;
+        recovered.shutdown().await;
+        result
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// A site whose folder is watched closely.
 fn site(hospital: &Hospital) -> Site {
-    let site = format!(
+    Site::of(&[("orderly.yaml", &orderly_yaml(hospital)), ("routes/lab.yaml", ROUTE)])
+}
+
+fn orderly_yaml(hospital: &Hospital) -> String {
+    format!(
         "sources:\n  lab:\n    files:\n      folder: inbox\n      pattern: '*.hl7'\n      complete: renamed\n      poll: 20ms\n\
          destinations:\n  hospital:\n    retry:\n      then: 10ms\n    mllp:\n      address: {}\n      answer_timeout: 5s\n",
         hospital.address
-    );
-    let route = "route: lab\nfrom: lab\nto:\n  - destination: hospital\n";
-    Site::of(&[("orderly.yaml", &site), ("routes/lab.yaml", route)])
+    )
 }
+
+const ROUTE: &str = "route: lab\nfrom: lab\nto:\n  - destination: hospital\n";

@@ -25,7 +25,7 @@ const RECEIVER_FAULTS_PERCENT: u8 = 4;
 
 /// What the disk does before the power goes.
 #[derive(Debug, Clone, Copy)]
-enum Weather {
+pub(crate) enum Weather {
     /// Nothing wrong.
     Calm,
     /// Writes and flushes fail, come short, or find the disk full.
@@ -35,12 +35,12 @@ enum Weather {
 }
 
 /// Half of the rounds each.
-fn weather(seed: u64) -> Weather {
+pub(crate) fn weather(seed: u64) -> Weather {
     if seed.is_multiple_of(2) { Weather::Calm } else { Weather::Storm }
 }
 
-/// A planted fault is the whole process's: the tests of this file take turns.
-static TURN: Mutex<()> = Mutex::new(());
+/// A planted fault is the whole process's: the tests that run an engine in this process take turns.
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
 fn what_was_answered_survives_power_cuts() {
@@ -86,7 +86,7 @@ fn power_round(seed: u64, weather: Weather) -> Result<(), String> {
     result
 }
 
-fn disk(seed: u64, weather: Weather) -> FaultyDisk {
+pub(crate) fn disk(seed: u64, weather: Weather) -> FaultyDisk {
     use faulty_disk::Fault;
     let disk = FaultyDisk::new(seed);
     match weather {
@@ -146,10 +146,15 @@ fn plan(hospital: &Hospital) -> Result<Plan, String> {
         hospital.address
     );
     let route = "route: feed\nfrom: feed\nto:\n  - destination: hospital\n";
+    compiled(&site, route)
+}
+
+/// The plan of a site with one route.
+pub(crate) fn compiled(site: &str, route: &str) -> Result<Plan, String> {
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
     let texts = Texts {
-        site: text("orderly.yaml", &site),
-        routes: vec![text("routes/feed.yaml", route)],
+        site: text("orderly.yaml", site),
+        routes: vec![text("routes/route.yaml", route)],
         ..Texts::default()
     };
     let compiled = compile(&texts);
