@@ -3,11 +3,24 @@
 use orderly_tests::running::orderly;
 use orderly_tests::site::Site;
 
+/// How many messages the samples hold.
+const MESSAGES: usize = 56;
+
 #[tokio::test]
 async fn people_see_a_table_and_the_totals() {
     let ran = orderly(&Site::of(&[]), ["demo", "--once"]).await.ended(0);
     assert!(ran.out.contains("every message met the fate written down for it"), "{}", ran.out);
-    for text in ["RV000101", "northside-lab", "ADT^A40", "quarantined"] {
+    for text in ["northside-lab", "lakeside-clinic", "CDA", "quarantined", "archived"] {
+        assert!(ran.out.contains(text), "{text} is not in:\n{}", ran.out);
+    }
+    let lines = ran.out.lines().count();
+    assert!(lines < 30, "{lines} lines do not fit a screen:\n{}", ran.out);
+}
+
+#[tokio::test]
+async fn each_message_can_have_its_own_line() {
+    let ran = orderly(&Site::of(&[]), ["demo", "--once", "--each"]).await.ended(0);
+    for text in ["RV000101", "ADT^A40", "CDA^CCD", "hl7v2/batch_one_bad_member.hl7"] {
         assert!(ran.out.contains(text), "{text} is not in:\n{}", ran.out);
     }
 }
@@ -17,16 +30,16 @@ async fn programs_get_one_object() {
     let objects = orderly(&Site::of(&[]), ["demo", "--json"]).await.ended(0).json();
     let [report] = objects.as_slice() else { panic!("{objects:?}") };
     assert_eq!(report["all_as_expected"], true);
-    assert_eq!(report["messages"], 21);
-    assert_eq!(report["samples"][0]["deliveries"]["hospital-ehr"], "delivered");
+    assert_eq!((&report["messages"], report["samples"].as_array().unwrap().len()), (&MESSAGES.into(), 52));
+    assert_eq!(report["samples"][0]["messages"][0]["deliveries"]["hospital-ehr"], "delivered");
 }
 
 #[tokio::test]
 async fn its_files_can_be_kept_and_looked_into() {
     let site = Site::of(&[]);
     orderly(&site, ["demo", "--json", "--keep", "kept"]).await.ended(0);
-    let found = orderly(&site, ["messages", "--config", "kept/orderly.yaml", "--json"]).await.ended(0).json();
-    assert_eq!(found.len(), 21);
+    let found = orderly(&site, ["messages", "--config", "kept/orderly.yaml", "--limit", "100", "--json"]).await.ended(0).json();
+    assert_eq!(found.len(), MESSAGES);
     let again = orderly(&site, ["demo", "--once", "--keep", "kept"]).await.ended(2);
     assert!(again.err.contains("kept cannot be made"), "{}", again.err);
 }
