@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "engine/cli",
         &[
+            "orderly-ccda",
             "orderly-hl7v2",
             "orderly-journal",
             "orderly-mapping",

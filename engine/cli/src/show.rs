@@ -1,5 +1,6 @@
-//! `orderly show`: a message as a tree of its fields, as a record, or as the bytes its tree gives back.
+//! `orderly show`: a message as a tree of its fields, a document by its sections, either as a record or as bytes.
 
+mod document;
 mod tree;
 
 use std::fs;
@@ -8,21 +9,25 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use orderly_hl7v2::{Message, normalize, parse, split};
+use orderly_ccda::{Document, Limits};
+use orderly_hl7v2::{Message, normalize, parse};
 use orderly_journal::StoredMessage;
-use serde_json::json;
+use orderly_pipeline::{Format, members};
+use orderly_record::{Diagnostic, Record};
+use serde_json::{Value, json};
 
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
 use crate::output::{print, print_json, table, time};
 
-/// Show a message of a file or of the journal: its fields, its record, and what became of it.
+/// Show a message or a document, of a file or of the journal: its fields or sections, its record, and what became of it.
 #[derive(Args)]
 pub(crate) struct ShowArgs {
     /// A file, or the id of a message as `orderly messages` shows it.
     #[arg(value_name = "FILE|ID")]
     what: String,
-    /// Only these places: PID-5, PID-3[2].1, OBX[3]-5, OBX[*]-5.
+    /// Only these places: PID-5, PID-3[2].1, OBX[3]-5, OBX[*]-5; of a document /ClinicalDocument/recordTarget or
+    /// /ClinicalDocument/id/@extension.
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
     /// The normalized record as JSON instead.
@@ -61,24 +66,10 @@ pub(crate) fn run(args: &ShowArgs) -> CommandResult {
     {
         print(fate(stored));
     }
-    let reading = stored.as_ref().map(|stored| args.journal.reading(&stored.source)).unwrap_or_default();
     let mut all_shown = true;
-    for member in split(&bytes).members {
+    for member in members(&bytes) {
         let bytes = bytes.get(member).unwrap_or_default();
-        match parse(bytes, &reading) {
-            Ok(message) => all_shown &= show(args, &message, stored.as_ref())?,
-            Err(unreadable) => {
-                // It has no fields to show, but still a fate.
-                if let Some(stored) = &stored
-                    && args.wants_all()
-                    && args.json
-                {
-                    print_json(&json!({ "message": tree::stored_json(stored), "segments": [] }));
-                }
-                eprintln!("{}", unreadable.diagnostic);
-                all_shown = false;
-            }
-        }
+        all_shown &= show(args, bytes, stored.as_ref())?;
     }
     Ok(if all_shown { ExitCode::SUCCESS } else { ANSWER_IS_NO })
 }
@@ -106,27 +97,52 @@ fn read(file: PathBuf) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// Whether what was asked for is there.
-fn show(args: &ShowArgs, message: &Message<'_>, stored: Option<&StoredMessage>) -> Result<bool, Failure> {
+/// Whether it could be read and what was asked for is there.
+fn show(args: &ShowArgs, bytes: &[u8], stored: Option<&StoredMessage>) -> Result<bool, Failure> {
+    match Format::of(bytes) {
+        Format::Hl7v2 => {
+            let reading = stored.map(|stored| args.journal.reading(&stored.source)).unwrap_or_default();
+            match parse(bytes, &reading) {
+                Ok(message) => show_message(args, &message, stored),
+                Err(unreadable) => Ok(say_unreadable(args, &unreadable.diagnostic, stored)),
+            }
+        }
+        Format::Ccda => match orderly_ccda::parse(bytes, &Limits::default()) {
+            Ok(document) => show_document(args, &document, stored),
+            Err(diagnostic) => Ok(say_unreadable(args, &diagnostic, stored)),
+        },
+    }
+}
+
+/// It has nothing inside to show, but still a fate.
+fn say_unreadable(args: &ShowArgs, diagnostic: &Diagnostic, stored: Option<&StoredMessage>) -> bool {
+    if let Some(stored) = stored
+        && args.wants_all()
+        && args.json
+    {
+        print_json(&json!({ "message": tree::stored_json(stored), "segments": [] }));
+    }
+    eprintln!("{diagnostic}");
+    false
+}
+
+fn show_message(
+    args: &ShowArgs,
+    message: &Message<'_>,
+    stored: Option<&StoredMessage>,
+) -> Result<bool, Failure> {
     if args.encode {
         io::stdout().write_all(&message.encode()).map_err(Failure::new)?;
         return Ok(true);
     }
     if args.record {
-        let record = serde_json::to_string_pretty(&normalize(message)).map_err(Failure::new)?;
-        print(record);
-        return Ok(true);
+        return print_record(&normalize(message));
     }
     if !args.paths.is_empty() {
         return tree::print_paths(message, &args.paths, args.json);
     }
     if args.json {
-        print_json(&match stored {
-            Some(stored) => {
-                json!({ "message": tree::stored_json(stored), "segments": tree::to_json(message) })
-            }
-            None => json!({ "segments": tree::to_json(message) }),
-        });
+        print_whole("segments", tree::to_json(message), stored);
     } else {
         print(tree::text(message));
         for diagnostic in message.diagnostics() {
@@ -136,13 +152,55 @@ fn show(args: &ShowArgs, message: &Message<'_>, stored: Option<&StoredMessage>) 
     Ok(true)
 }
 
+fn show_document(
+    args: &ShowArgs,
+    document: &Document,
+    stored: Option<&StoredMessage>,
+) -> Result<bool, Failure> {
+    if args.encode {
+        return Err(Failure::new("a document is not put together again").help("`--raw` gives its bytes"));
+    }
+    if args.record {
+        return print_record(&orderly_ccda::normalize(document));
+    }
+    if !args.paths.is_empty() {
+        return document::print_paths(document, &args.paths, args.json);
+    }
+    if args.json {
+        print_whole("elements", document::to_json(document), stored);
+    } else {
+        print(document::text(document));
+        for diagnostic in document.diagnostics() {
+            print(diagnostic);
+        }
+    }
+    Ok(true)
+}
+
+fn print_record(record: &Record) -> Result<bool, Failure> {
+    print(serde_json::to_string_pretty(record).map_err(Failure::new)?);
+    Ok(true)
+}
+
+fn print_whole(name: &str, inside: Value, stored: Option<&StoredMessage>) {
+    print_json(&match stored {
+        Some(stored) => json!({ "message": tree::stored_json(stored), name: inside }),
+        None => json!({ name: inside }),
+    });
+}
+
 /// What became of a stored message, with every attempt.
 fn fate(stored: &StoredMessage) -> String {
     let reason = stored.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let file = stored
+        .origin
+        .as_ref()
+        .map(|origin| format!(", message {} of the file {}", origin.member + 1, origin.name));
     let mut text = format!(
-        "message {} from {}, accepted {}, {}{reason} (plan {})\n",
+        "message {} from {}{}, accepted {}, {}{reason} (plan {})\n",
         stored.id,
         stored.source,
+        file.unwrap_or_default(),
         time(stored.accepted_at_us),
         stored.fate.name(),
         stored.plan

@@ -38,7 +38,10 @@ async fn programs_get_one_object() {
 async fn its_files_can_be_kept_and_looked_into() {
     let site = Site::of(&[]);
     orderly(&site, ["demo", "--json", "--keep", "kept"]).await.ended(0);
-    let found = orderly(&site, ["messages", "--config", "kept/orderly.yaml", "--limit", "100", "--json"]).await.ended(0).json();
+    let found = orderly(&site, ["messages", "--config", "kept/orderly.yaml", "--limit", "100", "--json"])
+        .await
+        .ended(0)
+        .json();
     assert_eq!(found.len(), MESSAGES);
     let again = orderly(&site, ["demo", "--once", "--keep", "kept"]).await.ended(2);
     assert!(again.err.contains("kept cannot be made"), "{}", again.err);
