@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::{Limits, parse};
 
-    fn with<T>(body: &str, read: impl Fn(&Source<'_>, Element<'_>) -> T) -> T {
+    fn with<T>(body: &str, read: impl for<'d> Fn(&Source<'d>, Element<'d>) -> T) -> T {
         let text = format!("<ClinicalDocument xmlns='urn:hl7-org:v3'>{body}</ClinicalDocument>");
         let document = parse(text.as_bytes(), &Limits::default()).unwrap();
         read(&Source::new(&document), document.root())

@@ -192,7 +192,7 @@ mod tests {
         parse(text.as_bytes(), &Limits::default()).unwrap()
     }
 
-    fn first<T>(body: &str, read: impl Fn(&Source<'_>, Element<'_>) -> T) -> T {
+    fn first<T>(body: &str, read: impl for<'d> Fn(&Source<'d>, Element<'d>) -> T) -> T {
         let document = document(body);
         read(&Source::new(&document), document.root().children().next().unwrap())
     }

@@ -1,0 +1,156 @@
+//! What holds for all documents: no bytes cause a panic, what is read is whole, and no statement vanishes.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use orderly_ccda::{Document, Limits, looks_like_xml, normalize, parse};
+use proptest::prelude::*;
+
+const SAMPLE: &str = include_str!("samples/ccd_r21_full.xml");
+
+/// Small, so that most cases stay small and the limits are met now and then.
+fn limits() -> Limits {
+    Limits {
+        bytes_max: 40_000,
+        depth_max: 24,
+        elements_max: 700,
+        attributes_max: 8,
+        text_bytes_max: 4_000,
+        ..Limits::default()
+    }
+}
+
+/// Everything that can be asked of a document.
+fn use_all(document: &Document) {
+    let mut seen = 0;
+    for element in document.elements() {
+        seen += 1;
+        assert!(element.path().starts_with("/ClinicalDocument"));
+        let parent = element.parent();
+        assert!(parent.is_none_or(|parent| parent.children().any(|child| child == element)));
+        let _ = (element.text().len(), element.offset(), element.namespace());
+        if let Some(id) = element.attribute("ID") {
+            assert_eq!(document.by_id(id).and_then(|found| found.attribute("ID")), Some(id));
+        }
+    }
+    let mut walked = 0;
+    let mut waiting = vec![document.root()];
+    while let Some(element) = waiting.pop() {
+        walked += 1;
+        waiting.extend(element.children());
+    }
+    assert_eq!(walked, seen, "every element is reached from the root");
+    let record = normalize(document);
+    serde_json::to_value(&record).unwrap();
+    let entries = document.elements().filter(|element| element.name() == "entry").count();
+    assert!(record.sections.iter().map(|section| section.entries).sum::<usize>() <= entries);
+}
+
+fn check(bytes: &[u8]) {
+    match parse(bytes, &limits()) {
+        Ok(document) => use_all(&document),
+        Err(refused) => {
+            assert!(refused.code.starts_with("ccda-"));
+            assert!(refused.help.is_some(), "{refused}");
+            let orderly_record::Place::Input { offset, .. } = refused.place else {
+                panic!("no place: {refused}")
+            };
+            assert!(offset <= bytes.len(), "{refused}");
+        }
+    }
+    let _ = looks_like_xml(bytes);
+}
+
+/// Elements as CDA has them, put together at random.
+fn element() -> impl Strategy<Value = String> {
+    let names = prop::sample::select(vec![
+        "section",
+        "entry",
+        "act",
+        "observation",
+        "organizer",
+        "substanceAdministration",
+        "supply",
+        "encounter",
+        "procedure",
+        "entryRelationship",
+        "component",
+        "code",
+        "value",
+        "text",
+        "reference",
+        "effectiveTime",
+        "low",
+        "high",
+        "participant",
+        "participantRole",
+        "playingEntity",
+        "author",
+        "td",
+        "tr",
+        "table",
+        "id",
+        "templateId",
+        "translation",
+        "originalText",
+    ]);
+    let attributes = prop::sample::select(vec![
+        "",
+        " code='48765-2'",
+        " code='11450-4'",
+        " code='30954-2'",
+        " nullFlavor='UNK'",
+        " value='#a'",
+        " ID='a'",
+        " typeCode='SUBJ'",
+        " typeCode='MFST'",
+        " xsi:type='PQ' value='5'",
+        " xsi:type='IVL_PQ'",
+        " root='2.16.840.1.113883.10.20.22.2.1'",
+        " value='2026'",
+        " codeSystem='2.16.840.1.113883.6.1'",
+        " moodCode='EVN'",
+    ]);
+    let leaf = (names.clone(), attributes.clone(), "[ a-z&&[^&<]]{0,6}")
+        .prop_map(|(name, attributes, text)| format!("<{name}{attributes}>{text}</{name}>"));
+    leaf.prop_recursive(8, 120, 6, move |inner| {
+        (names.clone(), attributes.clone(), prop::collection::vec(inner, 0..6))
+            .prop_map(|(name, attributes, inner)| format!("<{name}{attributes}>{}</{name}>", inner.concat()))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        check(&bytes);
+    }
+
+    #[test]
+    fn any_mutation_of_a_document(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, "\\PC{0,8}"), 1..4),
+    ) {
+        let mut bytes = SAMPLE.as_bytes().to_vec();
+        for (place, length, text) in changes {
+            let start = place.index(bytes.len());
+            let end = (start + length).min(bytes.len());
+            bytes.splice(start..end, text.into_bytes());
+        }
+        check(&bytes);
+    }
+
+    #[test]
+    fn any_end_of_a_document(end in any::<prop::sample::Index>()) {
+        let end = end.index(SAMPLE.trim_end().len());
+        prop_assert!(parse(&SAMPLE.as_bytes()[..end], &Limits::default()).is_err());
+    }
+
+    #[test]
+    fn any_tree(body in element(), in_header in element()) {
+        let text = format!(
+            "<ClinicalDocument xmlns='urn:hl7-org:v3' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'>{in_header}\
+             <component><structuredBody><component><section><code code='48765-2'/>{body}</section></component></structuredBody></component></ClinicalDocument>"
+        );
+        check(text.as_bytes());
+    }
+}
