@@ -65,7 +65,7 @@ impl Splitter {
         }
     }
 
-    /// Takes the end of the stream: the last message ends.
+    /// Takes the end of the stream, once: the last message ends.
     pub fn finish(&mut self) {
         if let Some(mark) = self.marks.finish() {
             self.mark(&mark);
