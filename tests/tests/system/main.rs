@@ -5,6 +5,7 @@ mod clients;
 mod corpus;
 mod demo;
 mod disk;
+mod files;
 mod finding;
 mod frames;
 mod large;
