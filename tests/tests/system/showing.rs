@@ -107,3 +107,47 @@ async fn what_is_not_there_is_named() {
     let ran = orderly(&site, ["show", "77"]).await.ended(2);
     assert!(ran.err.contains("there is no message 77"), "{}", ran.err);
 }
+
+const DOCUMENT: &str = "\
+<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><templateId root=\"2.16.840.1.113883.10.20.22.1.2\" extension=\"2015-08-01\"/>
+<id root=\"2.16.840.1.113883.19.5.77\" extension=\"DOC-1\"/><code code=\"34133-9\" codeSystem=\"2.16.840.1.113883.6.1\"/>
+<title>Summary</title><recordTarget><patientRole><id root=\"2.16.840.1.113883.19.5\" extension=\"70014\"/>
+<id root=\"2.16.840.1.113883.19.6\" extension=\"99\"/><patient><name><given>Alma</given><family>Tester</family></name>
+</patient></patientRole></recordTarget><component><structuredBody><component><section><code code=\"29762-2\"/>
+<title>Social history</title><text>Never smoked</text><entry><observation classCode=\"OBS\" moodCode=\"EVN\">
+<code code=\"72166-2\"/></observation></entry></section></component></structuredBody></component></ClinicalDocument>";
+
+#[tokio::test]
+async fn a_document_is_shown_by_its_sections_and_what_the_record_does_not_hold() {
+    let site = Site::of(&[("ccd.xml", DOCUMENT)]);
+    let shown = orderly(&site, ["show", "ccd.xml"]).await.ended(0).out;
+    for text in
+        ["document   CCD", "id         DOC-1", "title      Summary", "social_history", "1 observation"]
+    {
+        assert!(shown.contains(text), "{text} is not in:\n{shown}");
+    }
+    let record = orderly(&site, ["show", "ccd.xml", "--record"]).await.ended(0);
+    let record: serde_json::Value = serde_json::from_str(&record.out).unwrap();
+    assert_eq!(record["patient"]["name"]["family"], "Tester", "{record}");
+    assert_eq!(record["sections"][0]["text"], "Never smoked", "{record}");
+    let refused = orderly(&site, ["show", "ccd.xml", "--encode"]).await.ended(2);
+    assert!(refused.err.contains("`--raw` gives its bytes"), "{}", refused.err);
+}
+
+#[tokio::test]
+async fn places_of_a_document_are_picked_by_path() {
+    let site = Site::of(&[("ccd.xml", DOCUMENT)]);
+    let role = "/ClinicalDocument/recordTarget/patientRole";
+    let path = format!("{role}/id[2]/@extension");
+    let shown = orderly(&site, ["show", "ccd.xml", &path, "--json"]).await.ended(0).json();
+    assert_eq!(shown, [json!({ "path": path, "value": "99" })]);
+    let shown = orderly(&site, ["show", "ccd.xml", &format!("{role}/patient")]).await.ended(0).out;
+    let lines: Vec<&str> = shown.lines().collect();
+    let name = format!("{role}/patient/name");
+    assert_eq!(lines, [format!("{name}/given  Alma"), format!("{name}/family  Tester")]);
+    let all = orderly(&site, ["show", "ccd.xml", "--json"]).await.ended(0).json();
+    assert_eq!(all[0]["elements"][&path], "99");
+    orderly(&site, ["show", "ccd.xml", &format!("{role}/id[3]")]).await.ended(1);
+    let wrong = orderly(&site, ["show", "ccd.xml", "patientRole"]).await.ended(2);
+    assert!(wrong.err.contains("is no path into a document"), "{}", wrong.err);
+}
