@@ -257,7 +257,7 @@ pub(crate) enum Form {
     /// By rules on a new message that has only a header, of this version of HL7 v2.
     Start { version: &'static str, rules: Vec<Rule> },
     /// By building it, after rules that may decide against it.
-    Build { rules: Vec<Rule>, build: Build, writing: Writing },
+    Build { rules: Vec<Rule>, build: Box<Build>, writing: Writing },
 }
 
 /// In which form a built output is written.

@@ -1,9 +1,9 @@
-//! Structure written in a mapping: what `hl7('A^B&C')` puts into a field.
+//! Structure apart from a message: what `hl7('A^B&C')` puts into a field, or what is carried from one message into another.
 //!
 //! Mappings write it with the recommended delimiters `^ ~ \ &`; it is kept as leaves, so that it can be written into a message
 //! that uses other delimiters or another charset.
 
-use orderly_hl7v2::{Delimiters, Encoding, Level, Message, Position, Unencodable};
+use orderly_hl7v2::{Delimiters, Encoding, Level, Message, Position, Unencodable, View};
 
 /// Repetitions of components of subcomponents, each leaf as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,14 @@ impl Structure {
         let component = |raw: &str| raw.split('&').map(leaf).collect();
         let repetition = |raw: &str| raw.split('^').map(component).collect();
         Structure { repetitions: text.split('~').map(repetition).collect() }
+    }
+
+    /// What is below a part of a message, whatever the message's delimiters and charset.
+    pub(crate) fn of(view: &View<'_>) -> Structure {
+        let leaf = |view: &View<'_>| view.whole_text().into_owned();
+        let component = |view: &View<'_>| parts(view, Level::Component).iter().map(leaf).collect();
+        let repetition = |view: &View<'_>| parts(view, Level::Repetition).iter().map(component).collect();
+        Structure { repetitions: parts(view, Level::Field).iter().map(repetition).collect() }
     }
 
     /// The highest level whose delimiter stands in it: it can be written to a place of that level or above.
@@ -75,4 +83,9 @@ impl Structure {
         }
         leaf
     }
+}
+
+/// The parts of a part that is of this level; one that lies deeper is its only one.
+fn parts<'m>(view: &View<'m>, level: Level) -> Vec<View<'m>> {
+    if view.level() == level { view.children().collect() } else { vec![*view] }
 }

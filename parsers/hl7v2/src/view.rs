@@ -55,6 +55,11 @@ impl<'m> View<'m> {
         self.raw
     }
 
+    /// How its bytes are read.
+    pub fn encoding(&self) -> &'m Encoding {
+        self.encoding
+    }
+
     /// How deep it is.
     pub fn level(&self) -> Level {
         self.level

@@ -24,7 +24,7 @@ impl<'p> Compiler<'p> {
             None => Writing::Json,
             Some(layout) => Writing::Csv(self.layout(node?, build.as_ref()?, &layout)?),
         };
-        Some(Form::Build { rules, build: build?, writing })
+        Some(Form::Build { rules, build: Box::new(build?), writing })
     }
 
     fn build(&self, node: &Node, here: Here) -> Option<Build> {

@@ -537,7 +537,8 @@ impl<'c, 'p> Reader<'c, 'p> {
                     NameKind::Repetition => false,
                     NameKind::Member(_) => {
                         let message = format!("`${name}` is a part of the record, whose members have names");
-                        self.error("mapping-name", whole.range.clone(), message);
+                        let help = format!("name one, as in ${name}.code");
+                        self.error("mapping-name", whole.range.clone(), message).help(help);
                         return None;
                     }
                     NameKind::Value { .. } => {

@@ -1,6 +1,7 @@
 //! Rules that change the working message: what they write, delete, insert and move.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use orderly_hl7v2::{Message, Position, Presence, Unencodable};
 use orderly_record::{Diagnostic, Fault};
@@ -9,6 +10,7 @@ use super::{Ended, Run};
 use crate::evaluate::value;
 use crate::plan::{Anchor, Assignment, End, Insert, Place, Start};
 use crate::scope::{Frame, Here, Refusal, Scope};
+use crate::structure::Structure;
 use crate::trace::Traced;
 use crate::value::{Scalar, Value};
 use crate::yaml::Span;
@@ -20,7 +22,7 @@ enum Write {
     Text(String),
     /// Raw bytes of a part of the same level.
     Copy(Vec<u8>),
-    Structure(std::sync::Arc<crate::structure::Structure>),
+    Structure(Arc<Structure>),
 }
 
 impl Write {
@@ -221,7 +223,11 @@ fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) ->
     if assignment.copies
         && let Value::View(view) = &found
     {
-        return Ok(Write::Copy(view.raw().to_vec()));
+        // A new message has its own delimiters and charset, in which bytes of the received one would mean something else.
+        return Ok(match scope.working.message.encoding() == view.encoding() {
+            true => Write::Copy(view.raw().to_vec()),
+            false => Write::Structure(Arc::new(Structure::of(view))),
+        });
     }
     Ok(match found {
         Value::Structure(structure) => Write::Structure(structure),

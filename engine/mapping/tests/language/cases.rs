@@ -4,7 +4,7 @@ use std::path::Path;
 
 use orderly_mapping::yaml::{self, Document, Node};
 
-use crate::support;
+use crate::{records, support};
 
 #[test]
 fn every_case_gives_what_it_says() {
@@ -40,7 +40,10 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
     };
     let cases = group.get("cases").unwrap_or(&document.root).items();
     for case in cases {
-        let found = support::map(&mapping, text(case, "in"));
+        let found = match case.get("record").and_then(Node::text) {
+            Some(name) => support::map_record(&mapping, &records::named(name)),
+            None => support::map(&mapping, text(case, "in")),
+        };
         let expected = text(case, "out").trim_end();
         if found != expected {
             let line = case.span.line;
@@ -52,6 +55,9 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
 
 /// The mapping is written out, or only its tables and rules.
 fn mapping_text(group: &Node) -> String {
+    if let Some(whole) = group.get("mapping").and_then(Node::text) {
+        return whole.to_owned();
+    }
     let indented = |key: &str| {
         let text = group.get(key).and_then(Node::text)?;
         let lines: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();

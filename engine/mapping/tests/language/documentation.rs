@@ -1,14 +1,16 @@
-//! Runs the examples of `docs/mapping.md`: a mapping or its rules, a message, and what must become of it; and sees to it that every
-//! function is documented.
+//! Runs the examples of `docs/mapping.md`: a mapping or its rules, a message or a document's record, and what must become of it; and sees
+//! to it that every function is documented. JSON is shown over several lines, and compared without them.
 
 use std::path::Path;
 
-use crate::support;
+use orderly_record::Record;
+
+use crate::{records, support};
 
 #[test]
 fn every_example_gives_what_it_shows() {
     let mut mapping = None;
-    let mut message = String::new();
+    let mut given = Given::Message(String::new());
     let mut examples = 0;
     for (line, kind, text) in fences(&documentation()) {
         match kind.as_str() {
@@ -18,16 +20,42 @@ fn every_example_gives_what_it_shows() {
                     panic!("docs/mapping.md:{line}: {found}");
                 }));
             }
-            "hl7 in" => message = text,
-            "hl7 out" => {
+            "hl7 in" => given = Given::Message(text),
+            "record ccd" => {
+                let shown: serde_json::Value = serde_json::from_str(&text).expect("the record is JSON");
+                let record = records::named("ccd");
+                assert_eq!(serde_json::to_value(&record).expect("JSON"), shown, "docs/mapping.md:{line}");
+                given = Given::Record(Box::new(record));
+            }
+            "hl7 out" | "csv out" | "json out" => {
                 let mapping = mapping.as_ref().expect("an example begins with its rules");
-                assert_eq!(support::map(mapping, &message), text.trim_end(), "docs/mapping.md:{line}");
+                let found = match &given {
+                    Given::Message(message) => support::map(mapping, message),
+                    Given::Record(record) => support::map_record(mapping, record),
+                };
+                let expected = match kind.as_str() {
+                    "json out" => in_one_line(&text),
+                    _ => text.trim_end().to_owned(),
+                };
+                assert_eq!(found, expected, "docs/mapping.md:{line}");
                 examples += 1;
             }
-            _ => {}
+            "" | "sh" => {}
+            other => panic!("docs/mapping.md:{line}: nothing is known of `{other}`"),
         }
     }
     assert!(examples > 15, "only {examples} examples were found");
+}
+
+/// What an example maps; those that show only rules map what the example before them did.
+enum Given {
+    Message(String),
+    Record(Box<Record>),
+}
+
+fn in_one_line(json: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(json).expect("an example's output is JSON");
+    value.to_string()
 }
 
 #[test]

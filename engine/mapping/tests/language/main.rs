@@ -5,6 +5,7 @@
 mod cases;
 mod documentation;
 mod properties;
+mod records;
 mod support;
 mod trace;
 mod wrong;

@@ -135,7 +135,96 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Values of a built output; any of them under any key is right.
+const VALUES: [&str; 14] = [
+    "text",
+    "'007'",
+    "2.50",
+    "true",
+    "${PID-5.1}",
+    "${PID-3[*].1}",
+    "${PID-8} and ${null}",
+    "${patient}",
+    "${patient.deceased}",
+    "${results[*].code.code}",
+    "${patient.identifiers[* where .type = 'MR']}",
+    "${PID-3 | count}",
+    "${OBX[*]-5 | join('; ')}",
+    "${PV1-2 | lookup(codes)}",
+];
+
+/// What surrounds a value in JSON.
+fn any_part() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(VALUES.to_vec()).prop_map(|value| format!(" {value}\n"));
+    value.prop_recursive(4, 24, 4, |part| {
+        let key = prop::sample::select(vec![
+            "a",
+            "b c",
+            "'\"'",
+            "é",
+            "$when: PID-5 is present\nd",
+            "$let:\n  n: ${PID-8}\ne",
+        ]);
+        let each = prop::sample::select(vec![
+            "PID-3",
+            "OBX where OBX-1 != '2'",
+            "ORDER_OBSERVATION",
+            "patient.identifiers as one",
+            "results as one where .code is present",
+        ]);
+        let indented = |text: String| {
+            format!("\n{}", text.lines().map(|line| format!("  {line}\n")).collect::<String>())
+        };
+        let nested = move |part: String| if part.starts_with('\n') { indented(part) } else { part };
+        let map = (key, part.clone()).prop_map(move |(key, part)| format!("\n{key}:{}", nested(part)));
+        let list = (each, part)
+            .prop_map(move |(each, part)| format!("\n$each: {each}\nn: ${{position}}\nof:{}", nested(part)));
+        prop_oneof![map, list]
+    })
+}
+
+fn building(output: &str, build: &str) -> Mapping {
+    let tables = "tables:\n  codes:\n    rows:\n      I: IN\n    unmapped: keep\n";
+    let text = format!("mapping: any\ninput: any\noutput: {output}\n{tables}build:\n{build}");
+    support::mapping("any.yaml", &text, &|_| Err("no files".to_owned()))
+        .unwrap_or_else(|found| panic!("{found}\n{text}"))
+}
+
 proptest! {
+    #[test]
+    fn whatever_is_built_is_json(part in any_part(), message in any_message()) {
+        let lines: String = format!("top:{}", part).lines().enumerate().map(|(line, text)| match line {
+            0 => format!("  {text}\n"),
+            _ => format!("    {text}\n"),
+        }).collect();
+        if let Some(Outcome::Output(output)) = mapped(&building("json", &lines), &message) {
+            let text = String::from_utf8(output.bytes).expect("JSON is UTF-8");
+            let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+            prop_assert!(value.get("top").is_some_and(|top| !top.is_null()));
+            prop_assert!(text.ends_with('\n') && text.lines().count() == 1);
+        }
+    }
+
+    #[test]
+    fn whatever_is_built_is_delimited_text(
+        each in prop::sample::select(vec!["", "  $each: PID-3\n", "  $each: OBX\n  $when: OBX-1 != '1'\n", "  $each: patient.identifiers\n"]),
+        values in prop::collection::vec(prop::sample::select(vec!["${PID-5.1}", "a\"b", "'x,y;z'", "${OBX-5}", "${patient.name}", "${null}", "${position}"]), 1..5),
+        layout in prop::sample::select(vec!["csv", "csv\nheader: false\nseparator: ';'", "csv\nseparator: \"\\t\"\nline_end: crlf"]),
+        message in any_message(),
+    ) {
+        let columns = values.iter().enumerate().filter(|(_, value)| !each.is_empty() || **value != "${position}");
+        let columns: String = columns.map(|(index, value)| format!("  column {index}: {value}\n")).collect();
+        prop_assume!(!columns.is_empty());
+        let expected = columns.lines().count();
+        if let Some(Outcome::Output(output)) = mapped(&building(layout, &format!("{each}{columns}")), &message) {
+            let separator = if layout.contains(';') { b';' } else if layout.contains('t') && layout.contains('\\') { b'\t' } else { b',' };
+            let mut rows = csv::ReaderBuilder::new().has_headers(false).delimiter(separator).from_reader(output.bytes.as_slice());
+            for row in rows.records() {
+                prop_assert_eq!(row.expect("rows have equally many columns").len(), expected);
+            }
+        }
+    }
+
     #[test]
     fn any_expression_compiles_or_is_refused(pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..14)) {
         let text = pieces.concat().replace('\'', "''");

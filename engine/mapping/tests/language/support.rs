@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use orderly_hl7v2::{Settings, normalize, parse};
+use orderly_hl7v2::{Message, Settings, normalize, parse};
 use orderly_mapping::{Facts, Input, Mapping, Outcome, compile, yaml};
-use orderly_record::{Diagnostic, Place};
+use orderly_record::{Diagnostic, Place, Record};
 
 /// The header that messages get whose text does not begin with one.
 pub(crate) const HEADER: &str = r"MSH|^~\&|CLINIC|RIVERSIDE|||20260305074000||ADT^A01|4711|P|2.5.1";
@@ -23,14 +23,23 @@ pub(crate) fn mapping(
     }
 }
 
-/// A message as lines, without its header when that is the usual one.
+/// What a mapping makes of a message, as lines: a message without its header when that is the usual one; a CRLF shows as ␍.
 pub(crate) fn map(mapping: &Mapping, message: &str) -> String {
     let bytes = received(message);
     let message = parse(&bytes, &Settings::default()).expect("the test's message is readable");
     let record = normalize(&message);
+    mapped(mapping, Some(&message), &record)
+}
+
+/// What a mapping makes of a document's record.
+pub(crate) fn map_record(mapping: &Mapping, record: &Record) -> String {
+    mapped(mapping, None, record)
+}
+
+fn mapped(mapping: &Mapping, message: Option<&Message<'_>>, record: &Record) -> String {
     let accepted_at = "2026-03-05T12:40:00Z".parse().expect("a time");
     let facts = Facts { id: 42, source: "riverside-emr", accepted_at };
-    outcome(&mapping.execute(&Input { facts: &facts, message: Some(&message), record: &record }))
+    outcome(&mapping.execute(&Input { facts: &facts, message, record }))
 }
 
 /// The bytes of a message written as lines.
@@ -45,7 +54,7 @@ pub(crate) fn received(message: &str) -> Vec<u8> {
 fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Output(output) => {
-            let text = String::from_utf8_lossy(&output.bytes).replace('\r', "\n");
+            let text = String::from_utf8_lossy(&output.bytes).replace("\r\n", "␍\n").replace('\r', "\n");
             let text = text.strip_prefix(&format!("{HEADER}\n")).unwrap_or(&text);
             let mut shown = text.trim_end().to_owned();
             for note in &output.diagnostics {
