@@ -182,10 +182,12 @@ fn every_dependency_has_its_reason() {
 fn every_sample_has_its_fate_written_down() {
     let written = fs::read_to_string(root().join("samples/network.yaml")).unwrap();
     let mut samples = BTreeMap::new();
-    for entry in fs::read_dir(root().join("samples/hl7v2")).unwrap() {
-        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        let used = written.matches(&format!("hl7v2/{name}\n")).count();
-        samples.insert(name, used);
+    for folder in ["hl7v2", "ccda"] {
+        for entry in fs::read_dir(root().join("samples").join(folder)).unwrap() {
+            let name = format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy());
+            let used = written.matches(&format!("{name}\n")).count();
+            samples.insert(name, used);
+        }
     }
     let unused: Vec<_> = samples.iter().filter(|(_, used)| **used != 1).collect();
     assert!(unused.is_empty(), "not exactly once in samples/network.yaml: {unused:?}");

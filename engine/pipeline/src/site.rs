@@ -5,7 +5,6 @@
 mod files_source;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use orderly_hl7v2::{Charset, Settings};
@@ -14,8 +13,8 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer, MllpEndpoint,
-    MllpListener, Processing, Retry, Source,
+    Destination, Endpoint, FilesEndpoint, FilesSource, JournalSettings, Listener, MappingFailureAnswer,
+    MllpEndpoint, MllpListener, Processing, Retry, Source,
 };
 
 /// What `orderly.yaml` declares.
@@ -309,10 +308,16 @@ fn refuse_shared_places(sources: &[Source], entries: &[Entry], problems: &Proble
     }
 }
 
+/// Whether files of the other's folder are seen by the first.
+fn watches(one: &FilesSource, other: &FilesSource) -> bool {
+    let (mut outer, mut inner) = (files_source::parts(&one.folder), files_source::parts(&other.folder));
+    outer.all(|part| inner.next() == Some(part)) && (one.subfolders || inner.next().is_none())
+}
+
 fn same_place(one: &Listener, other: &Listener) -> bool {
     match (one, other) {
         (Listener::Mllp(one), Listener::Mllp(other)) => overlap(one.listen, other.listen),
-        (Listener::Files(one), Listener::Files(other)) => Path::new(&one.folder) == Path::new(&other.folder),
+        (Listener::Files(one), Listener::Files(other)) => watches(one, other) || watches(other, one),
         (Listener::Mllp(_), Listener::Files(_)) | (Listener::Files(_), Listener::Mllp(_)) => false,
     }
 }

@@ -1,5 +1,6 @@
 //! `files:` of a source: a folder in which files are dropped.
 
+use std::path::{Component, Path};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -154,9 +155,14 @@ fn folder_below(fields: &Fields<'_, '_>, key: &'static str, folder: Option<Scala
     }
 }
 
+/// The parts of a folder's path: `in`, `in/` and `./in` are the same.
+pub(super) fn parts(folder: &str) -> impl Iterator<Item = Component<'_>> {
+    Path::new(folder).components().filter(|part| !matches!(part, Component::CurDir))
+}
+
 /// A file put away where it came from would be taken again for ever.
 fn refuse_same_folder(fields: &Fields<'_, '_>, source: &FilesSource, problems: &Problems) {
-    let same = |other: &str| std::path::Path::new(other) == std::path::Path::new(&source.folder);
+    let same = |other: &str| parts(other).eq(parts(&source.folder));
     let archived = matches!(&source.after, After::Archive(archive) if same(archive));
     for (key, is_same) in [("archive", archived), ("failed", same(&source.failed))] {
         if let (true, Some(span)) = (is_same, fields.key_span(key)) {
