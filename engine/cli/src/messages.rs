@@ -19,7 +19,7 @@ pub(crate) struct MessagesArgs {
     /// An identifier of the patient, or the beginning of the name: 70014, "TESTER ALMA", tester.
     #[arg(long)]
     patient: Option<String>,
-    /// The sender's control id (MSH-10).
+    /// The sender's control id: MSH-10, or the id of a document.
     #[arg(long)]
     control_id: Option<String>,
     /// An accession or order number.
@@ -28,7 +28,7 @@ pub(crate) struct MessagesArgs {
     /// A visit or account number.
     #[arg(long)]
     visit: Option<String>,
-    /// Message type, with or without the trigger event: ADT, ADT^A01.
+    /// Message type, with or without the trigger event: ADT, ADT^A01; of documents CDA, CDA^CCD.
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Messages with a delivery in this state, or with this fate of their own.
