@@ -198,10 +198,7 @@ mod tests {
     }
 
     fn code(attributes_and_content: &str) -> Option<Coded> {
-        first(
-            &format!("<code {attributes_and_content}</code><text ID='w'>own words</text>"),
-            |source, element| coded(source, element),
-        )
+        first(&format!("<code {attributes_and_content}</code><text ID='w'>own words</text>"), coded)
     }
 
     fn brief(coded: Option<Coded>) -> String {
