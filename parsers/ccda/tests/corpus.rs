@@ -118,17 +118,14 @@ fn entries_held(record: &Record) -> HashSet<String> {
     value.as_object_mut().unwrap().remove("sections");
     let mut sources = Vec::new();
     collect_sources(&value, &mut sources);
-    let entry_of = |source: &String| {
-        let start = source.rfind("/entry")?;
-        let end = source[start + 1..].find('/').map(|end| start + 1 + end)?;
-        Some(source[..end].to_owned())
-    };
     // An entryRelationship begins with the same letters: the path is cut before the first one.
-    sources
-        .iter()
-        .map(|source| source.split("/entryRelationship").next().unwrap().to_owned())
-        .filter_map(|source| entry_of(&source))
-        .collect()
+    let entry_of = |source: &String| {
+        let outside = source.split("/entryRelationship").next()?;
+        let (section, entry) = outside.rsplit_once("/entry")?;
+        let (entry, _) = entry.split_once('/')?;
+        Some(format!("{section}/entry{entry}"))
+    };
+    sources.iter().filter_map(entry_of).collect()
 }
 
 fn collect_sources(value: &Value, sources: &mut Vec<String>) {
