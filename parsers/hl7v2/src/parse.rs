@@ -23,6 +23,10 @@ use crate::view::{Presence, nth_part};
 /// segment some 100; this keeps a hostile frame from being many times its size. The largest real messages have some 100,000.
 const FIELDS_MAX: usize = 1_000_000;
 
+/// The most segments a message may have. A segment of four bytes on the wire may become an element of the record, of two or three
+/// thousand bytes in memory. The largest real messages, with scans cut into lines, have some 50,000.
+const SEGMENTS_MAX: usize = 200_000;
+
 /// How many oddities of a message, or of a batch, are reported; after so many, one more tells nobody anything.
 pub(crate) const DIAGNOSTICS_MAX: usize = 100;
 
@@ -248,11 +252,17 @@ fn segments<'a>(
         let line = line(content, at, delimiters.field);
         let segment = segment(content, &line, delimiters.field);
         fields += segment.parts.len();
-        if fields > FIELDS_MAX {
-            let message = format!("more than {FIELDS_MAX} fields");
-            return Err(
-                Diagnostic::error("hl7-too-many-fields", Fault::Sender, message).in_input(start + at, "")
-            );
+        let too_many = match () {
+            () if fields > FIELDS_MAX => {
+                Some(("hl7-too-many-fields", format!("more than {FIELDS_MAX} fields")))
+            }
+            () if segments.len() == SEGMENTS_MAX => {
+                Some(("hl7-too-many-segments", format!("more than {SEGMENTS_MAX} segments")))
+            }
+            () => None,
+        };
+        if let Some((code, message)) = too_many {
+            return Err(Diagnostic::error(code, Fault::Sender, message).in_input(start + at, ""));
         }
         report(&segment, segments.len(), start + at, diagnostics);
         segments.push(segment);
@@ -442,8 +452,10 @@ mod tests {
     fn hostile_messages_have_limits() {
         let separators = [HEADER.as_bytes(), b"\rZZ1", "|".repeat(FIELDS_MAX).as_bytes()].concat();
         assert_eq!(refusal(&separators), "hl7-too-many-fields");
-        let lines = [HEADER.as_bytes(), "\rx".repeat(FIELDS_MAX).as_bytes()].concat();
-        assert_eq!(refusal(&lines), "hl7-too-many-fields");
+        let lines = [HEADER.as_bytes(), "\rx".repeat(SEGMENTS_MAX - 1).as_bytes()].concat();
+        assert_eq!(read(&lines).segments().len(), SEGMENTS_MAX);
+        let lines = [HEADER.as_bytes(), "\rx".repeat(SEGMENTS_MAX).as_bytes()].concat();
+        assert_eq!(refusal(&lines), "hl7-too-many-segments");
         let lines = [HEADER.as_bytes(), "\rx".repeat(10 * DIAGNOSTICS_MAX).as_bytes()].concat();
         assert_eq!(read(&lines).diagnostics().len(), DIAGNOSTICS_MAX);
     }
