@@ -304,22 +304,24 @@ impl<H: FileHandler> Round<'_, H> {
         self.forget_those_gone(&listing);
         let (mut stored, mut others) = (Vec::new(), Vec::new());
         for found in listing.files {
-            match self.stored(&found) {
+            match self.taken(&found) {
                 None => others.push(found),
+                Some(_) if self.settings.after == After::Leave => {}
                 // Files that were stored before a crash, or could not be put away before.
-                Some(certain) if self.settings.after != After::Leave => stored.push(certain),
-                Some(_) => {}
+                Some((identity, taken)) => {
+                    let (identity, taken) = (Some(identity.clone()), taken.clone());
+                    stored.push(Certain { found, identity, taken });
+                }
             }
         }
         let (complete, soonest) = self.patience.complete(&self.settings.complete, others, &listing.markers);
         Ok(Survey { stored, complete, soonest })
     }
 
-    /// The file with its fate, when it is stored.
-    fn stored(&self, found: &Found) -> Option<Certain> {
+    /// What became of the file, when it is stored.
+    fn taken<'f>(&'f self, found: &'f Found) -> Option<(&'f Arc<str>, &'f Taken)> {
         let identity = self.identity_without_reading(found)?;
-        let taken = self.known.get(&identity)?.taken.clone()?;
-        Some(Certain { found: found.clone(), identity: Some(identity), taken })
+        Some((identity, self.known.get(identity)?.taken.as_ref()?))
     }
 
     async fn learn(&mut self) -> bool {
@@ -363,19 +365,15 @@ impl<H: FileHandler> Round<'_, H> {
 
     /// A file that is stored, or in part, and no longer there was put out of the way: by us before a crash, or by a person.
     fn forget_those_gone(&mut self, listing: &Listing) {
-        if self.settings.identify == Identify::Content
-            && !listing.files.iter().all(|found| self.is_hashed(found))
-        {
+        let by_content = self.settings.identify == Identify::Content;
+        if by_content && !listing.files.iter().all(|found| self.hashed.contains_key(&found.key)) {
             // One of those that are not read yet may be it.
             return;
         }
-        let there: HashSet<Arc<str>> =
+        let there: HashSet<&Arc<str>> =
             listing.files.iter().filter_map(|found| self.identity_without_reading(found)).collect();
         // When the folder is on another device than before, its own may just not be mounted.
-        let device = match self.settings.identify {
-            Identify::Inode => format!("{:x}-", listing.device),
-            Identify::Content => String::new(),
-        };
+        let device = if by_content { String::new() } else { format!("{:x}-", listing.device) };
         let is_gone = |identity: &&Arc<str>| !there.contains(*identity) && identity.starts_with(&device);
         let gone: Vec<Arc<str>> = self.known.keys().filter(is_gone).cloned().collect();
         // That they are gone may itself be forgotten by a power cut, unless it is flushed.
@@ -385,22 +383,16 @@ impl<H: FileHandler> Round<'_, H> {
                 self.handler.released(&identity);
             }
         }
-        let there: HashSet<Arc<str>> = listing.files.iter().map(|found| self.key(found)).collect();
-        self.hashed.retain(|key, _| there.contains(key));
+        if by_content {
+            let there: HashSet<&Arc<str>> = listing.files.iter().map(|found| &found.key).collect();
+            self.hashed.retain(|key, _| there.contains(key));
+        }
     }
 
-    fn key(&self, found: &Found) -> Arc<str> {
-        arrival::inode_identity(&found.stat, &After::Leave)
-    }
-
-    fn is_hashed(&self, found: &Found) -> bool {
-        self.hashed.contains_key(&self.key(found))
-    }
-
-    fn identity_without_reading(&self, found: &Found) -> Option<Arc<str>> {
+    fn identity_without_reading<'f>(&'f self, found: &'f Found) -> Option<&'f Arc<str>> {
         match self.settings.identify {
-            Identify::Inode => Some(arrival::inode_identity(&found.stat, &self.settings.after)),
-            Identify::Content => self.hashed.get(&self.key(found)).cloned(),
+            Identify::Inode => Some(&found.key),
+            Identify::Content => self.hashed.get(&found.key),
         }
     }
 
@@ -458,12 +450,12 @@ impl<H: FileHandler> Round<'_, H> {
             Err(ContentError::Unreadable(error)) => return self.unreadable(found, error),
         };
         let settings = self.settings;
-        let identity = match content.identity(settings.identify, &settings.after, &found.below) {
+        let identity = match content.identity(settings, &found.below) {
             Ok(identity) => identity,
             Err(error) => return self.unreadable(found, error),
         };
         if settings.identify == Identify::Content {
-            self.hashed.insert(self.key(found), identity.clone());
+            self.hashed.insert(found.key.clone(), identity.clone());
         }
         let known = self.known.get(&identity);
         if known.is_some_and(|known| known.taken.is_some()) {

@@ -4,7 +4,7 @@
 //! told only when the file still looks as it did when it was opened, so that nothing half written is taken for whole.
 
 use super::scan::{Found, Stat};
-use super::{After, Identify};
+use super::{After, FilesListenerSettings, Identify};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -85,12 +85,11 @@ impl Content {
     /// What tells this file from every other. The file is read for it only when content decides.
     pub(super) fn identity(
         &mut self,
-        identify: Identify,
-        after: &After,
+        settings: &FilesListenerSettings,
         below: &Path,
     ) -> io::Result<Arc<str>> {
-        match identify {
-            Identify::Inode => Ok(inode_identity(&self.stat, after)),
+        match settings.identify {
+            Identify::Inode => Ok(inode_identity(&self.stat, settings)),
             Identify::Content => {
                 let identity = content_identity(&mut self.file, &mut self.buffer, below)?;
                 self.file.seek(SeekFrom::Start(0))?;
@@ -110,12 +109,12 @@ fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Device, inode, size and time of change. A file that is moved away also counts as another one when anything about it changed (an inode
-/// and a time that a program sets may come again, the time of the last change cannot); of one that is left where it lies only
-/// its content counts, because backups and permissions touch it too.
-pub(super) fn inode_identity(stat: &Stat, after: &After) -> Arc<str> {
+/// and a time that a program sets may come again, the time of the last change cannot); of one that is left where it lies, or is known
+/// by its content, only the content counts, because backups and permissions touch it too.
+pub(super) fn inode_identity(stat: &Stat, settings: &FilesListenerSettings) -> Arc<str> {
     let Stat { device, inode, size, modified_ns, changed_ns } = stat;
     let mut identity = format!("{device:x}-{inode:x}-{size:x}-{modified_ns:x}");
-    if !matches!(after, After::Leave) {
+    if settings.after != After::Leave && settings.identify == Identify::Inode {
         // Writing to a String does not fail.
         let _ = write!(identity, "-{changed_ns:x}");
     }

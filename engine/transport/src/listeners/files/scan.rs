@@ -4,6 +4,7 @@
 //! under way are passed over; a folder that cannot be listed gives an error and not an empty list, because an empty list means that
 //! files are gone.
 
+use super::arrival::inode_identity;
 use super::{Complete, FilesListenerSettings, Order};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -11,6 +12,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How deep subfolders are followed: far deeper than anybody sorts results, and no made-up tree holds up the others.
@@ -55,6 +57,8 @@ pub(super) struct Found {
     /// Its path below the watched folder.
     pub(super) below: PathBuf,
     pub(super) stat: Stat,
+    /// What the file system tells it from others by: its identity, unless its content decides.
+    pub(super) key: Arc<str>,
 }
 
 /// All files of the folder that match, in the order in which they are to be taken, and the names of the markers among them.
@@ -100,7 +104,9 @@ fn list_below(
             } else if is_wanted(settings, &name) {
                 // A file that is gone by now was somebody's temporary one.
                 let Ok(metadata) = entry.metadata() else { continue };
-                listing.files.push(Found { path, below: below.join(&name), stat: Stat::of(&metadata) });
+                let stat = Stat::of(&metadata);
+                let key = inode_identity(&stat, settings);
+                listing.files.push(Found { path, below: below.join(&name), stat, key });
             }
         }
     }
