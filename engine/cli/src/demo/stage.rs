@@ -147,7 +147,7 @@ impl Stage {
 
     /// What became of the samples, beside what was expected.
     pub(crate) fn report(&self, network: &Network, done: &[Done]) -> Result<Report, Failure> {
-        let from_files = self.from_files()?;
+        let from_files = self.read_from_files()?;
         let mut played = Vec::with_capacity(done.len());
         for (sample, done) in network.samples.iter().zip(done) {
             played.push(match done {
@@ -169,7 +169,7 @@ impl Stage {
     }
 
     /// The messages that came in files, by source and file, in the order they stand in it.
-    fn from_files(&self) -> Result<BTreeMap<(String, String), Vec<StoredMessage>>, Failure> {
+    fn read_from_files(&self) -> Result<BTreeMap<(String, String), Vec<StoredMessage>>, Failure> {
         let all = Query { limit: MESSAGES_MAX, ..Query::default() };
         let mut found: BTreeMap<(String, String), Vec<StoredMessage>> = BTreeMap::new();
         for summary in self.reader.search(&all).map_err(Failure::new)? {
