@@ -72,14 +72,14 @@ impl Handler for Receiver {
 mod tests {
     use super::*;
     use crate::destinations::{Classified, Delivery, DestinationSettings, MllpSettings, Outcome};
-    use crate::listeners::{ListenerSettings, MllpListenerSettings};
+    use crate::listeners::{MllpListener, MllpListenerSettings};
     use std::net::Ipv4Addr;
 
     #[tokio::test]
     async fn it_keeps_what_comes_and_answers_as_told() {
         let receiver = Arc::new(Receiver::new(|message| Answer::one([b"got ", message].concat())));
         let settings = MllpListenerSettings::new((Ipv4Addr::LOCALHOST, 0).into());
-        let listener = ListenerSettings::Mllp(settings).bind().await.unwrap();
+        let listener = MllpListener::bind(settings).await.unwrap();
         let address = listener.local_addr().to_string();
         let serving = tokio::spawn(listener.run(receiver.clone(), future::pending()));
         let mut destination = DestinationSettings::Mllp(MllpSettings::new(address)).open().await;

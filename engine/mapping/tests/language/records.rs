@@ -1,9 +1,8 @@
 //! Records of documents, as a parser of documents would make them: what cases and examples map that has no segments.
 
-use orderly_hl7v2::timestamp::moment;
 use orderly_record::{
-    Allergy, Coded, Header, HumanName, Identifier, Observation, ObservationValue, Patient, Record, Report,
-    Text, Timestamp,
+    Allergy, Coded, Header, HumanName, Identifier, Moment, Observation, ObservationValue, Patient, Record,
+    Report, Text, Timestamp,
 };
 
 /// The record of that name.
@@ -112,5 +111,5 @@ fn text(text: &str) -> Option<Text> {
 }
 
 fn time(text: &str) -> Option<Timestamp> {
-    Some(Timestamp::Known(moment(text).expect("a time")))
+    Some(Timestamp::Known(Moment::parse_hl7(text).expect("a time")))
 }
