@@ -137,7 +137,7 @@ mod tests {
             let expected = [("MSH|^~\\&|1\rPID|1\r".to_owned(), false), ("MSH|^~\\&|2\r".to_owned(), false)];
             assert_eq!(members(batch, chunk, 100), expected);
             assert_eq!(members(document, chunk, 1000), [(document.to_owned(), false)]);
-            assert_eq!(members(document, chunk, 10), [(document[..10].to_owned(), true)]);
+            assert_eq!(members(document, chunk, 10), [(document.chars().take(10).collect(), true)]);
         }
     }
 
