@@ -16,7 +16,7 @@ mod stream;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
-pub use format::Format;
+pub use format::{Format, is_part};
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;

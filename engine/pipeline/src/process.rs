@@ -13,15 +13,15 @@ use orderly_record::{Diagnostic, Fault, Place, Record};
 pub use orderly_mapping::Facts;
 
 use crate::acknowledge::Reply;
-use crate::format::Format;
+use crate::format::{Format, PART};
 use crate::keys::{self, Key};
 use crate::plan::{Destination, Endpoint, Plan, Route, Source, Target};
 
 /// What became of a message, and what follows from it.
 #[derive(Debug)]
 pub struct Processed {
-    /// What format it has.
-    pub format: Format,
+    /// The name of its format, for the journal.
+    pub format: &'static str,
     /// The message's own facts.
     pub summary: Summary,
     /// What became of it.
@@ -153,7 +153,7 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
     // Old senders leave MSH-11 empty; what is not said is what the source carries.
     let reason = wrong_processing(chosen.source, &header.processing_id());
     let processed = Processed {
-        format: Format::Hl7v2,
+        format: Format::Hl7v2.name(),
         summary: Summary::of(&header),
         fate: Fate::Filtered,
         reason,
@@ -177,7 +177,7 @@ fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
         control_id: text(&header.control_id),
     };
     let processed = Processed {
-        format: Format::Ccda,
+        format: Format::Ccda.name(),
         fate: Fate::Filtered,
         reason: None,
         keys: keys::of(&record, &summary.control_id),
@@ -295,7 +295,7 @@ fn quarantined(format: Format, unreadable: Unreadable) -> Processed {
     let Unreadable { diagnostic, header } = unreadable;
     let summary = header.as_ref().map(Summary::of).unwrap_or_default();
     Processed {
-        format,
+        format: format.name(),
         fate: Fate::Quarantined,
         reason: Some(told(&diagnostic)),
         keys: keys::of(&Record::default(), &summary.control_id),
@@ -321,7 +321,7 @@ pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Pro
     };
     let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
     let reply = Reply::rejected(header.clone(), &diagnostic);
-    Processed { reply, ..quarantined(format, Unreadable { diagnostic, header }) }
+    Processed { reply, format: PART, ..quarantined(format, Unreadable { diagnostic, header }) }
 }
 
 /// Only a replay can meet this: a message stored for a source that today's plan no longer has.

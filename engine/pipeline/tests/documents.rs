@@ -59,7 +59,7 @@ fn processed(bytes: &[u8]) -> Processed {
 #[test]
 fn a_document_meets_routes_and_conditions_as_a_message_does() {
     let document = processed(&sample("ccda/ccd_same_patient.xml"));
-    assert_eq!((document.format, document.fate), (Format::Ccda, Fate::Routed));
+    assert_eq!((document.format, document.fate), (Format::Ccda.name(), Fate::Routed));
     let summary = document.summary;
     assert_eq!(
         (summary.kind.as_str(), summary.event.as_str(), summary.control_id.as_str()),
@@ -84,7 +84,7 @@ fn xml_is_never_split_and_what_is_no_document_is_quarantined() {
         [&text[..], b"<ClinicalDocument", b"<!DOCTYPE a><ClinicalDocument xmlns=\"urn:hl7-org:v3\"/>"]
     {
         let refused = processed(bytes);
-        assert_eq!((refused.format, refused.fate), (Format::Ccda, Fate::Quarantined));
+        assert_eq!((refused.format, refused.fate), (Format::Ccda.name(), Fate::Quarantined));
         assert!(refused.reason.is_some_and(|reason| !reason.is_empty()));
     }
 }

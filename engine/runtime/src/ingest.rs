@@ -83,7 +83,7 @@ impl Ingest {
             id: facts.id,
             source: self.source.clone(),
             accepted_at_us: facts.accepted_at.as_microsecond(),
-            format: Arc::from(processed.format.name()),
+            format: Arc::from(processed.format),
             message_type: summary.kind,
             event: summary.event,
             control_id: summary.control_id,

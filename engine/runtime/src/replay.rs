@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, DeliveryState, Journal, JournalError, Reprocessed};
-use orderly_pipeline::{Facts, Plan, process};
+use orderly_pipeline::{Facts, Plan, is_part, process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -91,6 +91,9 @@ async fn one(
             "its source {} is not in the configuration any more; declare it again",
             stored.source
         ));
+    }
+    if is_part(&stored.format) {
+        return Err("only a part of it was kept; have its sender send it again".to_owned());
     }
     let accepted_at =
         Timestamp::from_microsecond(stored.accepted_at_us).map_err(|error| error.to_string())?;

@@ -161,6 +161,11 @@ async fn a_message_beyond_the_limit_is_kept_in_part_and_its_neighbours_whole() {
     assert_eq!(seen, expected);
     let reason = stored["three.hl7"][1].reason.as_deref().unwrap_or_default();
     assert!(reason.contains("larger than the 1024 bytes"), "{reason}");
+    let replayed = orderly(&site, ["replay", &stored["three.hl7"][1].id.to_string()]).await.ended(1);
+    assert!(
+        replayed.out.contains("only a part of it was kept"),
+        "half a message must not go out: {replayed:?}"
+    );
     assert_eq!(engine.stop().await.code(), Some(0));
 }
 
