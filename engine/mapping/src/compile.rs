@@ -5,6 +5,8 @@
 mod build;
 mod expression;
 mod head;
+mod members;
+mod places;
 mod record;
 mod rules;
 mod tables;

@@ -1,50 +1,22 @@
 //! Expressions resolved: paths to places, names to slots, functions to pipes, and every list accounted for.
 
-use std::sync::Arc;
-
-use orderly_hl7v2::path::Path;
 use orderly_hl7v2::{Level, Select};
 
-use super::record::{self, Shape};
+use super::members::Origin;
 use super::{Compiler, Here, NameKind, Tested, Typed};
 use crate::Format;
-use crate::expression::{
-    self, Expression, Kind, Member, Operator, Part as Piece, Reference, Step, SyntaxError,
-};
+use crate::expression::{self, Expression, Kind, Operator, Part as Piece, Reference, SyntaxError};
 use crate::functions::{self, Arguments, Gives, Takes};
-use crate::plan::{
-    Accepts, Choice, Content, Fact, Part, Place, RecordPath, RecordStart, RecordStep, SegmentPath, Start,
-    Term, Test,
-};
+use crate::plan::{Content, Place, Start, Term, Test};
 use crate::problems::Reported;
 use crate::yaml::{Node, Span};
-
-/// The highest number of a field or component in a path: more than any version has, so beyond it is a slip of the hand.
-const NUMBER_MAX: usize = 999;
-
-/// The facts by name: `message.type`, `source.name`.
-const FACTS: [(&str, &str, Fact); 13] = [
-    ("message", "type", Fact::Type),
-    ("message", "event", Fact::Event),
-    ("message", "structure", Fact::Structure),
-    ("message", "control_id", Fact::ControlId),
-    ("message", "version", Fact::Version),
-    ("message", "processing", Fact::Processing),
-    ("message", "sending_application", Fact::SendingApplication),
-    ("message", "sending_facility", Fact::SendingFacility),
-    ("message", "receiving_application", Fact::ReceivingApplication),
-    ("message", "receiving_facility", Fact::ReceivingFacility),
-    ("message", "accepted_at", Fact::AcceptedAt),
-    ("message", "id", Fact::Id),
-    ("source", "name", Fact::SourceName),
-];
 
 /// Reads the expressions of one scalar.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'c, 'p> {
-    compiler: &'c Compiler<'p>,
+    pub(super) compiler: &'c Compiler<'p>,
     node: &'c Node,
-    here: Here,
+    pub(super) here: Here,
 }
 
 impl<'c, 'p> Reader<'c, 'p> {
@@ -153,7 +125,7 @@ impl<'c, 'p> Reader<'c, 'p> {
         self.node
     }
 
-    fn at(&self, here: Here) -> Reader<'c, 'p> {
+    pub(super) fn at(&self, here: Here) -> Reader<'c, 'p> {
         Reader { here, ..*self }
     }
 
@@ -433,354 +405,12 @@ impl<'c, 'p> Reader<'c, 'p> {
         }
     }
 
-    fn nothing_of_the_record<T>(&self, whole: &Expression) -> Option<T> {
-        let message = "there is no each or filter of a record path that this could belong to";
-        self.error("mapping-relative", whole.range.clone(), message)
-            .help("write the whole path, as in patient.name.family, or name the each: $report.code");
-        None
-    }
-
-    /// The slot and the schema of a named `each` over a list of the record.
-    fn named_member(&self, name: &str, whole: &Expression) -> Option<(usize, &'static serde_json::Value)> {
-        let Some(named) = self.compiler.named(name) else { return self.unknown_name(name, whole) };
-        let (message, help) = match named.kind {
-            NameKind::Member(schema) => return Some((named.slot, schema)),
-            NameKind::Value { .. } => (format!("`${name}` is a value and has no parts"), None),
-            NameKind::Segment => (
-                format!("`${name}` is a segment and has no members"),
-                Some(format!("name a field of it, as in ${name}-1")),
-            ),
-            NameKind::Repetition => (
-                format!("`${name}` is a repetition and has no members"),
-                Some(format!("name a component of it, as in ${name}.1")),
-            ),
-        };
-        let reported = self.error("mapping-name", whole.range.clone(), message);
-        if let Some(help) = help {
-            reported.help(help);
-        }
-        None
-    }
-
-    /// What an `each` walks over in the record, with the schema of its members; `None` when the path leads elsewhere.
-    pub(super) fn record_list(
-        &self,
-        reference: &Reference,
-        whole: &Expression,
-    ) -> Option<Option<(RecordPath, &'static serde_json::Value)>> {
-        let walked = |members: &[Member], schema, origin| {
-            let (path, schema) = self.record_path(members, schema, origin)?;
-            if path.several {
-                return Some((path.resolved(self.compiler), schema));
-            }
-            self.error(
-                "mapping-each",
-                whole.range.clone(),
-                "an `each` walks over a list, and this is one value",
-            )
-            .help("write it like results, patient.identifiers or .observations");
-            None
-        };
-        match reference {
-            Reference::Record(members) => Some(walked(members, record::root(), Origin::Record)),
-            Reference::Member(members) => Some(match self.here {
-                Here::Member(schema) => walked(members, schema, Origin::Here),
-                _ => self.nothing_of_the_record(whole),
-            }),
-            Reference::NamedMember { name, members } => Some(
-                self.named_member(name, whole)
-                    .and_then(|(slot, schema)| walked(members, schema, Origin::Each(slot))),
-            ),
-            _ => None,
-        }
-    }
-
-    fn unknown_name<T>(&self, name: &str, whole: &Expression) -> Option<T> {
+    pub(super) fn unknown_name<T>(&self, name: &str, whole: &Expression) -> Option<T> {
         let known: Vec<String> =
             self.compiler.names.borrow().iter().map(|named| format!("${}", named.name)).collect();
         self.error("mapping-unknown-name", whole.range.clone(), format!("nothing is called `${name}` here"))
             .suggest(&format!("${name}"), known.iter().map(String::as_str));
         None
-    }
-
-    fn start_level(&self, reference: &Reference) -> Option<Level> {
-        match reference {
-            Reference::NamedBelow { name, .. } => match self.compiler.named(name)?.kind {
-                NameKind::Repetition => Some(Level::Repetition),
-                NameKind::Segment | NameKind::Member(_) | NameKind::Value { .. } => None,
-            },
-            _ => self.here.level(),
-        }
-    }
-
-    /// An HL7 path, a relative one or a named `each` as a place.
-    pub(super) fn place(&self, reference: &Reference, whole: &Expression) -> Option<Place> {
-        match reference {
-            Reference::Hl7 { received, path } => self.path(*received, path, whole),
-            Reference::Below(steps) => {
-                let below_segment = match self.here {
-                    Here::Segment => true,
-                    Here::Repetition => false,
-                    Here::Nothing | Here::Member(_) => {
-                        let message = "there is no each, filter or target that this could belong to";
-                        self.error("mapping-relative", whole.range.clone(), message)
-                            .help("write the whole path, as in PID-3.1");
-                        return None;
-                    }
-                };
-                Some(Place { start: Start::Here, part: self.steps(steps, below_segment, whole)? })
-            }
-            Reference::NamedBelow { name, steps } => {
-                let Some(named) = self.compiler.named(name) else { return self.unknown_name(name, whole) };
-                let below_segment = match named.kind {
-                    NameKind::Segment => true,
-                    NameKind::Repetition => false,
-                    NameKind::Member(_) => {
-                        let message = format!("`${name}` is a part of the record, whose members have names");
-                        let help = format!("name one, as in ${name}.code");
-                        self.error("mapping-name", whole.range.clone(), message).help(help);
-                        return None;
-                    }
-                    NameKind::Value { .. } => {
-                        self.error(
-                            "mapping-name",
-                            whole.range.clone(),
-                            format!("`${name}` is a value and has no parts"),
-                        );
-                        return None;
-                    }
-                };
-                Some(Place { start: Start::Each(named.slot), part: self.steps(steps, below_segment, whole)? })
-            }
-            Reference::Named(name)
-                if self.compiler.named(name).is_some_and(|named| named.is_in_message()) =>
-            {
-                let slot = self.compiler.named(name)?.slot;
-                Some(Place { start: Start::Each(slot), part: Part::default() })
-            }
-            _ => {
-                self.error("mapping-path", whole.range.clone(), "a path into the message is needed here")
-                    .help("write it like PID-5.1");
-                None
-            }
-        }
-    }
-
-    /// A document has no segments: what is read from them would always be empty.
-    pub(super) fn check_has_message(&self, received: bool, range: std::ops::Range<usize>) -> Option<()> {
-        let compiler = self.compiler;
-        let is_new = compiler.begins_empty && !received;
-        // One that edits needs HL7 v2, which was told where its input is declared.
-        let edits = compiler.output == Format::Hl7v2 && !compiler.begins_empty;
-        if compiler.accepts != Accepts::Ccda || is_new || edits {
-            return Some(());
-        }
-        self.error("mapping-no-message", range, "this mapping takes C-CDA documents, which have no segments")
-            .help("read the record, as in patient.name.family");
-        None
-    }
-
-    fn path(&self, received: bool, path: &Path<Expression>, whole: &Expression) -> Option<Place> {
-        self.check_has_message(received, whole.range.clone())?;
-        let group = match &path.group {
-            Some((name, select)) => Some((name.as_str().into(), self.at(Here::Nothing).select(select)?)),
-            None => None,
-        };
-        let occurrence = self.at(Here::Segment).select(&path.occurrence);
-        let repetition = match &path.repetition {
-            Some(select) => Some(self.at(Here::Repetition).select(select)?),
-            None => None,
-        };
-        for number in [path.field, path.component, path.subcomponent].into_iter().flatten() {
-            self.check_number(number, whole)?;
-        }
-        let segment = SegmentPath { group, name: path.segment.as_str().into(), occurrence: occurrence? };
-        let part = Part {
-            field: path.field,
-            repetition,
-            component: path.component,
-            subcomponent: path.subcomponent,
-        };
-        Some(Place { start: Start::Segment { received, segment }, part })
-    }
-
-    /// The numbers of a relative path: from the field on below a segment, from the component on below a repetition.
-    fn steps(&self, steps: &[Step], below_segment: bool, whole: &Expression) -> Option<Part> {
-        let mut part = Part::default();
-        let mut steps = steps.iter();
-        if below_segment && let Some(field) = steps.next() {
-            part.field = Some(field.number);
-            if let Some(select) = &field.select {
-                part.repetition = Some(self.at(Here::Repetition).select(select)?);
-            }
-        }
-        for place in [&mut part.component, &mut part.subcomponent] {
-            let Some(step) = steps.next() else { break };
-            if step.select.is_some() {
-                self.error("mapping-path", whole.range.clone(), "only segments and fields repeat");
-                return None;
-            }
-            *place = Some(step.number);
-        }
-        if steps.next().is_some() {
-            self.error("mapping-path", whole.range.clone(), "nothing lies below a subcomponent");
-            return None;
-        }
-        for number in [part.field, part.component, part.subcomponent].into_iter().flatten() {
-            self.check_number(number, whole)?;
-        }
-        Some(part)
-    }
-
-    fn check_number(&self, number: usize, whole: &Expression) -> Option<()> {
-        if (1..=NUMBER_MAX).contains(&number) {
-            return Some(());
-        }
-        let message = format!("fields and components are counted from 1 to {NUMBER_MAX}");
-        self.error("mapping-path-number", whole.range.clone(), message);
-        None
-    }
-
-    fn select(&self, select: &Select<Expression>) -> Option<Choice> {
-        Some(match select {
-            Select::First => Select::First,
-            Select::Nth(n) => Select::Nth(*n),
-            Select::Last => Select::Last,
-            Select::All => Select::All,
-            Select::Append => Select::Append,
-            Select::Where(filter) => Select::Where(Box::new(self.test(filter)?)),
-            Select::AllWhere(filter) => Select::AllWhere(Box::new(self.test(filter)?)),
-        })
-    }
-
-    fn fact_or_record(&self, members: &[Member], whole: &Expression, presence: bool) -> Option<Typed> {
-        let first = members.first()?;
-        if let [Member { name, select: None, .. }] = members
-            && name == "position"
-        {
-            return self.position(whole);
-        }
-        if !FACTS.iter().any(|(group, ..)| *group == first.name) {
-            return self.record(members, record::root(), Origin::Record, presence, whole);
-        }
-        let written: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-        let found = FACTS.iter().find(|(group, name, _)| written == [*group, *name]);
-        if let Some((.., fact)) = found.filter(|_| members.iter().all(|member| member.select.is_none())) {
-            return Some(Typed::one(Term::Fact(*fact)));
-        }
-        let known = FACTS.iter().filter(|(group, ..)| *group == first.name).map(|(_, name, _)| *name);
-        let message = format!("`{}` has no such fact", first.name);
-        let reported = self.error("mapping-unknown-fact", whole.range.clone(), message);
-        let names: Vec<&str> = known.collect();
-        let help = written.get(1).and_then(|name| crate::problems::did_you_mean(name, names.iter().copied()));
-        reported.help(help.unwrap_or_else(|| format!("it has {}", names.join(", "))));
-        None
-    }
-
-    /// Which of its list the innermost `each` stands at.
-    fn position(&self, whole: &Expression) -> Option<Typed> {
-        let innermost = self.compiler.names.borrow().iter().rev().find(|named| named.is_each()).cloned();
-        if innermost.is_none() {
-            let message = "`position` counts the list of an `each`, and there is none here";
-            self.error("mapping-position", whole.range.clone(), message).help("write it inside an `each`");
-        }
-        Some(Typed::one(Term::Position(innermost?.slot)))
-    }
-
-    fn record(
-        &self,
-        members: &[Member],
-        start: &'static serde_json::Value,
-        origin: Origin,
-        presence: bool,
-        whole: &Expression,
-    ) -> Option<Typed> {
-        let (mut path, schema) = self.record_path(members, start, origin)?;
-        if !presence {
-            let range = members.last().map_or(whole.range.clone(), |member| member.range.clone());
-            self.first_members(schema, range, |name| path.member(name))?;
-        }
-        let several = path.several;
-        Some(Typed { term: Term::Record(path.resolved(self.compiler)), several, lone: None })
-    }
-
-    fn record_path(
-        &self,
-        members: &[Member],
-        start: &'static serde_json::Value,
-        origin: Origin,
-    ) -> Option<(Written, &'static serde_json::Value)> {
-        let mut schema = start;
-        let mut path = Written { origin, root: Vec::new(), steps: Vec::new(), several: false };
-        for (index, member) in members.iter().enumerate() {
-            let Some(found) = record::member(schema, &member.name) else {
-                return self.unknown_member(member, schema);
-            };
-            path.member(&member.name);
-            let select = match member.select.as_deref() {
-                None | Some(Select::First) => None,
-                Some(select) => Some(select),
-            };
-            schema = match (record::shape(found), select) {
-                (Shape::List(items), Some(select)) => {
-                    path.steps.push(RecordStep::Select(self.at(Here::Member(items)).select(select)?));
-                    path.several |= matches!(select, Select::All | Select::AllWhere(_));
-                    items
-                }
-                (Shape::List(items), None) if index + 1 == members.len() => {
-                    path.steps.push(RecordStep::Select(Select::All));
-                    path.several = true;
-                    items
-                }
-                (Shape::List(_), None) => {
-                    let name = &member.name;
-                    self.error("mapping-which-member", member.range.clone(), format!("`{name}` is a list"))
-                        .help(format!("say which: {name}[1], {name}[last], {name}[*] or {name}[where ...]"));
-                    return None;
-                }
-                (_, Some(_)) => {
-                    let message = format!("`{}` is not a list", member.name);
-                    self.error("mapping-not-a-list", member.range.clone(), message)
-                        .help("remove the brackets");
-                    return None;
-                }
-                (_, None) => found,
-            };
-        }
-        Some((path, schema))
-    }
-
-    fn unknown_member<T>(&self, member: &Member, schema: &'static serde_json::Value) -> Option<T> {
-        let names = record::names(schema);
-        let message = format!("the record has no `{}` here", member.name);
-        let help = crate::problems::did_you_mean(&member.name, names.iter().copied());
-        let help = help.unwrap_or_else(|| match names.is_empty() {
-            true => "nothing lies below this".to_owned(),
-            false => format!("there are {}", names.join(", ")),
-        });
-        self.error("mapping-unknown-member", member.range.clone(), message).help(help);
-        None
-    }
-
-    /// In a text, an object is its first member.
-    fn first_members(
-        &self,
-        mut schema: &'static serde_json::Value,
-        range: std::ops::Range<usize>,
-        mut add: impl FnMut(&'static str),
-    ) -> Option<()> {
-        while let Shape::Members { first } = record::shape(schema) {
-            let next = first.and_then(|name| Some((name, record::member(schema, name)?)));
-            let Some((name, member)) = next else {
-                let names = record::names(schema).join(", ");
-                self.error("mapping-which-member", range, "this has several forms")
-                    .help(format!("name one of its members: {names}"));
-                return None;
-            };
-            add(name);
-            schema = member;
-        }
-        Some(())
     }
 
     /// Literals that go into the message, wherever they stand in an expression.
@@ -810,44 +440,6 @@ impl<'c, 'p> Reader<'c, 'p> {
             };
             self.error("mapping-delimiters", range, message).help(help);
         }
-    }
-}
-
-/// Where a record path starts, as written.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Origin {
-    Record,
-    Here,
-    Each(usize),
-}
-
-/// A record path being read.
-struct Written {
-    origin: Origin,
-    root: Vec<Box<str>>,
-    steps: Vec<RecordStep>,
-    several: bool,
-}
-
-impl Written {
-    /// Goes on to a member: what lies before the first selection of a path from the top is taken out of the record at once.
-    fn member(&mut self, name: &str) {
-        match (self.origin, self.steps.is_empty()) {
-            (Origin::Record, true) => self.root.push(name.into()),
-            _ => self.steps.push(RecordStep::Member(name.into())),
-        }
-    }
-
-    fn resolved(self, compiler: &Compiler<'_>) -> RecordPath {
-        let start = match self.origin {
-            Origin::Here => RecordStart::Here,
-            Origin::Each(slot) => RecordStart::Each(slot),
-            Origin::Record => {
-                let root: Arc<[Box<str>]> = self.root.into();
-                RecordStart::Part { slot: compiler.part(root.clone()), root }
-            }
-        };
-        RecordPath { start, steps: self.steps, several: self.several }
     }
 }
 

@@ -22,9 +22,12 @@ fn every_example_gives_what_it_shows() {
             }
             "hl7 in" => given = Given::Message(text),
             "record ccd" => {
-                let shown: serde_json::Value = serde_json::from_str(&text).expect("the record is JSON");
                 let record = records::named("ccd");
-                assert_eq!(serde_json::to_value(&record).expect("JSON"), shown, "docs/mapping.md:{line}");
+                // It is shown where it is first used.
+                if !text.is_empty() {
+                    let shown = serde_json::from_str::<serde_json::Value>(&text).expect("the record is JSON");
+                    assert_eq!(serde_json::to_value(&record).expect("JSON"), shown, "docs/mapping.md:{line}");
+                }
                 given = Given::Record(Box::new(record));
             }
             "hl7 out" | "csv out" | "json out" => {
