@@ -1,4 +1,4 @@
-//! What waits for the writer: acceptances and replays in order of arrival, results of attempts and releases of files beside them.
+//! What waits for the writer: acceptances, replays and releases of files in order of arrival, results of attempts beside them.
 //!
 //! Every request gets exactly one answer, also when it is dropped. Results are lazy: they ride with the next acceptance, or go when
 //! enough of them wait, or when the oldest has waited long enough.
@@ -106,7 +106,7 @@ impl Inbox {
             return request.refuse(error);
         }
         match request {
-            Request::Record(..) | Request::Release(..) => {
+            Request::Record(..) => {
                 waiting.results.push_back(request);
                 let first = waiting.results_since.is_none();
                 waiting.results_since.get_or_insert_with(Instant::now);
@@ -116,7 +116,8 @@ impl Inbox {
                     self.wake.notify_one();
                 }
             }
-            Request::Accept(..) | Request::Reprocess(..) => {
+            // A release is in its place among the acceptances: what comes after it with the same identity is another file.
+            Request::Accept(..) | Request::Reprocess(..) | Request::Release(..) => {
                 waiting.requests_bytes += request.bytes();
                 waiting.requests.push_back(request);
                 let first = waiting.requests.len() == 1;

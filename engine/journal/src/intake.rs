@@ -1,7 +1,7 @@
 //! Files that sources take messages from: how far each is taken in, so that a crash neither loses nor repeats one of its messages.
 //!
-//! What always holds: a file's row changes in the transactions that store its messages, and in no other before all of them are stored;
-//! its messages are stored in order, each once; the current segment file has a row for every file that is not out of the way yet, so
+//! What always holds: how far a file is taken in changes in the transactions that store its messages only; its messages are stored in
+//! order, each once; the current segment file has a row for every file that is not out of the way yet, so
 //! that a start looks into one file only. The rows of files that are out of the way stay: they say where a message came from.
 
 use std::sync::Arc;

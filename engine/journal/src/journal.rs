@@ -98,8 +98,8 @@ impl Journal {
         self.put(Request::Reprocess(replay, Done::new(done)));
     }
 
-    /// Stores that a file is out of the way, so that a file which looks the same is a new one. Lazy, as [`Journal::record`] is, and
-    /// `done` as there: until then, and after a crash before, the file counts as taken in.
+    /// Stores that a file is out of the way, so that a file which looks the same is a new one, from what is accepted after this on.
+    /// `done` as for [`Journal::accept`]; after a crash before, the file counts as taken in.
     pub fn release(&self, intake: Arc<Intake>, done: impl FnOnce(Result<(), CommitError>) + Send + 'static) {
         self.put(Request::Release(intake, Done::new(done)));
     }

@@ -90,6 +90,24 @@ fn a_file_out_of_the_way_makes_room_for_another_that_looks_the_same() {
 }
 
 #[test]
+fn a_release_comes_before_what_is_accepted_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    let a = file("a");
+    for round in 0..50 {
+        running.accept(member(&running, &a, 0, true)).unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        running.journal().release(a.clone(), |_| {});
+        running.journal().accept(member(&running, &a, 0, true), move |result| send.send(result).unwrap());
+        assert!(
+            receive.recv().unwrap().is_ok(),
+            "round {round}: the file that is gone was taken for the new one"
+        );
+        release(&running, &a);
+    }
+}
+
+#[test]
 fn files_not_out_of_the_way_outlive_the_segment_files_they_were_begun_in() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::open(Options {

@@ -119,6 +119,13 @@ fn each_mistake_is_told_once_with_its_place_and_what_to_do() {
             ],
         ),
         (
+            &["folder: in", "poll: 0s", "message_size_max: 0B"],
+            &[
+                "5:7 config-value `poll` is at least 10ms | write `poll: 2s`",
+                "6:7 config-value `message_size_max` is at least 1KiB | write `message_size_max: 64MiB`",
+            ],
+        ),
+        (
             &["folder: in", "patern: '*'"],
             &["5:7 config-unknown-key a files source has no key `patern` | did you mean `pattern`?"],
         ),

@@ -5,7 +5,8 @@
 //! meanwhile.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use orderly_journal::{CommitError, Intake, IntakeStanding, Origin};
 use orderly_pipeline::plan::Listener;
@@ -14,7 +15,8 @@ use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::files::{
     Arrival, Content, ContentError, FileEvent, FileHandler, Standing, Taken, Taking,
 };
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tracing::{error, info, warn};
 
 use crate::ingest::Ingest;
@@ -22,10 +24,10 @@ use crate::ingest::Ingest;
 /// The largest message taken in when nothing is said: as for a frame, because embedded documents of tens of megabytes are common.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// How many messages of a file are handed to the journal before the first of them is stored, and how many bytes of them: a few commits,
-/// so that the disk is never waited for, and memory stays flat however large the file is.
-const MEMBERS_IN_FLIGHT: usize = 512;
-const BYTES_IN_FLIGHT: usize = 16 << 20;
+/// How many messages of a source's files are on their way to the journal at a time, and how many kibibytes of them: a few commits, so
+/// that the disk is never waited for, memory stays flat however many and large the files are, and the journal has room for other sources.
+const MESSAGES_IN_FLIGHT: usize = 1024;
+const KIB_IN_FLIGHT: usize = 32 << 10;
 
 impl FileHandler for Ingest {
     async fn standings(&self) -> Result<Vec<Standing>, String> {
@@ -36,21 +38,23 @@ impl FileHandler for Ingest {
     async fn file(&self, arrival: Arrival) -> Taking {
         let Arrival { identity, name, stored, mut content } = arrival;
         let intake = Arc::new(Intake { source: self.source.clone(), identity, name });
+        release_again(self);
         let mut reading = Reading {
             ingest: self,
             intake,
             stored_before: stored,
             next: 0,
             unreadable: 0,
+            cut: 0,
             reason: None,
-            in_flight: InFlight::default(),
+            in_flight: VecDeque::new(),
         };
         let ended = reading.read(&mut content).await;
         reading.taking(ended)
     }
 
     fn released(&self, identity: &Arc<str>) {
-        release(self, identity);
+        release(self, identity.clone());
     }
 
     fn file_event(&self, event: FileEvent) {
@@ -60,7 +64,9 @@ impl FileHandler for Ingest {
                 warn!(%source, "the folder cannot be looked at, trying again: {problem}");
             }
             FileEvent::FolderReadable => info!(%source, "the folder can be looked at again"),
-            FileEvent::PutAside { reason } => warn!(%source, "a file was put aside: {reason}"),
+            FileEvent::PutAside { reason } => {
+                warn!(%source, "a file was put aside: {}", reason.replace('\n', "; "));
+            }
             FileEvent::Stuck(problem) => {
                 warn!(%source, "a file cannot be read or put away, trying again: {problem}");
             }
@@ -71,35 +77,68 @@ impl FileHandler for Ingest {
     }
 }
 
-/// The journal's standing of a file in the words of the listener.
+/// The journal's standing of a file in the words of the listener. The journal does not say whether something was cut, so whatever could not
+/// be read may have been: then the file is kept aside.
 fn standing(standing: IntakeStanding) -> Standing {
     let IntakeStanding { intake, members, unreadable, complete } = standing;
+    let taken = match unreadable {
+        0 => Taken::Stored,
+        _ => Taken::PutAside(
+            "not all in it could be read as messages: see the quarantined messages of this source".to_owned(),
+        ),
+    };
     Standing {
         identity: intake.identity,
+        name: intake.name,
         stored: members,
-        taken: complete.then(|| fate(members, unreadable, None)),
+        taken: complete.then_some(taken),
     }
 }
 
-/// A file of which nothing could be read is put aside, so that whoever dropped it sees it; the journal has its bytes in quarantine.
-fn fate(members: u64, unreadable: u64, reason: Option<&str>) -> Taken {
-    if unreadable < members {
-        return Taken::Stored;
-    }
-    let reason = reason.unwrap_or("see the quarantined messages of this source");
-    Taken::PutAside(format!(
-        "nothing in it could be read as a message: {reason}\nWhat it holds is kept in quarantine."
-    ))
-}
-
-fn release(ingest: &Ingest, identity: &Arc<str>) {
-    let (source, identity) = (ingest.source.clone(), identity.clone());
-    let intake = Intake { source: source.clone(), identity, name: Arc::from("") };
+fn release(ingest: &Ingest, identity: Arc<str>) {
+    let (source, unreleased) = (ingest.source.clone(), ingest.unreleased.clone());
+    let intake = Intake { source: source.clone(), identity: identity.clone(), name: Arc::from("") };
     ingest.journal.release(Arc::new(intake), move |result| match result {
         // When the engine stops first, the next start finds the file gone.
         Ok(()) | Err(CommitError::Closed) => {}
-        Err(problem) => warn!(%source, "that a file is out of the way could not be stored: {problem}"),
+        Err(problem) => {
+            warn!(%source, "that a file is out of the way could not be stored, trying again: {problem}");
+            unreleased.lock().unwrap_or_else(PoisonError::into_inner).push(identity);
+        }
     });
+}
+
+/// Before another file is handed over: with the same identity it would be taken for the one that is gone.
+fn release_again(ingest: &Ingest) {
+    let unreleased = std::mem::take(&mut *ingest.unreleased.lock().unwrap_or_else(PoisonError::into_inner));
+    for identity in unreleased {
+        release(ingest, identity);
+    }
+}
+
+/// Room for messages on their way to the journal.
+#[derive(Debug)]
+pub(crate) struct Room {
+    messages: Arc<Semaphore>,
+    kib: Arc<Semaphore>,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room {
+            messages: Arc::new(Semaphore::new(MESSAGES_IN_FLIGHT)),
+            kib: Arc::new(Semaphore::new(KIB_IN_FLIGHT)),
+        }
+    }
+}
+
+impl Room {
+    /// Waits for room; it is given back when what this gives is dropped. A message larger than all of it takes all of it.
+    async fn take(&self, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        let kib = u32::try_from((bytes >> 10).clamp(1, KIB_IN_FLIGHT)).unwrap_or(1);
+        let message = self.messages.clone().acquire_owned().await?;
+        Ok([message, self.kib.clone().acquire_many_owned(kib).await?])
+    }
 }
 
 /// One file being read.
@@ -112,9 +151,11 @@ struct Reading<'i> {
     next: u64,
     /// So many of those of this reading could not be read as messages.
     unreadable: u64,
+    /// So many of those are larger than allowed, and only their beginnings are kept.
+    cut: u64,
     /// Why the first of them could not be.
     reason: Option<String>,
-    in_flight: InFlight,
+    in_flight: VecDeque<Committed>,
 }
 
 /// How reading ended.
@@ -193,9 +234,11 @@ impl Reading<'_> {
         if number < self.stored_before {
             return Ok(());
         }
-        self.in_flight.make_room(member.bytes.len()).await?;
+        let room = self.ingest.room.take(member.bytes.len()).await.map_err(|_| NotStored(None))?;
+        self.hear_of_stored()?;
         let facts = self.ingest.facts();
         let mut processed = if member.cut {
+            self.cut += 1;
             let why = format!("the message is larger than the {} bytes that are allowed", member.bytes.len());
             not_whole(&self.ingest.plan, &facts, &member.bytes, &why)
         } else {
@@ -206,46 +249,82 @@ impl Reading<'_> {
             self.unreadable += 1;
             self.reason = self.reason.take().or_else(|| processed.reason.clone());
         }
-        let bytes = member.bytes.len();
         let origin = Origin { intake: self.intake.clone(), member: number, last };
         let message = self.ingest.new_message(&facts, &mut processed, Arc::from(member.bytes), Some(origin));
-        self.in_flight.push(self.ingest.commit(message), bytes);
+        self.in_flight.push_back(self.ingest.commit_holding(message, room));
+        Ok(())
+    }
+
+    /// Takes note of what was stored since, so that nothing of it is held any longer.
+    fn hear_of_stored(&mut self) -> Result<(), NotStored> {
+        while let Some(committed) = self.in_flight.front_mut() {
+            match committed.try_recv() {
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Closed) => return Err(NotStored(None)),
+                Ok(result) => is_stored(result)?,
+            }
+            self.in_flight.pop_front();
+        }
         Ok(())
     }
 
     /// What becomes of the file, once the journal has answered for all of its messages.
     fn taking(self, ended: Ended) -> Taking {
-        let Reading { ingest, intake, stored_before, next, unreadable, reason, in_flight } = self;
-        let (source, journal) = (ingest.source.clone(), ingest.journal.clone());
+        let Reading { ingest, intake, in_flight, .. } = &self;
+        let (source, is_failing) = (ingest.source.clone(), ingest.is_failing.clone());
         if planted::is_planted(Fault::FileReleasedBeforeMove) {
-            release(ingest, &intake.identity);
+            release(ingest, intake.identity.clone());
         }
+        let is_empty = in_flight.is_empty();
+        let verdict = self.verdict(&ended);
+        let in_flight = self.in_flight;
         Box::pin(async move {
-            if planted::is_planted(Fault::FileRemovedBeforeCommit) {
+            if planted::is_planted(Fault::FileRemovedBeforeCommit) && !is_empty {
                 return Some(Taken::Stored);
             }
-            let ended = match ended {
-                Ended::NotStored(_) => ended,
-                ended => in_flight.all_stored().await.map_or_else(Ended::NotStored, |()| ended),
+            let stored = match ended {
+                Ended::NotStored(problem) => Err(problem),
+                _ => all_stored(in_flight).await,
             };
-            match ended {
-                Ended::Early | Ended::NotStored(NotStored(None)) => None,
-                Ended::NotStored(NotStored(Some(problem))) => {
-                    error!(%source, "a file could not be stored, trying again: {problem}");
-                    None
+            match stored {
+                Ok(()) => {
+                    is_failing.store(false, Ordering::Relaxed);
+                    verdict
                 }
-                Ended::Empty => Some(Taken::PutAside("it is empty".to_owned())),
-                Ended::Changed => Some(Taken::PutAside(format!(
-                    "it changed while it was being read, after {next} of its messages were stored\nDrop the rest again, without these."
-                ))),
-                Ended::Whole if stored_before == 0 => Some(fate(next, unreadable, reason.as_deref())),
-                Ended::Whole => {
-                    let intakes = journal.reader().intakes(&source).ok()?;
-                    let own = intakes.into_iter().find(|own| own.intake.identity == intake.identity)?;
-                    Some(fate(own.members, own.unreadable, reason.as_deref()))
+                Err(NotStored(problem)) => {
+                    // A full disk is told once, not for each file at each attempt.
+                    if let Some(problem) = problem
+                        && !is_failing.swap(true, Ordering::Relaxed)
+                    {
+                        error!(%source, "a file could not be stored, trying again: {problem}");
+                    }
+                    None
                 }
             }
         })
+    }
+
+    /// What becomes of the file when all that was handed over is stored.
+    fn verdict(&self, ended: &Ended) -> Option<Taken> {
+        let reason = self.reason.as_deref().unwrap_or("see the quarantined messages of this source");
+        let aside = |reason: String| Some(Taken::PutAside(reason));
+        match ended {
+            Ended::Early | Ended::NotStored(_) => None,
+            Ended::Empty => aside("it is empty".to_owned()),
+            Ended::Changed => aside(format!(
+                "it changed while it was being read, after {} of its messages were stored\nDrop the rest again, without these.",
+                self.next
+            )),
+            // What was cut is nowhere whole but in the file.
+            Ended::Whole if self.cut > 0 => aside(format!(
+                "{} of its {} messages are larger than allowed, and only their beginnings are kept: {reason}",
+                self.cut, self.next
+            )),
+            Ended::Whole if self.stored_before == 0 && self.unreadable == self.next => aside(format!(
+                "nothing in it could be read as a message: {reason}\nWhat it holds is kept in quarantine."
+            )),
+            Ended::Whole => Some(Taken::Stored),
+        }
     }
 }
 
@@ -254,43 +333,17 @@ struct NotStored(Option<CommitError>);
 
 type Committed = oneshot::Receiver<Result<(), CommitError>>;
 
-/// Messages on their way to the journal.
-#[derive(Default)]
-struct InFlight {
-    commits: VecDeque<(Committed, usize)>,
-    bytes: usize,
+async fn all_stored(in_flight: VecDeque<Committed>) -> Result<(), NotStored> {
+    for committed in in_flight {
+        is_stored(committed.await.map_err(|_| NotStored(None))?)?;
+    }
+    Ok(())
 }
 
-impl InFlight {
-    fn push(&mut self, committed: Committed, bytes: usize) {
-        self.commits.push_back((committed, bytes));
-        self.bytes += bytes;
-    }
-
-    /// Waits until another one of that size may follow; one always may when none is on its way.
-    async fn make_room(&mut self, bytes: usize) -> Result<(), NotStored> {
-        while self.commits.len() >= MEMBERS_IN_FLIGHT
-            || (!self.commits.is_empty() && self.bytes + bytes > BYTES_IN_FLIGHT)
-        {
-            self.first_stored().await?;
-        }
-        Ok(())
-    }
-
-    async fn all_stored(mut self) -> Result<(), NotStored> {
-        while !self.commits.is_empty() {
-            self.first_stored().await?;
-        }
-        Ok(())
-    }
-
-    async fn first_stored(&mut self) -> Result<(), NotStored> {
-        let Some((committed, bytes)) = self.commits.pop_front() else { return Ok(()) };
-        self.bytes -= bytes;
-        match committed.await {
-            Ok(Ok(()) | Err(CommitError::AlreadyStored { .. })) => Ok(()),
-            Ok(Err(CommitError::Closed)) | Err(_) => Err(NotStored(None)),
-            Ok(Err(problem)) => Err(NotStored(Some(problem))),
-        }
+fn is_stored(result: Result<(), CommitError>) -> Result<(), NotStored> {
+    match result {
+        Ok(()) | Err(CommitError::AlreadyStored { .. }) => Ok(()),
+        Err(CommitError::Closed) => Err(NotStored(None)),
+        Err(problem) => Err(NotStored(Some(problem))),
     }
 }

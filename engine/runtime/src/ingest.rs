@@ -3,7 +3,8 @@
 //! What always holds: the answer of a stored message is written by [`Reply::stored`](orderly_pipeline::Reply::stored)
 //! after the commit told us so, and by nothing else; bytes that cannot be read are stored too, as quarantined.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, Journal, NewMessage, Origin};
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use crate::convert;
+use crate::file_ingest::Room;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
 const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
@@ -28,12 +30,26 @@ pub(crate) struct Ingest {
     pub(crate) plan: Arc<Plan>,
     plan_version: Arc<str>,
     pub(crate) journal: Journal,
+    /// Room for messages out of files.
+    pub(crate) room: Room,
+    /// Files that are out of the way, which could not be stored yet.
+    pub(crate) unreleased: Arc<Mutex<Vec<Arc<str>>>>,
+    /// Whether the last file could not be stored.
+    pub(crate) is_failing: Arc<AtomicBool>,
 }
 
 impl Ingest {
     pub(crate) fn new(source: Arc<str>, plan: Arc<Plan>, journal: Journal) -> Self {
         let plan_version = Arc::from(plan.version.as_str());
-        Ingest { source, plan, plan_version, journal }
+        Ingest {
+            source,
+            plan,
+            plan_version,
+            journal,
+            room: Room::default(),
+            unreleased: Arc::default(),
+            is_failing: Arc::default(),
+        }
     }
 
     /// Stores one message and gives its answer; none for an acknowledgement.
@@ -97,9 +113,19 @@ impl Ingest {
         }
     }
 
-    pub(crate) fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
+    fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
+        self.commit_holding(message, ())
+    }
+
+    /// Commits a message; `held` is dropped when the journal has answered.
+    pub(crate) fn commit_holding(
+        &self,
+        message: NewMessage,
+        held: impl Send + 'static,
+    ) -> oneshot::Receiver<Result<(), CommitError>> {
         let (done, committed) = oneshot::channel();
         self.journal.accept(message, move |result| {
+            drop(held);
             // A connection that has gone away waits for no answer; the message is stored all the same.
             let _ = done.send(result.map(|_| ()));
         });

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +31,8 @@ struct Seen {
     released: usize,
     put_aside: Vec<String>,
     changed: usize,
+    /// The identity of each file that was offered, by name.
+    offered: BTreeMap<String, Arc<str>>,
 }
 
 struct Owner {
@@ -38,6 +42,10 @@ struct Owner {
     verdicts: Mutex<HashMap<String, Option<Taken>>>,
     /// A file to write to while it is being read, once.
     disturb: Mutex<Option<PathBuf>>,
+    /// Says when files may become certain.
+    held: Mutex<Option<watch::Receiver<bool>>>,
+    /// Whether nothing can be stored now.
+    later: AtomicBool,
 }
 
 impl FileHandler for Owner {
@@ -47,6 +55,11 @@ impl FileHandler for Owner {
 
     async fn file(&self, mut arrival: Arrival) -> Taking {
         let mut bytes = Vec::new();
+        let (name, identity) = (arrival.name.to_string(), arrival.identity.clone());
+        self.seen.send_modify(|seen| drop(seen.offered.insert(name, identity)));
+        if self.later.load(Ordering::Relaxed) {
+            return Box::pin(async { None });
+        }
         loop {
             match arrival.content.chunk() {
                 Ok(Some(chunk)) => {
@@ -69,7 +82,13 @@ impl FileHandler for Owner {
             let file = (arrival.name.to_string(), arrival.stored, content);
             self.seen.send_modify(|seen| seen.files.push(file));
         }
-        Box::pin(async move { verdict.unwrap_or(Some(Taken::Stored)) })
+        let held = self.held.lock().unwrap().clone();
+        Box::pin(async move {
+            if let Some(mut held) = held {
+                drop(held.wait_for(|go_on| *go_on).await);
+            }
+            verdict.unwrap_or(Some(Taken::Stored))
+        })
     }
 
     fn released(&self, _: &Arc<str>) {
@@ -97,6 +116,8 @@ impl Watched {
             standings: Mutex::default(),
             verdicts: Mutex::default(),
             disturb: Mutex::default(),
+            held: Mutex::default(),
+            later: AtomicBool::new(false),
         };
         Watched { folder: TempDir::new().unwrap(), owner: Arc::new(owner), stop: None }
     }
@@ -109,7 +130,7 @@ impl Watched {
             subfolders: false,
             complete: Complete::Renamed,
             order: Order::Name,
-            after: After::Archive(self.path("in/done")),
+            after: After::Archive(self.path("in/archive")),
             failed: self.path("in/failed"),
             identify: Identify::Inode,
             poll: Duration::from_millis(20),
@@ -200,8 +221,8 @@ fn files_are_taken_in_the_order_of_their_names_and_archived() {
     watched.wait_for("the fourth", |seen| seen.released == 4);
     let archived = tree(&watched.path("in"));
     assert_eq!(archived.len(), 4, "{archived:?}");
-    assert!(archived.iter().all(|(path, _)| path.starts_with("done/")), "{archived:?}");
-    assert!(archived.contains(&("done/a.hl7".to_owned(), "a.hl7".to_owned())), "nothing is overwritten");
+    assert!(archived.iter().all(|(path, _)| path.starts_with("archive/")), "{archived:?}");
+    assert!(archived.contains(&("archive/a.hl7".to_owned(), "a.hl7".to_owned())), "nothing is overwritten");
     assert!(archived.iter().any(|(_, content)| content == "again under the same name"));
 }
 
@@ -281,7 +302,7 @@ fn a_marker_makes_a_file_complete_and_goes_with_it() {
     let seen = watched.wait_for("the other marked file", |seen| seen.released == 2);
     assert_eq!(names(&seen), ["a.hl7", "c.hl7"]);
     let left: Vec<String> = tree(&watched.path("in")).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(left, ["b.hl7", "done/a.hl7", "done/c.hl7"]);
+    assert_eq!(left, ["archive/a.hl7", "archive/c.hl7", "b.hl7"]);
 }
 
 #[test]
@@ -348,25 +369,137 @@ fn what_a_crash_left_is_put_away_or_gone_on_with_and_what_is_gone_is_forgotten()
     let mut watched = Watched::new();
     watched.drop_file("stored.hl7", "stored");
     watched.drop_file("half.hl7", "half");
-    let identity = |name: &str| {
-        use std::os::unix::fs::MetadataExt;
-        let of = fs::metadata(watched.path("in").join(name)).unwrap();
-        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        let (modified, changed) = (ns(of.mtime(), of.mtime_nsec()), ns(of.ctime(), of.ctime_nsec()));
-        format!("{:x}-{:x}-{:x}-{modified:x}-{changed:x}", of.dev(), of.ino(), of.size())
+    watched.drop_file("gone.hl7", "gone");
+    // What each file's identity is, as an earlier life of the engine was told it.
+    watched.owner.later.store(true, Ordering::Relaxed);
+    watched.watch(|settings| settings.poll = Duration::from_secs(3600));
+    let identities = watched.wait_for("all identities", |seen| seen.offered.len() == 3).offered;
+    watched.end();
+    watched.owner.later.store(false, Ordering::Relaxed);
+    let standing = |name: &str, stored, taken| Standing {
+        identity: identities[name].clone(),
+        name: name.into(),
+        stored,
+        taken,
     };
-    let gone = identity("half.hl7").replacen('-', "-fff", 1);
-    let standing = |identity: String, stored, taken| Standing { identity: identity.into(), stored, taken };
-    let standings = vec![
-        standing(identity("stored.hl7"), 1, Some(Taken::Stored)),
-        standing(identity("half.hl7"), 7, None),
-        standing(gone, 1, Some(Taken::Stored)),
+    *watched.owner.standings.lock().unwrap() = vec![
+        standing("stored.hl7", 1, Some(Taken::Stored)),
+        standing("half.hl7", 7, None),
+        standing("gone.hl7", 1, Some(Taken::Stored)),
     ];
-    *watched.owner.standings.lock().unwrap() = standings;
+    fs::remove_file(watched.path("in/gone.hl7")).unwrap();
+    // Neither another owner nor other rights make it another file.
+    fs::set_permissions(watched.path("in/stored.hl7"), fs::Permissions::from_mode(0o600)).unwrap();
     watched.watch(|_| {});
     let seen = watched.wait_for("all three", |seen| seen.released == 3);
     assert_eq!(seen.files, [("half.hl7".to_owned(), 7, "half".to_owned())]);
-    assert_eq!(tree(&watched.path("in/done")).len(), 2);
+    assert_eq!(tree(&watched.path("in/archive")).len(), 2);
+}
+
+/// The owner of a folder holds files back until it is told to go on, so that a test can change the folder meanwhile.
+fn replaced_while_in_flight(after: impl FnOnce(&mut FilesListenerSettings)) -> (Watched, Seen) {
+    let mut watched = Watched::new();
+    let (go_on, held) = watch::channel(false);
+    *watched.owner.held.lock().unwrap() = Some(held);
+    watched.drop_file("results.hl7", "first");
+    watched.watch(after);
+    watched.wait_for("the file to be read", |seen| seen.files.len() == 1);
+    watched.drop_file("results.hl7", "second");
+    go_on.send_replace(true);
+    let seen = watched.wait_for("both files", |seen| seen.files.len() == 2 && seen.released == 2);
+    (watched, seen)
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_one_being_stored_is_taken_too() {
+    let (watched, seen) = replaced_while_in_flight(|_| {});
+    let contents: Vec<&str> = seen.files.iter().map(|(_, _, content)| content.as_str()).collect();
+    assert_eq!(contents, ["first", "second"]);
+    assert_eq!(tree(&watched.path("in")), [("archive/results.hl7".to_owned(), "second".to_owned())]);
+    let (watched, seen) = replaced_while_in_flight(|settings| settings.after = After::Delete);
+    assert_eq!(seen.files.len(), 2);
+    assert_eq!(tree(&watched.path("in")), []);
+}
+
+#[test]
+fn what_is_written_to_a_file_after_it_was_read_is_put_aside_and_not_lost() {
+    let mut watched = Watched::new();
+    let (go_on, held) = watch::channel(false);
+    *watched.owner.held.lock().unwrap() = Some(held);
+    watched.drop_file("results.hl7", "first");
+    watched.watch(|settings| settings.after = After::Delete);
+    watched.wait_for("the file to be read", |seen| seen.files.len() == 1);
+    let mut file = File::options().append(true).open(watched.path("in/results.hl7")).unwrap();
+    file.write_all(b" and more").unwrap();
+    go_on.send_replace(true);
+    let seen = watched.wait_for("the file to be put aside", |seen| seen.released == 1);
+    assert!(seen.put_aside[0].starts_with("it was written to after it was taken in"), "{:?}", seen.put_aside);
+    assert_eq!(tree(&watched.path("in/failed"))[0], ("results.hl7".to_owned(), "first and more".to_owned()));
+}
+
+#[test]
+fn a_file_that_a_crash_left_half_deleted_gets_its_name_back() {
+    let mut watched = Watched::new();
+    fs::create_dir_all(watched.path("in")).unwrap();
+    fs::write(watched.path("in/.orderly-a.hl7"), "a").unwrap();
+    watched.watch(|settings| settings.after = After::Delete);
+    let seen = watched.wait_for("the file", |seen| seen.released == 1);
+    assert_eq!(seen.files, [("a.hl7".to_owned(), 0, "a".to_owned())]);
+    assert_eq!(tree(&watched.path("in")), []);
+}
+
+#[test]
+fn a_share_that_is_away_for_a_while_does_not_make_its_files_new() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "a");
+    watched.drop_file("b.hl7", "b");
+    watched.watch(|settings| {
+        settings.after = After::Leave;
+        settings.identify = Identify::Content;
+    });
+    watched.wait_for("both files", |seen| seen.files.len() == 2);
+    fs::rename(watched.path("in"), watched.path("share")).unwrap();
+    watched.drop_file("c.hl7", "in the empty mount point");
+    watched.wait_for("the other folder to be looked at", |seen| seen.files.len() == 3);
+    fs::rename(watched.path("in"), watched.path("mount_point")).unwrap();
+    fs::rename(watched.path("share"), watched.path("in")).unwrap();
+    watched.drop_file("d.hl7", "a sign that the folder was looked at again");
+    let seen = watched.wait_for("the sign", |seen| seen.files.len() == 4);
+    assert_eq!(names(&seen), ["a.hl7", "b.hl7", "c.hl7", "d.hl7"]);
+    fs::remove_file(watched.path("in/b.hl7")).unwrap();
+    // The one in the empty mount point is gone, too.
+    watched.wait_for("what is gone to be forgotten", |seen| seen.released == 2);
+}
+
+#[test]
+fn a_marker_of_a_file_before_vouches_for_nobody() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7.done", "");
+    let time = std::time::SystemTime::now() - Duration::from_secs(60);
+    let marker = File::options().write(true).open(watched.path("in/a.hl7.done")).unwrap();
+    marker.set_modified(time).unwrap();
+    watched.drop_file("a.hl7", "not marked yet");
+    watched.drop_file("b.hl7", "b");
+    watched.drop_file("b.done", "");
+    watched.watch(|settings| settings.complete = Complete::Marker(".done".to_owned()));
+    let seen = watched.wait_for("the marked file", |seen| seen.released == 1);
+    assert_eq!(names(&seen), ["b.hl7"]);
+    marker.set_modified(std::time::SystemTime::now()).unwrap();
+    watched.wait_for("the other one", |seen| seen.released == 2);
+}
+
+#[test]
+fn the_archive_of_an_earlier_configuration_is_not_watched() {
+    let mut watched = Watched::new();
+    watched.drop_file("archive/old.hl7", "taken long ago");
+    watched.drop_file("sub/new.hl7", "new");
+    watched.watch(|settings| {
+        settings.subfolders = true;
+        settings.after = After::Archive(settings.folder.with_file_name("elsewhere"));
+    });
+    let seen = watched.wait_for("the new file", |seen| seen.released == 1);
+    assert_eq!(names(&seen), ["sub/new.hl7"]);
+    assert!(watched.path("in/archive/old.hl7").exists());
 }
 
 #[test]

@@ -31,10 +31,8 @@ pub(super) fn read(node: &Node, problems: &Problems) -> Option<FilesSource> {
         identify: fields
             .choice("identify_by", &[("inode", Identify::Inode), ("content", Identify::Content)])
             .unwrap_or(Identify::Inode),
-        poll: fields.duration("poll"),
-        message_bytes_max: fields
-            .size("message_size_max")
-            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        poll: poll(&fields, problems),
+        message_bytes_max: message_bytes_max(&fields, problems),
     };
     refuse_same_folder(&fields, &source, problems);
     fields.finish();
@@ -61,6 +59,29 @@ fn pattern(fields: &Fields<'_, '_>, problems: &Problems) -> GlobSet {
         }
     }
     set.build().unwrap_or_default()
+}
+
+/// Looking without a pause would do nothing else.
+const POLL_MIN: Duration = Duration::from_millis(10);
+
+fn poll(fields: &Fields<'_, '_>, problems: &Problems) -> Option<Duration> {
+    let poll = fields.duration("poll")?;
+    if let (true, Some(span)) = (poll < POLL_MIN, fields.key_span("poll")) {
+        problems.error("config-value", span, "`poll` is at least 10ms").help("write `poll: 2s`");
+    }
+    Some(poll)
+}
+
+/// A header alone may have some hundred bytes.
+const MESSAGE_BYTES_MIN: u64 = 1 << 10;
+
+fn message_bytes_max(fields: &Fields<'_, '_>, problems: &Problems) -> Option<usize> {
+    let bytes = fields.size("message_size_max")?;
+    if let (true, Some(span)) = (bytes < MESSAGE_BYTES_MIN, fields.key_span("message_size_max")) {
+        let message = "`message_size_max` is at least 1KiB";
+        problems.error("config-value", span, message).help("write `message_size_max: 64MiB`");
+    }
+    Some(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 #[derive(Clone, Copy)]

@@ -3,12 +3,15 @@
 //! What always holds: identity and content are those of one opened file, whatever happens to its name meanwhile; the end of the content is
 //! told only when the file still looks as it did when it was opened, so that nothing half written is taken for whole.
 
+use super::Identify;
 use super::scan::{Found, Stat};
-use super::{After, FilesListenerSettings, Identify};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -53,9 +56,18 @@ pub enum ContentError {
 impl Content {
     /// Opens a file, when it still is the one that was found.
     pub(super) fn open(found: &Found, stop: watch::Receiver<bool>) -> Result<Content, ContentError> {
-        let file = File::open(&found.path).map_err(ContentError::Unreadable)?;
+        // What has taken its place may be a link, or a pipe that would be waited for.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut options = File::options();
+        options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+        let file = match options.open(&found.path) {
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(ContentError::Changed);
+            }
+            opened => opened.map_err(ContentError::Unreadable)?,
+        };
         let stat = Stat::of(&file.metadata().map_err(ContentError::Unreadable)?);
-        if !stat.same_content(&found.stat) {
+        if stat != found.stat {
             return Err(ContentError::Changed);
         }
         Ok(Content { file, stat, read_bytes: 0, buffer: vec![0; CHUNK_BYTES], stop })
@@ -79,19 +91,16 @@ impl Content {
 
     fn has_changed(&self) -> io::Result<bool> {
         let stat = Stat::of(&self.file.metadata()?);
-        Ok(self.read_bytes != self.stat.size || !stat.same_content(&self.stat))
+        Ok(self.read_bytes != self.stat.size || stat != self.stat)
     }
 
-    /// What tells this file from every other. The file is read for it only when content decides.
-    pub(super) fn identity(
-        &mut self,
-        settings: &FilesListenerSettings,
-        below: &Path,
-    ) -> io::Result<Arc<str>> {
-        match settings.identify {
-            Identify::Inode => Ok(inode_identity(&self.stat, settings)),
+    /// What tells this file from every other: what the file system says, or, on network shares, whose inodes and times are not to be
+    /// trusted, its name and a hash of its content.
+    pub(super) fn identity(&mut self, identify: Identify, found: &Found) -> io::Result<Arc<str>> {
+        match identify {
+            Identify::Inode => Ok(found.key.clone()),
             Identify::Content => {
-                let identity = content_identity(&mut self.file, &mut self.buffer, below)?;
+                let identity = content_identity(&mut self.file, &mut self.buffer, &found.below)?;
                 self.file.seek(SeekFrom::Start(0))?;
                 Ok(identity)
             }
@@ -108,20 +117,6 @@ fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Device, inode, size and time of change. A file that is moved away also counts as another one when anything about it changed (an inode
-/// and a time that a program sets may come again, the time of the last change cannot); of one that is left where it lies, or is known
-/// by its content, only the content counts, because backups and permissions touch it too.
-pub(super) fn inode_identity(stat: &Stat, settings: &FilesListenerSettings) -> Arc<str> {
-    let Stat { device, inode, size, modified_ns, changed_ns } = stat;
-    let mut identity = format!("{device:x}-{inode:x}-{size:x}-{modified_ns:x}");
-    if settings.after != After::Leave && settings.identify == Identify::Inode {
-        // Writing to a String does not fail.
-        let _ = write!(identity, "-{changed_ns:x}");
-    }
-    identity.into()
-}
-
-/// Name and hash of the content: for network shares, whose inodes and times are not to be trusted.
 fn content_identity(file: &mut File, buffer: &mut [u8], below: &Path) -> io::Result<Arc<str>> {
     let mut hash = Sha256::new();
     hash.update(below.as_os_str().as_encoded_bytes());

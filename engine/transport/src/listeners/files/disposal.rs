@@ -1,9 +1,9 @@
 //! What happens to a file once it is taken in, or cannot be: archived, deleted, or put aside with the reason beside it.
 //!
-//! What always holds: nothing is overwritten; a file is gone from its folder, durably, before it is said to be; a marker goes before its
-//! file does, so that no marker is ever left to vouch for the next file of that name.
+//! What always holds: only the very file that was taken in is touched, never another one that has its name by now; nothing is overwritten;
+//! a file is gone from its folder, durably, before it is said to be; the reason lies there before the file does.
 
-use super::scan::{Found, markers_of};
+use super::scan::{Found, Stat, markers_of};
 use super::{After, Complete, FilesListenerSettings};
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -13,8 +13,29 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// How the name begins that a file has for the moment in which it is deleted.
+pub(super) const HIDDEN: &str = ".orderly-";
+
 /// How many names are tried until a free one is found. The second already holds the time.
 const NAMES_MAX: u32 = 100;
+
+/// Names have at most 255 bytes. Of a name that leaves no room for the ending of its reason's, so many characters stay.
+const NAME_BYTES_MAX: usize = 255;
+const NAME_CHARACTERS_KEPT: usize = 60;
+const REASON: &str = ".reason.txt";
+
+/// What came of putting a file away.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It is out of its folder.
+    Gone,
+    /// It stays, as it is to.
+    Left,
+    /// Another file has its name, or it has changed since it was read: nothing was touched.
+    Replaced,
+    /// It is the same file, and there is more or something else in it than was read: nothing was touched.
+    Changed,
+}
 
 /// Puts files out of the way, and remembers the folders that must be flushed for it to last.
 #[derive(Debug)]
@@ -29,35 +50,27 @@ impl<'s> Disposal<'s> {
     }
 
     /// Does what is to be done after a file was taken in.
-    pub(super) fn taken(&mut self, found: &Found) -> io::Result<()> {
+    pub(super) fn taken(&mut self, found: &Found) -> io::Result<Done> {
         match &self.settings.after {
-            After::Leave => Ok(()),
-            After::Delete => {
-                self.remove_markers(&found.path)?;
-                gone_is_fine(fs::remove_file(&found.path))?;
-                self.touch(&found.path);
-                Ok(())
-            }
-            After::Archive(folder) => self.carry(found, folder).map(drop),
+            After::Leave => Ok(Done::Left),
+            After::Delete => self.delete(found),
+            After::Archive(folder) => self.carry(found, folder, None),
         }
     }
 
     /// Puts a file aside that could not be taken in, and the reason beside it. Where files are left, only the reason goes there.
-    pub(super) fn failed(&mut self, found: &Found, reason: &str) -> io::Result<()> {
-        let path = match self.settings.after {
-            After::Leave => Some(self.settings.failed.join(&found.below)),
-            After::Archive(_) | After::Delete => self.carry(found, &self.settings.failed)?,
-        };
-        let Some(path) = path else { return Ok(()) };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+    pub(super) fn failed(&mut self, found: &Found, reason: &str) -> io::Result<Done> {
+        if self.settings.after == After::Leave {
+            write_reason(&self.settings.failed.join(&found.below), reason)?;
+            return Ok(Done::Left);
         }
-        let mut beside = path.into_os_string();
-        beside.push(".reason.txt");
-        let mut file = File::create(PathBuf::from(beside))?;
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-        writeln!(file, "{reason}\nput aside: {now}")?;
-        file.sync_all()
+        self.carry(found, &self.settings.failed, Some(reason))
+    }
+
+    /// Puts a file aside that has changed since it was read.
+    pub(super) fn changed(&mut self, found: &Found, reason: &str) -> io::Result<Done> {
+        let now = Stat::of(&fs::symlink_metadata(&found.path)?);
+        self.carry(&Found { stat: now, ..found.clone() }, &self.settings.failed, Some(reason))
     }
 
     /// Flushes the folders concerned: from now on what was done is not undone by a power cut.
@@ -68,42 +81,110 @@ impl<'s> Disposal<'s> {
         Ok(())
     }
 
-    /// Moves a file to the same place below another folder; where it lies then, nothing when it was gone already.
-    fn carry(&mut self, found: &Found, folder: &Path) -> io::Result<Option<PathBuf>> {
-        self.remove_markers(&found.path)?;
+    /// Takes the file away from its name first, so that it can be seen whether it is the one. A crash in between leaves it under the
+    /// hidden name, which [`scan`](super::scan) gives it back from.
+    fn delete(&mut self, found: &Found) -> io::Result<Done> {
+        let mut hidden = OsString::from(HIDDEN);
+        hidden.push(found.path.file_name().unwrap_or_default());
+        let mut hidden = found.path.with_file_name(hidden);
+        if hidden.exists() {
+            hidden = dated(&hidden, 1);
+        }
+        let done = self.take_away(found, &hidden)?;
+        if done == Done::Gone {
+            gone_is_fine(fs::remove_file(&hidden))?;
+        }
+        Ok(done)
+    }
+
+    /// Moves a file to the same place below another folder.
+    fn carry(&mut self, found: &Found, folder: &Path, reason: Option<&str>) -> io::Result<Done> {
         let wanted = folder.join(&found.below);
         if let Some(parent) = wanted.parent() {
             fs::create_dir_all(parent)?;
         }
         for attempt in 0..NAMES_MAX {
             let target = if attempt == 0 { wanted.clone() } else { dated(&wanted, attempt) };
-            match move_to(&found.path, &target) {
+            if target.exists() {
+                continue;
+            }
+            let beside = reason.map(|reason| write_reason(&target, reason)).transpose()?;
+            let done = self.take_away(found, &target);
+            if let (Some(beside), Err(_) | Ok(Done::Replaced | Done::Changed)) = (beside, &done) {
+                gone_is_fine(fs::remove_file(beside))?;
+            }
+            match done {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !found.path.exists() => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    self.touch(&found.path);
-                    self.touch(&target);
-                    return Ok(Some(target));
-                }
+                done => return done,
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name was found"))
     }
 
-    fn remove_markers(&mut self, file: &Path) -> io::Result<()> {
-        let Complete::Marker(ending) = &self.settings.complete else { return Ok(()) };
-        for marker in markers_of(file, ending) {
-            gone_is_fine(fs::remove_file(marker))?;
+    /// Moves the very file that was found to another path, which must be free, and removes its markers.
+    fn take_away(&mut self, found: &Found, target: &Path) -> io::Result<Done> {
+        match present(found)? {
+            Present::Itself => {}
+            // The move of a crash, or somebody else's: it must last before it counts.
+            Present::Nothing => {
+                self.touch(&found.path);
+                return Ok(Done::Gone);
+            }
+            Present::Another => return Ok(Done::Replaced),
+            Present::Changed => return Ok(Done::Changed),
         }
-        Ok(())
+        move_to(found, target)?;
+        if !is_the_one(found, target)? {
+            // It was replaced in this very moment: back it goes, unless there is a third one by now, which then is the newer.
+            match renameat_with(CWD, target, CWD, &found.path, RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(Done::Replaced),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.touch(&found.path);
+        self.touch(target);
+        self.remove_markers(&found.path)?;
+        Ok(Done::Gone)
+    }
+
+    fn remove_markers(&self, file: &Path) -> io::Result<()> {
+        let Complete::Marker(ending) = &self.settings.complete else { return Ok(()) };
+        if file.exists() {
+            // They may vouch for the next file of that name by now; old ones vouch for nobody.
+            return Ok(());
+        }
+        markers_of(file, ending).into_iter().try_for_each(|marker| gone_is_fine(fs::remove_file(marker)))
     }
 
     fn touch(&mut self, file: &Path) {
         self.touched.extend(file.parent().map(Path::to_owned));
     }
+}
+
+/// What has a file's name now.
+enum Present {
+    Itself,
+    Nothing,
+    Another,
+    Changed,
+}
+
+fn present(found: &Found) -> io::Result<Present> {
+    let now = match fs::symlink_metadata(&found.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Present::Nothing),
+        metadata => Stat::of(&metadata?),
+    };
+    Ok(match () {
+        () if now == found.stat => Present::Itself,
+        () if now.is_same_file(&found.stat) => Present::Changed,
+        () => Present::Another,
+    })
+}
+
+/// Whether what lies at the target is the file that was found. A copy on another file system is compared when it is made.
+fn is_the_one(found: &Found, target: &Path) -> io::Result<bool> {
+    let now = Stat::of(&fs::symlink_metadata(target)?);
+    Ok(now.device() != found.stat.device() || now.is_same_file(&found.stat))
 }
 
 /// Flushes all that was done on the folder's file system, by whomever.
@@ -116,6 +197,23 @@ fn gone_is_fine(removed: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Writes why a file lies where it does, beside where it will lie.
+fn write_reason(file: &Path, reason: &str) -> io::Result<PathBuf> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let fits = name.len() + REASON.len() <= NAME_BYTES_MAX;
+    let name: String =
+        if fits { name.into_owned() } else { name.chars().take(NAME_CHARACTERS_KEPT).collect() };
+    let beside = file.with_file_name(format!("{name}{REASON}"));
+    let mut written = File::create(&beside)?;
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+    writeln!(written, "{reason}\nput aside: {now}")?;
+    written.sync_all()?;
+    Ok(beside)
 }
 
 /// `x.hl7` → `x-20260305T141500.123456Z.hl7`; after the first attempt with a number too.
@@ -134,10 +232,11 @@ fn dated(path: &Path, attempt: u32) -> PathBuf {
 }
 
 /// Moves a file without overwriting another, also to another file system.
-fn move_to(from: &Path, to: &Path) -> io::Result<()> {
+fn move_to(found: &Found, to: &Path) -> io::Result<()> {
+    let from = &found.path;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        Err(rustix::io::Errno::XDEV) => copy_to(from, to),
+        Err(rustix::io::Errno::XDEV) => copy_to(found, to),
         // File systems that cannot rename in this way at all; a second writer of the target is not expected there.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !to.exists() => fs::rename(from, to),
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Err(io::ErrorKind::AlreadyExists.into()),
@@ -145,20 +244,30 @@ fn move_to(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies under a name that no one takes for whole, flushes, renames, and only then removes the original.
-fn copy_to(from: &Path, to: &Path) -> io::Result<()> {
-    if to.exists() {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
+/// Copies under a name that no one takes for whole, flushes, renames, and only then removes the original; what cannot be finished leaves
+/// nothing behind, or it would be copied again at each look until the disk is full.
+fn copy_to(found: &Found, to: &Path) -> io::Result<()> {
+    let from = &found.path;
     let mut name = OsString::from(".");
     name.push(to.file_name().unwrap_or_default());
     name.push(".partial");
     let partial = to.with_file_name(name);
-    fs::copy(from, &partial)?;
-    File::open(&partial)?.sync_all()?;
-    fs::rename(&partial, to)?;
+    let copied = fs::copy(from, &partial)
+        .and_then(|_| File::open(&partial)?.sync_all())
+        .and_then(|()| Ok(renameat_with(CWD, &partial, CWD, to, RenameFlags::NOREPLACE)?));
+    if let Err(error) = copied {
+        gone_is_fine(fs::remove_file(&partial))?;
+        return Err(error);
+    }
     if let Some(folder) = to.parent() {
         File::open(folder)?.sync_all()?;
     }
-    fs::remove_file(from)
+    let removed = match present(found)? {
+        Present::Itself => fs::remove_file(from),
+        _ => Err(io::Error::other("it was replaced while it was copied to another file system")),
+    };
+    removed.or_else(|error| {
+        gone_is_fine(fs::remove_file(to))?;
+        Err(error)
+    })
 }

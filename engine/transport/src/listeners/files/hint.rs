@@ -2,8 +2,8 @@
 //!
 //! Where there is none (network shares, exhausted limits), looking every so often finds everything all the same.
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use std::path::Path;
+use super::FilesListenerSettings;
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -16,18 +16,22 @@ pub(super) struct Hint {
 
 impl Hint {
     /// Listens to a folder. Without the system's help it never speaks.
-    pub(super) fn of(folder: &Path, subfolders: bool) -> Hint {
+    pub(super) fn of(settings: &FilesListenerSettings) -> Hint {
         let changed = Arc::new(Notify::new());
-        let told = changed.clone();
+        let (told, own) = (changed.clone(), settings.own_folders());
         let hear = move |event: notify::Result<notify::Event>| {
-            // That a file was looked at, which listing it does too, says nothing new.
-            if event.is_ok_and(|event| !matches!(event.kind, EventKind::Access(_))) {
+            let Ok(event) = event else { return };
+            // That a file was looked at, which listing it does too, says nothing new, nor does what we put away ourselves.
+            let is_own = |path: &std::path::PathBuf| own.iter().any(|own| path.starts_with(own));
+            let is_ours = !event.paths.is_empty() && event.paths.iter().all(is_own);
+            if !matches!(event.kind, EventKind::Access(_)) && !is_ours {
                 told.notify_one();
             }
         };
-        let mode = if subfolders { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-        let watcher = notify::recommended_watcher(hear).ok();
-        let watcher = watcher.and_then(|mut watcher| watcher.watch(folder, mode).ok().map(|()| watcher));
+        let mode = if settings.subfolders { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        let watcher = RecommendedWatcher::new(hear, Config::default().with_follow_symlinks(false)).ok();
+        let watcher =
+            watcher.and_then(|mut watcher| watcher.watch(&settings.folder, mode).ok().map(|()| watcher));
         Hint { changed, watcher }
     }
 

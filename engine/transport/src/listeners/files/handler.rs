@@ -1,0 +1,66 @@
+//! What a folder's owner does with the files, and what it is told.
+
+use super::Arrival;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What a folder's owner does with the files.
+pub trait FileHandler: Send + Sync + 'static {
+    /// The files that are not out of the way, as far as they are stored. Asked at the start, and after a file could not be stored.
+    fn standings(&self) -> impl Future<Output = Result<Vec<Standing>, String>> + Send;
+
+    /// Takes a file in. It is called for one file after the other; the future it gives says what became of the file, once that is
+    /// certain, while the next files are already handed over.
+    fn file(&self, arrival: Arrival) -> impl Future<Output = Taking> + Send;
+
+    /// A file is out of the way, for good: the next one that looks like it is a new one.
+    fn released(&self, identity: &Arc<str>);
+
+    /// Something that an operator should know.
+    fn file_event(&self, event: FileEvent);
+}
+
+/// How far a file is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which file.
+    pub identity: Arc<str>,
+    /// Its path below the watched folder.
+    pub name: Arc<str>,
+    /// So many of its messages are stored: the first ones.
+    pub stored: u64,
+    /// What became of it, when it is stored to its end.
+    pub taken: Option<Taken>,
+}
+
+/// What will have become of a file; nothing when not all of it could be stored now, and the rest is to be tried later.
+pub type Taking = Pin<Box<dyn Future<Output = Option<Taken>> + Send>>;
+
+/// What became of a file that needs to be read no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// All of it is stored.
+    Stored,
+    /// It is to be put aside, for this reason; what of it could be stored is.
+    PutAside(String),
+}
+
+/// Something that an operator should know. Names of files are not in it: they may name patients.
+#[derive(Debug)]
+pub enum FileEvent {
+    /// The folder cannot be looked at; this is tried again.
+    FolderUnreadable(io::Error),
+    /// The folder can be looked at again.
+    FolderReadable,
+    /// A file was put aside.
+    PutAside {
+        /// Why.
+        reason: String,
+    },
+    /// A file cannot be put out of the way; this is tried again, and it is not taken in again.
+    Stuck(io::Error),
+    /// What is stored cannot be found out; this is tried again.
+    StoreUnreadable(String),
+}
