@@ -37,6 +37,9 @@ pub(crate) struct MessagesArgs {
     /// The source they came in by.
     #[arg(long)]
     source: Option<String>,
+    /// The file they came in, by its path below the watched folder
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
     /// Accepted at this time or later: 2026-03-05, 2026-03-05T14:00, or how long ago: 30m, 2h, 3d.
     #[arg(long, value_parser = moment::parse)]
     since: Option<i64>,
@@ -148,6 +151,7 @@ fn query(args: &MessagesArgs) -> Query {
     Query {
         keys: keys.collect(),
         source: args.source.clone(),
+        file: args.file.clone(),
         message_type,
         event,
         since_us: args.since,
@@ -235,6 +239,9 @@ struct Line {
     fate: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The file it came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     deliveries: Vec<DeliveryLine>,
 }
 
@@ -260,6 +267,7 @@ impl Line {
             control_id: summary.control_id.clone(),
             fate: summary.fate.name(),
             reason: summary.reason.clone(),
+            file: summary.origin.as_ref().map(|origin| origin.name.clone()),
             deliveries: summary
                 .deliveries
                 .iter()

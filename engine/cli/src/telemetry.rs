@@ -8,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 /// Starts the log. `ORDERLY_LOG` sets what is logged (`info` unless told otherwise), in the form of `RUST_LOG`.
 pub(crate) fn start(default_level: &str) {
     let filter = EnvFilter::try_from_env("ORDERLY_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
+    // It logs the names of files, which may be those of patients.
+    let quiet = "notify=off".parse().map(|directive| filter.clone().add_directive(directive));
+    let filter = quiet.unwrap_or(filter);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         builder.with_target(false).init();

@@ -177,9 +177,14 @@ impl Reader {
     }
 }
 
+/// Whether a segment file has the columns for files; one that an earlier program sealed has not.
+pub(crate) fn knows_files(database: &Database) -> Result<bool, JournalError> {
+    Ok(database.schema_version()? >= 2)
+}
+
 /// The file that a message came in. Segment files that an earlier program sealed know none.
 pub(crate) fn origin(database: &Database, message: u64) -> Result<Option<StoredOrigin>, JournalError> {
-    if database.schema_version()? < 2 {
+    if !knows_files(database)? {
         return Ok(None);
     }
     database.run(|connection| {

@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::error::JournalError;
+use crate::intake::{knows_files, origin};
 use crate::key_block;
 use crate::key_index;
 use crate::keys::{self, KeyKind};
 use crate::message::{DeliveryState, Fate};
-use crate::reader::Reader;
+use crate::reader::{Reader, StoredOrigin};
 use crate::sqlite::{Database, coded, int, unsigned};
 
 /// What to look for; everything given must hold.
@@ -22,6 +23,8 @@ pub struct Query {
     pub keys: Vec<KeyMatch>,
     /// The source it came in by.
     pub source: Option<String>,
+    /// The file it came in, by its whole name.
+    pub file: Option<String>,
     /// Its message type.
     pub message_type: Option<String>,
     /// Its trigger event.
@@ -85,6 +88,8 @@ pub struct Summary {
     pub fate: Fate,
     /// Why.
     pub reason: Option<String>,
+    /// The file it came in, if it did.
+    pub origin: Option<StoredOrigin>,
     /// Its deliveries in the file that has it, in order.
     pub deliveries: Vec<SummaryDelivery>,
 }
@@ -113,7 +118,14 @@ impl Reader {
             let limit = query.limit - found.len();
             let candidates = self.candidates(file.number, &wanted)?;
             let database = self.pool.segment(file.number)?;
-            found.extend(rows(&database, query, candidates.as_ref(), &replayed, limit)?);
+            if query.file.is_some() && !knows_files(&database)? {
+                continue;
+            }
+            let mut here = rows(&database, query, candidates.as_ref(), &replayed, limit)?;
+            for summary in &mut here {
+                summary.origin = origin(&database, summary.id)?;
+            }
+            found.extend(here);
             if query.state.is_some() || query.destination.is_some() {
                 replayed.extend(replayed_here(&database, query)?);
             }
@@ -230,6 +242,7 @@ fn select(
     conditions.add("m.seq = ?", seq.map(int));
     conditions.add("m.seq < ?", query.before_seq.map(int));
     conditions.add("m.source = (SELECT id FROM name WHERE name = ?)", query.source.clone());
+    conditions.add("m.intake IN (SELECT id FROM intake WHERE name = ?)", query.file.clone());
     conditions.add("m.type = ?", query.message_type.clone());
     conditions.add("m.event = ?", query.event.clone());
     conditions.add("m.fate = ?", query.fate.map(Fate::code));
@@ -322,6 +335,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         control_id: row.get(7)?,
         fate: coded(row, 8, Fate::from_code)?,
         reason: row.get(9)?,
+        origin: None,
         deliveries: Vec::new(),
     })
 }

@@ -13,8 +13,8 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Destination, Endpoint, FilesEndpoint, FilesSource, JournalSettings, Listener, MappingFailureAnswer,
-    MllpEndpoint, MllpListener, Processing, Retry, Source,
+    After, Destination, Endpoint, FilesEndpoint, FilesSource, JournalSettings, Listener,
+    MappingFailureAnswer, MllpEndpoint, MllpListener, Processing, Retry, Source,
 };
 
 /// What `orderly.yaml` declares.
@@ -47,6 +47,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
     refuse_shared_places(&site.sources, sources, problems);
+    refuse_loops(&site, sources, destinations, problems);
     Some(site)
 }
 
@@ -308,16 +309,59 @@ fn refuse_shared_places(sources: &[Source], entries: &[Entry], problems: &Proble
     }
 }
 
-/// Whether files of the other's folder are seen by the first.
-fn watches(one: &FilesSource, other: &FilesSource) -> bool {
-    let (mut outer, mut inner) = (files_source::parts(&one.folder), files_source::parts(&other.folder));
-    outer.all(|part| inner.next() == Some(part)) && (one.subfolders || inner.next().is_none())
+/// Whether files in that folder are seen by the source.
+fn holds(source: &FilesSource, folder: &str) -> bool {
+    let (mut outer, mut inner) = (files_source::parts(&source.folder), files_source::parts(folder));
+    outer.all(|part| inner.next() == Some(part)) && (source.subfolders || inner.next().is_none())
+}
+
+/// What is put into a watched folder comes in: a destination there would feed on itself, and an archive there be taken again.
+fn refuse_loops(site: &Site, sources: &[Entry], destinations: &[Entry], problems: &Problems) {
+    let span = |entries: &[Entry], name: &str| {
+        entries.iter().find(|entry| entry.key == name).map(|entry| entry.key_span.clone())
+    };
+    for destination in &site.destinations {
+        if let Endpoint::Files(files) = &destination.endpoint
+            && let Some(source) = watching(site, &files.folder, |_| true)
+            && let Some(span) = span(destinations, &destination.name)
+        {
+            let message = format!("`{}` writes into the folder that `{source}` watches", destination.name);
+            problems.error("config-folder-loop", &span, message).help("give it a folder of its own");
+        }
+    }
+    for source in &site.sources {
+        let Listener::Files(files) = &source.listener else { continue };
+        let archive = match &files.after {
+            After::Archive(archive) => Some(archive),
+            After::Delete | After::Leave => None,
+        };
+        let other = [Some(&files.failed), archive].into_iter().flatten().find_map(|folder| {
+            watching(site, folder, |other| !same_place(&source.listener, &other.listener))
+        });
+        if let Some(other) = other
+            && let Some(span) = span(sources, &source.name)
+        {
+            let message = format!("`{}` puts files away in the folder that `{other}` watches", source.name);
+            problems.error("config-folder-loop", &span, message).help("give it a folder of its own");
+        }
+    }
+}
+
+/// The source, among those that are asked about, that watches this folder.
+fn watching(site: &Site, folder: &str, is_asked: impl Fn(&Source) -> bool) -> Option<Arc<str>> {
+    let watches = |source: &&Source| match &source.listener {
+        Listener::Files(files) => is_asked(source) && holds(files, folder),
+        Listener::Mllp(_) => false,
+    };
+    site.sources.iter().find(watches).map(|source| source.name.clone())
 }
 
 fn same_place(one: &Listener, other: &Listener) -> bool {
     match (one, other) {
         (Listener::Mllp(one), Listener::Mllp(other)) => overlap(one.listen, other.listen),
-        (Listener::Files(one), Listener::Files(other)) => watches(one, other) || watches(other, one),
+        (Listener::Files(one), Listener::Files(other)) => {
+            holds(one, &other.folder) || holds(other, &one.folder)
+        }
         (Listener::Mllp(_), Listener::Files(_)) | (Listener::Files(_), Listener::Mllp(_)) => false,
     }
 }

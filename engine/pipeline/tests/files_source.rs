@@ -99,10 +99,10 @@ fn each_mistake_is_told_once_with_its_place_and_what_to_do() {
             ],
         ),
         (
-            &["folder: in", "stable_for: 5s", "complete: renamed", "marker: .ok"],
+            &["folder: in", "pattern: '*'", "stable_for: 5s", "complete: renamed", "marker: .ok"],
             &[
-                "5:7 config-complete `stable_for` is of use only with `complete: stable` | remove it, or write `complete: stable`",
-                "7:7 config-complete `marker` is of use only with `complete: marker` | remove it, or write `complete: marker`",
+                "6:7 config-complete `stable_for` is of use only with `complete: stable` | remove it, or write `complete: stable`",
+                "8:7 config-complete `marker` is of use only with `complete: marker` | remove it, or write `complete: marker`",
             ],
         ),
         (
@@ -116,6 +116,18 @@ fn each_mistake_is_told_once_with_its_place_and_what_to_do() {
             &[
                 "5:7 config-folder `archive` is the folder that is watched | give it a folder of its own",
                 "6:7 config-folder `failed` is the folder that is watched | give it a folder of its own",
+            ],
+        ),
+        (
+            &["folder: in", "pattern: 'sub/*.hl7'"],
+            &[
+                "5:16 config-pattern a pattern is of names, not of paths: this one never matches | write it like *.hl7, and `subfolders: true` for folders below",
+            ],
+        ),
+        (
+            &["folder: in", "complete: renamed"],
+            &[
+                "5:7 config-complete without `pattern` a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
             ],
         ),
         (
@@ -146,6 +158,20 @@ fn a_folder_is_watched_by_one_source_and_a_source_is_of_one_kind() {
         ]
     );
     assert_eq!(wrong(&twice.replace("      subfolders: true\n", "")), Vec::<String>::new());
+    let archived =
+        format!("{}  clinic:\n    files:\n      folder: other\n      archive: in\n", lab(&["folder: in"]));
+    assert_eq!(
+        wrong(&archived),
+        [
+            "5:3 config-folder-loop `clinic` puts files away in the folder that `lab` watches | give it a folder of its own"
+        ]
+    );
+    assert_eq!(
+        wrong(&lab(&["folder: out"])),
+        [
+            "6:3 config-folder-loop `out` writes into the folder that `lab` watches | give it a folder of its own"
+        ]
+    );
     let both = lab(&["folder: in"]) + "    mllp:\n      listen: 127.0.0.1:0\n";
     assert_eq!(
         wrong(&both),

@@ -46,7 +46,7 @@ impl FileHandler for Ingest {
             next: 0,
             unreadable: 0,
             cut: 0,
-            reason: None,
+            first_unreadable: None,
             in_flight: VecDeque::new(),
         };
         let ended = reading.read(&mut content).await;
@@ -67,9 +67,14 @@ impl FileHandler for Ingest {
             FileEvent::PutAside { reason } => {
                 warn!(%source, "a file was put aside: {}", reason.replace('\n', "; "));
             }
-            FileEvent::Stuck(problem) => {
-                warn!(%source, "a file cannot be read or put away, trying again: {problem}");
+            FileEvent::Unreadable(problem) => {
+                warn!(%source, "a file cannot be read, trying again: {problem}")
             }
+            FileEvent::Stuck(problem) => warn!(
+                %source,
+                "a file is stored and cannot be put away, trying again; give the engine's user the right to write in \
+                 the folders of this source: {problem}"
+            ),
             FileEvent::StoreUnreadable(problem) => {
                 error!(%source, "the journal cannot be read, taking no files until it can: {problem}");
             }
@@ -153,8 +158,8 @@ struct Reading<'i> {
     unreadable: u64,
     /// So many of those are larger than allowed, and only their beginnings are kept.
     cut: u64,
-    /// Why the first of them could not be.
-    reason: Option<String>,
+    /// The first of them: its id, and why.
+    first_unreadable: Option<(u64, String)>,
     in_flight: VecDeque<Committed>,
 }
 
@@ -247,7 +252,8 @@ impl Reading<'_> {
         self.ingest.note(facts.id, &processed);
         if processed.fate == Fate::Quarantined {
             self.unreadable += 1;
-            self.reason = self.reason.take().or_else(|| processed.reason.clone());
+            let why = processed.reason.clone().unwrap_or_default();
+            self.first_unreadable.get_or_insert((facts.id, why));
         }
         let origin = Origin { intake: self.intake.clone(), member: number, last };
         let message = self.ingest.new_message(&facts, &mut processed, Arc::from(member.bytes), Some(origin));
@@ -306,7 +312,7 @@ impl Reading<'_> {
 
     /// What becomes of the file when all that was handed over is stored.
     fn verdict(&self, ended: &Ended) -> Option<Taken> {
-        let reason = self.reason.as_deref().unwrap_or("see the quarantined messages of this source");
+        let (id, reason) = self.first_unreadable.clone().unwrap_or_default();
         let aside = |reason: String| Some(Taken::PutAside(reason));
         match ended {
             Ended::Early | Ended::NotStored(_) => None,
@@ -317,11 +323,11 @@ impl Reading<'_> {
             )),
             // What was cut is nowhere whole but in the file.
             Ended::Whole if self.cut > 0 => aside(format!(
-                "{} of its {} messages are larger than allowed, and only their beginnings are kept: {reason}",
+                "{} of its {} messages are larger than allowed, and only their beginnings are kept (orderly show {id}): {reason}",
                 self.cut, self.next
             )),
             Ended::Whole if self.stored_before == 0 && self.unreadable == self.next => aside(format!(
-                "nothing in it could be read as a message: {reason}\nWhat it holds is kept in quarantine."
+                "nothing in it could be read as a message: {reason}\nWhat it holds is kept in quarantine: orderly show {id}"
             )),
             Ended::Whole => Some(Taken::Stored),
         }

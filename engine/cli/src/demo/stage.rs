@@ -190,7 +190,11 @@ impl Stage {
         for (source, place) in self.engine.listening() {
             let how = match place {
                 Place::Address(address) => format!("orderly send {address} FILE..."),
-                Place::Folder(folder) => format!("cp FILE... {}", folder.display()),
+                // Under another name first: no half file is ever seen.
+                Place::Folder(folder) => {
+                    let folder = folder.display();
+                    format!("cp FILE {folder}/.new && mv {folder}/.new {folder}/NEW_NAME")
+                }
             };
             text.push_str(&format!("  {how}    # as {source}\n"));
         }

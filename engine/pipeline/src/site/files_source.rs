@@ -35,6 +35,7 @@ pub(super) fn read(node: &Node, problems: &Problems) -> Option<FilesSource> {
         message_bytes_max: message_bytes_max(&fields, problems),
     };
     refuse_same_folder(&fields, &source, problems);
+    warn_of_half_files(&fields, &source, problems);
     fields.finish();
     (problems.errors() == errors_before).then_some(source)
 }
@@ -46,6 +47,18 @@ fn pattern(fields: &Fields<'_, '_>, problems: &Problems) -> GlobSet {
     let all = written.is_empty().then_some("*");
     for text in written.iter().map(|text| text.text).chain(all) {
         match GlobBuilder::new(text).case_insensitive(true).build() {
+            Ok(_) if text.contains('/') => {
+                let span = written.iter().find(|other| other.text == text).map(|text| &text.node.span);
+                if let Some(span) = span {
+                    problems
+                        .error(
+                            "config-pattern",
+                            span,
+                            "a pattern is of names, not of paths: this one never matches",
+                        )
+                        .help("write it like *.hl7, and `subfolders: true` for folders below");
+                }
+            }
             Ok(glob) => {
                 set.add(glob);
             }
@@ -173,6 +186,22 @@ fn folder_below(fields: &Fields<'_, '_>, key: &'static str, folder: Option<Scala
     match fields.text(key) {
         Some(text) => text.to_string(),
         None => format!("{}/{key}", folder.as_deref().map_or("", |folder| folder.trim_end_matches('/'))),
+    }
+}
+
+/// Without a pattern, the name under which a sender writes is as good as the one it renames to.
+fn warn_of_half_files(fields: &Fields<'_, '_>, source: &FilesSource, problems: &Problems) {
+    if source.complete == Complete::Renamed
+        && !fields.has("pattern")
+        && let Some(span) = fields.key_span("complete")
+    {
+        problems
+            .warning(
+                "config-complete",
+                span,
+                "without `pattern` a file is taken under any name, also while it is written",
+            )
+            .help("add `pattern:` with the names that files have when they are complete");
     }
 }
 

@@ -67,6 +67,7 @@ impl FilesListener {
             standings: Standings::new(self.settings.identify),
             patience: Patience::default(),
             hint: None,
+            was_there: false,
             is_away: false,
             failing: HashSet::new(),
         };
@@ -100,7 +101,9 @@ struct Round<'s, H> {
     standings: Standings,
     patience: Patience,
     hint: Option<Hint>,
-    /// Whether the folder could not be looked at the last time.
+    /// Whether the folder was there since the start.
+    was_there: bool,
+    /// Whether it could not be looked at the last time.
     is_away: bool,
     /// Files of which an operator was told that they cannot be read or put out of the way, or that they stay with their reason elsewhere.
     failing: HashSet<PathBuf>,
@@ -204,7 +207,11 @@ impl<H: FileHandler> Round<'_, H> {
     }
 
     fn look(&mut self) -> io::Result<Listing> {
-        std::fs::create_dir_all(&self.settings.folder)?;
+        // A folder that goes is not made again: in the place of a share that is away it would hide that it is.
+        if !self.was_there {
+            std::fs::create_dir_all(&self.settings.folder)?;
+            self.was_there = true;
+        }
         let hint = self.hint.get_or_insert_with(|| Hint::of(self.settings));
         let listing = scan::list(self.settings)?;
         if !hint.speaks() {
@@ -320,7 +327,7 @@ impl<H: FileHandler> Round<'_, H> {
             io::ErrorKind::PermissionDenied => Ok(None),
             // A share or a disk that fails now may not later.
             _ => {
-                self.stuck(found, error);
+                self.complain(found, FileEvent::Unreadable(error));
                 Ok(None)
             }
         }
@@ -366,7 +373,7 @@ impl<H: FileHandler> Round<'_, H> {
         let done = match done {
             Ok(done) => done,
             Err(error) => {
-                self.stuck(&found, error);
+                self.complain(&found, FileEvent::Stuck(error));
                 return None;
             }
         };
@@ -379,9 +386,10 @@ impl<H: FileHandler> Round<'_, H> {
         identity.filter(|_| done != Done::Left)
     }
 
-    fn stuck(&mut self, found: &Found, error: io::Error) {
+    /// Once for each file, until it is gone.
+    fn complain(&mut self, found: &Found, event: FileEvent) {
         if self.failing.insert(found.path.clone()) {
-            self.handler.file_event(FileEvent::Stuck(error));
+            self.handler.file_event(event);
         }
     }
 

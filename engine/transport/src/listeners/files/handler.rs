@@ -59,7 +59,9 @@ pub enum FileEvent {
         /// Why.
         reason: String,
     },
-    /// A file cannot be put out of the way; this is tried again, and it is not taken in again.
+    /// A file cannot be read now; this is tried again.
+    Unreadable(io::Error),
+    /// A file that is stored cannot be put out of the way; this is tried again, and it is not taken in again.
     Stuck(io::Error),
     /// What is stored cannot be found out; this is tried again.
     StoreUnreadable(String),
