@@ -1,4 +1,4 @@
-//! The messages of a file, read in pieces: the members of an HL7 v2 batch, or one document.
+//! The messages of a file, read in pieces: the members of an HL7 v2 batch, with what is stray between them, or one document.
 //!
 //! What a file holds is told by its first byte that is no blank: XML begins with `<`, HL7 v2 never does. No more than one message and one
 //! piece are held.
@@ -25,7 +25,7 @@ pub struct Stream {
 enum Form {
     /// The beginning, until it tells what the file holds.
     Beginning(Vec<u8>),
-    Hl7(Splitter),
+    Hl7(Box<Splitter>),
     Document {
         document: Member,
         is_whole: bool,
@@ -60,7 +60,7 @@ impl Stream {
     fn begin(&mut self, bytes: &[u8]) {
         self.form = match Format::of(bytes) {
             Format::Hl7v2 => {
-                let mut splitter = Splitter::new(self.message_bytes_max);
+                let mut splitter = Box::new(Splitter::new(self.message_bytes_max));
                 splitter.push(bytes);
                 Form::Hl7(splitter)
             }
@@ -138,6 +138,15 @@ mod tests {
             assert_eq!(members(batch, chunk, 100), expected);
             assert_eq!(members(document, chunk, 1000), [(document.to_owned(), false)]);
             assert_eq!(members(document, chunk, 10), [(document.chars().take(10).collect(), true)]);
+        }
+    }
+
+    #[test]
+    fn a_message_with_a_damaged_header_is_a_member_too() {
+        let input = "SH|^~\\&|1\rPID|1\rMSH|^~\\&|2\rMSH|^~\\&|3\r";
+        for chunk in [1, 3, 1000] {
+            let expected = ["SH|^~\\&|1\rPID|1\r", "MSH|^~\\&|2\r", "MSH|^~\\&|3\r"];
+            assert_eq!(members(input, chunk, 100), expected.map(|member| (member.to_owned(), false)));
         }
     }
 

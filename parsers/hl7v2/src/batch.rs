@@ -1,6 +1,7 @@
 //! Several messages in one frame or file: `[FHS] {[BHS] {MSH ...} [BTS]} [FTS]` (chapter 2, "Batch"), or just one MSH after another.
 //!
-//! Each member is a range of the input's bytes and a message of its own. Counts that do not agree are reported; no member is dropped.
+//! Each member is a range of the input's bytes and a message of its own. Counts that do not agree are reported; no member is dropped, and
+//! nothing that stands between them: stray bytes are a member too, so that whoever parses it says what is wrong with them.
 //! `marks` finds the lines that matter, here is what they mean; [`split`] cuts bytes that are all there, a [`Splitter`] a stream.
 
 mod marks;
@@ -18,20 +19,23 @@ pub use splitter::{Member, Splitter};
 /// The members of an input.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Where each message stands, in order. An input with one message and nothing around it is one range, the whole.
+    /// Where each message stands, in order. An input with one message and no batch around it is one range, the whole. In a batch, also
+    /// where something stands that is no part of a message: before the first one, or after the line of a batch's header or trailer
+    /// (FHS, BHS, BTS, FTS), up to the next message, header or trailer. Outside of these ranges are the lines of headers and trailers,
+    /// blanks, control and frame bytes, and byte order marks only.
     pub members: Vec<Range<usize>>,
     /// What is odd about the batch.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Finds the members. What holds no message at all is one member, so that [`parse`](crate::parse) says what is wrong with it.
+/// Finds the members. What holds none at all is one member, so that [`parse`](crate::parse) says what is wrong with it.
 pub fn split(bytes: &[u8]) -> Batch {
     let (mut marks, mut bounds, mut counts) = (Marks::default(), Bounds::default(), Counts::default());
     let mut members = Vec::new();
     let mut rest = bytes;
     while let Some(mark) = marks.next(&mut rest).or_else(|| marks.finish()) {
         counts.take(&mark);
-        members.extend(bounds.take(&mark));
+        members.extend(bounds.take(&mark).into_iter().flatten());
     }
     members.extend(bounds.finish(marks.read()));
     let members = members.into_iter().map(|member| in_memory(member.start)..in_memory(member.end));
@@ -43,34 +47,44 @@ fn in_memory(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// Where members begin and end. A message goes up to the next mark. When it is alone, without a batch around it, it is the whole input,
-/// with whatever stands before and after it: that is for [`parse`](crate::parse) to judge.
+/// Where members begin and end. A message, or what is stray, goes up to the next mark. When a message is alone, without a batch around
+/// it, it is the whole input, with whatever stands before and after it: that is for [`parse`](crate::parse) to judge.
 #[derive(Debug, Default)]
 struct Bounds {
     /// Whether a message's header was seen.
     has_message: bool,
-    /// Whether there are several messages or a batch around one.
+    /// Whether there are several messages or a batch's header or trailer.
     is_batch: bool,
-    /// Where the message begins that has not ended yet.
+    /// Whether any member has ended.
+    has_member: bool,
+    /// What is stray before the first message: a member only once this is a batch.
+    leading: Option<Range<u64>>,
+    /// Where the message, or what is stray, begins that has not ended yet.
     open: Option<u64>,
 }
 
 impl Bounds {
-    /// The member that this mark ends.
-    fn take(&mut self, mark: &Mark) -> Option<Range<u64>> {
+    /// The members that this mark ends: the last one, and before it what is stray before the first, when this shows that it is one.
+    fn take(&mut self, mark: &Mark) -> [Option<Range<u64>>; 2] {
         let ended = self.open.take().map(|start| start..mark.at);
         let is_message = mark.kind == Kind::Message;
-        self.is_batch |= self.has_message || !is_message;
+        let opens = is_message || mark.kind == Kind::Stray;
+        self.is_batch |= !opens || (is_message && self.has_message);
         self.has_message |= is_message;
-        self.open = is_message.then_some(mark.at);
-        ended
+        self.open = opens.then_some(mark.at);
+        if !self.is_batch {
+            self.leading = ended;
+            return [None, None];
+        }
+        self.has_member |= ended.is_some();
+        [self.leading.take(), ended]
     }
 
     /// The member that the end of the input ends.
     fn finish(&mut self, end: u64) -> Option<Range<u64>> {
         match self.open.take() {
             Some(start) if self.is_batch => Some(start..end),
-            None if self.has_message => None,
+            None if self.has_member => None,
             _ => Some(0..end),
         }
     }
@@ -94,6 +108,7 @@ impl Counts {
             Kind::FileHeader => self.batches = 0,
             Kind::BatchTrailer => self.compare(mark, self.messages, "messages", "BTS-1"),
             Kind::FileTrailer => self.compare(mark, self.batches, "batches", "FTS-1"),
+            Kind::Stray => {}
         }
     }
 
@@ -151,9 +166,29 @@ mod tests {
         let framed = "\u{b}MSH|^~\\&|1\r\u{1c}\u{b}MSH|^~\\&|2\r\u{1c}\r";
         assert_eq!(members(framed), ["MSH|^~\\&|1\r\u{1c}\u{b}", "MSH|^~\\&|2\r\u{1c}\r"]);
         let banner = "ready\u{b}MSH|^~\\&|1\rMSH|^~\\&|2\r";
-        assert_eq!(members(banner), ["MSH|^~\\&|1\r", "MSH|^~\\&|2\r"]);
+        assert_eq!(members(banner), ["ready\u{b}", "MSH|^~\\&|1\r", "MSH|^~\\&|2\r"]);
         let alone = "ready\n  MSH|^~\\&|1\r";
         assert_eq!(members(alone), [alone]);
+    }
+
+    #[test]
+    fn what_is_stray_in_a_batch_is_a_member() {
+        let damaged = "SH|^~\\&|1\rPID|1\rMSH|^~\\&|2\rMSH|^~\\&|3\r";
+        assert_eq!(members(damaged), ["SH|^~\\&|1\rPID|1\r", "MSH|^~\\&|2\r", "MSH|^~\\&|3\r"]);
+        let around = "\n a\rFHS|\r\nb\rBHS|\r c\r\rd\rMSH|1\rBTS|1\r\u{e9} \rFTS|1\rFT";
+        assert_eq!(members(around), ["a\r", "b\r", "c\r\rd\r", "MSH|1\r", "\u{e9} \r", "FT"]);
+        assert_eq!(members("BTSx|1\rBTS|1\rMSH|1\r"), ["BTSx|1\r", "MSH|1\r"]);
+        assert_eq!(members("\u{e9}MSH|1\rMSH|2\r"), ["\u{e9}", "MSH|1\r", "MSH|2\r"]);
+        assert_eq!(members("a\rFHS|\rFTS|0\r"), ["a\r"]);
+    }
+
+    #[test]
+    fn blanks_and_frame_bytes_are_not_stray() {
+        let blanks = "\u{feff}\r\n\0\u{b}MSH|1\rBTS|1\r\u{1c}\r\n\u{feff} \t\0FTS|1\r\u{1a}\u{1c}\r";
+        assert_eq!(members(blanks), ["MSH|1\r"]);
+        // Half a byte order mark is not one.
+        let ranges = split(b"\xEF\xBBMSH|1\rBTS|1\r\xEF").members;
+        assert_eq!(ranges, [0..2, 2..8, 14..15]);
     }
 
     #[test]

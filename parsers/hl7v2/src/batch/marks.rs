@@ -3,6 +3,9 @@
 //! A mark stands at the start of a line, with at most blanks and frame bytes before it. A line begins where the input begins and after
 //! CR, LF and the byte that starts an MLLP frame. After the first message's header a mark must have that header's field separator, so
 //! that a text that happens to have these letters at the start of a line is not taken for one.
+//!
+//! Where no message is, a mark also stands where anything else begins: such stray bytes must not go unseen. Blanks, control and frame
+//! bytes, and a byte order mark are not worth that.
 
 /// What a segment means for splitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +20,20 @@ pub(super) enum Kind {
     FileHeader,
     /// FTS.
     FileTrailer,
+    /// No segment of these, and outside every message.
+    Stray,
 }
 
-impl Kind {
-    pub(super) fn name(self) -> &'static [u8; 3] {
-        match self {
-            Kind::Message => b"MSH",
-            Kind::BatchHeader => b"BHS",
-            Kind::BatchTrailer => b"BTS",
-            Kind::FileHeader => b"FHS",
-            Kind::FileTrailer => b"FTS",
-        }
-    }
-}
+const NAMES: [(Kind, [u8; 3]); 5] = [
+    (Kind::Message, *b"MSH"),
+    (Kind::BatchHeader, *b"BHS"),
+    (Kind::BatchTrailer, *b"BTS"),
+    (Kind::FileHeader, *b"FHS"),
+    (Kind::FileTrailer, *b"FTS"),
+];
 
-const KINDS: [Kind; 5] =
-    [Kind::Message, Kind::BatchHeader, Kind::BatchTrailer, Kind::FileHeader, Kind::FileTrailer];
+/// UTF-8's byte order mark, which editors put at the start of a file; it is read like a name, of nothing.
+const BYTE_ORDER_MARK: [u8; 3] = *b"\xEF\xBB\xBF";
 
 /// The byte that starts an MLLP frame.
 const FRAME_START: u8 = 0x0B;
@@ -41,11 +42,13 @@ const FRAME_START: u8 = 0x0B;
 const COUNT_BYTES_MAX: usize = 32;
 
 /// A mark.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) kind: Kind,
-    /// Where its name begins in the stream.
+    /// Where its name, or what is stray, begins in the stream.
     pub(super) at: u64,
+    /// Its first bytes, those of them that are read when it is found: they may have come with an earlier piece.
+    pub(super) letters: [u8; 3],
     /// What a trailer says to count (BTS-1, FTS-1).
     pub(super) declared: Option<usize>,
 }
@@ -58,6 +61,8 @@ pub(super) struct Marks {
     read: u64,
     /// The first message's field separator.
     separator: Option<u8>,
+    /// Whether a message, or a stray run, has begun and goes up to the next mark.
+    is_open: bool,
 }
 
 /// Where in a line the reading stands.
@@ -76,30 +81,36 @@ enum Place {
 
 impl Marks {
     /// The next mark, or `None` once all bytes are read. What was read is taken off the front. A mark is found when the byte after its
-    /// name is seen; of a header just the name is read then, of a trailer also its count.
+    /// name is seen; of a header just the name is read then, of a trailer also its count, of what is stray as much as might have been a
+    /// name.
     pub(super) fn next(&mut self, bytes: &mut &[u8]) -> Option<Mark> {
         loop {
             match &mut self.place {
                 Place::Start => {
-                    let letter = bytes.iter().position(u8::is_ascii_graphic);
+                    let is_open = self.is_open;
+                    let begins = |byte: &u8| byte.is_ascii_graphic() || !(is_open || byte.is_ascii());
+                    let letter = bytes.iter().position(begins);
                     self.skip(bytes, letter)?;
                     self.place = Place::Name([0; 3], 0);
                 }
                 Place::Name(name, length) => {
                     let &byte = bytes.first()?;
-                    if let Some(letter) = name.get_mut(*length) {
-                        *letter = byte;
-                        *length += 1;
-                        if begins_name(name, *length) {
-                            self.advance(bytes, 1);
-                        } else {
-                            self.place = Place::Rest;
+                    let (mut letters, read) = (*name, *length);
+                    let mark = match letters.get_mut(read) {
+                        Some(letter) => {
+                            *letter = byte;
+                            if begins_name(&letters, read + 1) {
+                                self.place = Place::Name(letters, read + 1);
+                                self.advance(bytes, 1);
+                                None
+                            } else {
+                                self.unnamed(letters, read)
+                            }
                         }
-                    } else {
-                        let name = *name;
-                        if let Some(mark) = self.named(name, Some(byte)) {
-                            return Some(mark);
-                        }
+                        None => self.named(letters, Some(byte)),
+                    };
+                    if mark.is_some() {
+                        return mark;
                     }
                 }
                 Place::Count(count) => {
@@ -124,6 +135,7 @@ impl Marks {
     pub(super) fn finish(&mut self) -> Option<Mark> {
         match std::mem::take(&mut self.place) {
             Place::Name(name, 3) => self.named(name, None),
+            Place::Name(letters, read @ 1..) => self.unnamed(letters, read),
             Place::Count(count) => Some(count.mark()),
             _ => None,
         }
@@ -136,22 +148,38 @@ impl Marks {
 
     /// The mark that this name makes with what comes next; of a trailer only once its count is read.
     fn named(&mut self, name: [u8; 3], next: Option<u8>) -> Option<Mark> {
+        let kind = NAMES.into_iter().find(|(_, of_kind)| *of_kind == name).map(|(kind, _)| kind);
+        let Some(kind) = kind.filter(|kind| self.ends_name(*kind, next)) else {
+            return self.unnamed(name, name.len());
+        };
         self.place = Place::Rest;
-        let kind = KINDS.into_iter().find(|kind| *kind.name() == name)?;
-        if !self.ends_name(kind, next) {
-            return None;
-        }
-        let at = self.read.saturating_sub(3);
+        self.is_open = kind == Kind::Message;
         if kind == Kind::Message {
             self.separator = self.separator.or(next);
         }
+        let mark = self.mark(kind, name, name.len());
         let is_trailer = matches!(kind, Kind::BatchTrailer | Kind::FileTrailer);
         if let Some(separator) = next.filter(|next| is_trailer && !is_line_end(*next)) {
-            self.place =
-                Place::Count(Count { kind, at, separator, bytes: [0; COUNT_BYTES_MAX], length: None });
+            self.place = Place::Count(Count { mark, separator, bytes: [0; COUNT_BYTES_MAX], length: None });
             return None;
         }
-        Some(Mark { kind, at, declared: None })
+        Some(mark)
+    }
+
+    /// The mark that the beginning of a line makes that is no name, and of which so many letters are read.
+    fn unnamed(&mut self, letters: [u8; 3], read: usize) -> Option<Mark> {
+        let [first, ..] = letters;
+        // After what is not ASCII a name may still come in this line.
+        self.place = if first.is_ascii() { Place::Rest } else { Place::Start };
+        if self.is_open || letters == BYTE_ORDER_MARK {
+            return None;
+        }
+        self.is_open = true;
+        Some(self.mark(Kind::Stray, letters, read))
+    }
+
+    fn mark(&self, kind: Kind, letters: [u8; 3], read: usize) -> Mark {
+        Mark { kind, at: self.read.saturating_sub(read as u64), letters, declared: None }
     }
 
     /// Whether this is what follows a name: the field separator, or where there is no field the line's or the stream's end.
@@ -180,14 +208,13 @@ impl Marks {
 
 fn begins_name(name: &[u8; 3], length: usize) -> bool {
     let begun = name.get(..length).unwrap_or_default();
-    KINDS.iter().any(|kind| kind.name().starts_with(begun))
+    NAMES.iter().map(|(_, name)| name).chain([&BYTE_ORDER_MARK]).any(|name| name.starts_with(begun))
 }
 
 /// The first field of a trailer, as far as it was read.
 #[derive(Debug)]
 struct Count {
-    kind: Kind,
-    at: u64,
+    mark: Mark,
     separator: u8,
     bytes: [u8; COUNT_BYTES_MAX],
     /// How many bytes there are; `None` before the separator that opens the field.
@@ -220,7 +247,7 @@ impl Count {
     fn mark(&self) -> Mark {
         let text = self.bytes.get(..self.length.unwrap_or_default()).unwrap_or_default();
         let declared = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
-        Mark { kind: self.kind, at: self.at, declared }
+        Mark { declared, ..self.mark }
     }
 }
 

@@ -1,18 +1,19 @@
 //! The members of a stream: files of any size, read in pieces.
 //!
-//! Gives the members that [`split`](crate::split) gives, each as soon as it is known where it ends. Held are the bytes of the message
-//! that has not ended yet, up to the limit, and what stands before the first header, as long as the limit has room for it beside the
-//! message. Each byte is looked at once and copied once, whatever the size of the pieces.
+//! Gives the members that [`split`](crate::split) gives, each as soon as it is known where it ends. Held are the bytes of the member that
+//! has not ended yet, up to the limit, and what stands before the first header, as long as the limit has room for it beside the message;
+//! where it has none, what is stray there becomes a member of its own, also when the message then stays alone. Each byte is looked at
+//! once and copied at most twice, whatever the size of the pieces.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use orderly_record::Diagnostic;
 
-use super::marks::{Kind, Mark, Marks};
+use super::marks::{Mark, Marks};
 use super::{Bounds, Counts, in_memory};
 
-/// A message of a stream.
+/// A message of a stream, or what is stray between messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Its bytes.
@@ -87,31 +88,32 @@ impl Splitter {
 
     fn mark(&mut self, mark: &Mark) {
         self.counts.take(mark);
-        let is_first = !self.bounds.has_message;
-        if let Some(range) = self.bounds.take(mark) {
+        for range in self.bounds.take(mark).into_iter().flatten() {
             self.release(range);
         }
-        if mark.kind != Kind::Message {
+        if self.bounds.open.is_none() {
             return;
         }
         // Before the first header stand bytes that are its message's if it stays alone, unless some of them are lost already.
         let is_whole = self.held_from + self.held.len() as u64 == self.marks.read();
-        if !is_first || self.bounds.is_batch || !is_whole {
+        if self.bounds.is_batch || !is_whole {
+            self.release_leading();
             self.held.clear();
             self.held_from = mark.at;
-            // A header is found right after its name, which may have come with an earlier piece.
-            self.hold(mark.kind.name());
+            let read = in_memory(self.marks.read().saturating_sub(mark.at));
+            self.hold(mark.letters.get(..read).unwrap_or(&mark.letters));
         }
     }
 
-    /// Keeps what was read, if it is of a message or comes before the first, as far as there is room.
+    /// Keeps what was read, if it is of a member or comes before the first, as far as there is room.
     fn hold(&mut self, bytes: &[u8]) {
-        if self.bounds.has_message && self.bounds.open.is_none() {
+        if self.bounds.has_member && self.bounds.open.is_none() {
             return;
         }
         if bytes.len() > self.room()
             && let Some(start) = self.bounds.open
         {
+            self.release_leading();
             self.drop_before(start);
         }
         self.held.extend_from_slice(bytes.get(..self.room()).unwrap_or(bytes));
@@ -127,14 +129,22 @@ impl Splitter {
         self.held_from += count as u64;
     }
 
+    /// Makes a member of what is stray before the first message, where it can't stay with it.
+    fn release_leading(&mut self) {
+        if let Some(leading) = self.bounds.leading.take() {
+            self.release(leading);
+        }
+    }
+
     /// Makes a member of what is held of a range. Of a message that is alone only the message is left where all did not fit.
     fn release(&mut self, range: Range<u64>) {
         self.drop_before(range.start);
         let length = in_memory(range.end.saturating_sub(self.held_from));
-        let mut bytes = std::mem::take(&mut self.held);
-        bytes.truncate(length);
+        let after = self.held.split_off(length.min(self.held.len()));
+        let bytes = std::mem::replace(&mut self.held, after);
         let cut = bytes.len() < length;
         self.ready.push_back(Member { bytes, offset: self.held_from, cut });
+        self.held_from = range.end;
     }
 }
 
@@ -190,10 +200,28 @@ mod tests {
     fn a_message_alone_keeps_what_stands_around_it_as_far_as_there_is_room() {
         let alone = "ready\rMSH|1\r\0";
         check(alone, 13, &[(0, alone, false)]);
-        check(alone, 12, &[(6, "MSH|1\r\0", false)]);
-        check(alone, 4, &[(6, "MSH|", true)]);
-        check("ready\rMSH|1\rMSH|2\r", 100, &[(6, "MSH|1\r", false), (12, "MSH|2\r", false)]);
+        check(alone, 12, &[(0, "ready\r", false), (6, "MSH|1\r\0", false)]);
+        check(alone, 4, &[(0, "read", true), (6, "MSH|", true)]);
+        check("\r\r\rMSH|1\r", 9, &[(0, "\r\r\rMSH|1\r", false)]);
+        check("\r\r\rMSH|1\r", 8, &[(3, "MSH|1\r", false)]);
         check("FHS|\rMSH|1\rFTS|\r", 100, &[(5, "MSH|1\r", false)]);
+    }
+
+    #[test]
+    fn what_is_stray_is_cut_at_the_limit_like_a_message() {
+        let banner = "ready\rMSH|1\rMSH|2\r";
+        let messages = [(6, "MSH|1\r", false), (12, "MSH|2\r", false)];
+        for limit in [6, 11, 12, 100] {
+            check(banner, limit, &[[(0, "ready\r", false)].as_slice(), &messages].concat());
+        }
+        check(banner, 4, &[(0, "read", true), (6, "MSH|", true), (12, "MSH|", true)]);
+        let between = "a\rFHS|\r\rMSx\r1234\rMSH|1\rBTS|1\rMSHx|\rFTS|\rB";
+        for limit in [9, 100] {
+            let strays = [(0, "a\r", false), (8, "MSx\r1234\r", false), (17, "MSH|1\r", false)];
+            check(between, limit, &[strays.as_slice(), &[(29, "MSHx|\r", false), (40, "B", false)]].concat());
+        }
+        let cut = [(0, "a\r", false), (8, "MSx", true), (17, "MSH", true), (29, "MSH", true)];
+        check(between, 3, &[cut.as_slice(), &[(40, "B", false)]].concat());
     }
 
     #[test]
