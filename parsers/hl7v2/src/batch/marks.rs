@@ -95,20 +95,8 @@ impl Marks {
                 }
                 Place::Name(name, length) => {
                     let &byte = bytes.first()?;
-                    let (mut letters, read) = (*name, *length);
-                    let mark = match letters.get_mut(read) {
-                        Some(letter) => {
-                            *letter = byte;
-                            if begins_name(&letters, read + 1) {
-                                self.place = Place::Name(letters, read + 1);
-                                self.advance(bytes, 1);
-                                None
-                            } else {
-                                self.unnamed(letters, read)
-                            }
-                        }
-                        None => self.named(letters, Some(byte)),
-                    };
+                    let (letters, read) = (*name, *length);
+                    let mark = self.letter(letters, read, byte, bytes);
                     if mark.is_some() {
                         return mark;
                     }
@@ -129,6 +117,20 @@ impl Marks {
                 }
             }
         }
+    }
+
+    /// The mark that is found when this byte comes after so many letters. It is read only if it belongs to them.
+    fn letter(&mut self, mut letters: [u8; 3], read: usize, byte: u8, bytes: &mut &[u8]) -> Option<Mark> {
+        let Some(letter) = letters.get_mut(read) else {
+            return self.named(letters, Some(byte));
+        };
+        *letter = byte;
+        if !begins_name(&letters, read + 1) {
+            return self.unnamed(letters, read);
+        }
+        self.place = Place::Name(letters, read + 1);
+        self.advance(bytes, 1);
+        None
     }
 
     /// The mark that the end of the stream completes.
