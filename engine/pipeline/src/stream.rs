@@ -5,6 +5,7 @@
 
 pub use orderly_hl7v2::Member;
 use orderly_hl7v2::Splitter;
+use orderly_record::Diagnostic;
 
 use crate::format::Format;
 
@@ -88,6 +89,15 @@ impl Stream {
         }
     }
 
+    /// What is odd about the file as a whole, as far as it was read: trailers that count otherwise.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match &self.form {
+            Form::Hl7(splitter) => splitter.diagnostics(),
+            Form::Beginning(_) | Form::Document { .. } | Form::Given => &[],
+        }
+    }
+
     /// The next message that is whole; call it until there is none before the next push. A file of nothing but blanks has none.
     pub fn next_member(&mut self) -> Option<Member> {
         match &mut self.form {
@@ -148,6 +158,15 @@ mod tests {
             let expected = ["SH|^~\\&|1\rPID|1\r", "MSH|^~\\&|2\r", "MSH|^~\\&|3\r"];
             assert_eq!(members(input, chunk, 100), expected.map(|member| (member.to_owned(), false)));
         }
+    }
+
+    #[test]
+    fn a_trailer_that_counts_otherwise_is_told() {
+        let mut stream = Stream::new(100);
+        stream.push(b"BHS|^~\\&|A\rMSH|^~\\&|1\rBTS|3\r");
+        stream.finish();
+        let codes: Vec<&str> = stream.diagnostics().iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["hl7-batch-count"]);
     }
 
     #[test]

@@ -205,6 +205,10 @@ impl Reading<'_> {
                 break;
             }
         }
+        for found in stream.diagnostics() {
+            // A file that was cut short on its way, for example.
+            warn!(source = %self.ingest.source, code = found.code, "a file's batch is odd: {}", found.message);
+        }
         let Some(last) = held else { return Ended::Empty };
         match self.hand_over(last, true).await {
             Ok(()) => Ended::Whole,
