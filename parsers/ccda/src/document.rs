@@ -263,6 +263,15 @@ impl<'d> Element<'d> {
         self.document.width.offset(&self.document.text, place)
     }
 
+    /// About how many bytes it takes, all that is in it included: from its tag to the next one after it.
+    pub(crate) fn bytes(self) -> usize {
+        let above = iter::successors(Some(self), |element| element.parent());
+        let mut following = above.filter_map(|element| element.node().map(|node| node.next));
+        let next = following.find(|next| *next != 0).and_then(|next| self.document.element(next));
+        let end = next.and_then(Element::node).map_or(self.document.text.len(), |node| usize_of(node.offset));
+        end.saturating_sub(self.node().map_or(0, |node| usize_of(node.offset)))
+    }
+
     /// The document it is in.
     pub fn document(self) -> &'d Document {
         self.document

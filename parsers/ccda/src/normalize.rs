@@ -11,6 +11,7 @@ mod observation;
 mod patient;
 mod people;
 mod sections;
+mod shared;
 mod statement;
 mod values;
 mod visit;
@@ -26,6 +27,9 @@ use statement::Leftovers;
 const WORDS_MAX: usize = 65_536;
 /// How often the words of the whole document may be repeated by references to them. Two for each statement are usual.
 const WORDS_REPEATED_MAX: usize = 4;
+
+/// How often the bytes of the whole document may be copied from groups to their members. Once in a hundred is usual.
+const BYTES_COPIED_MAX: usize = 4;
 
 /// The record of a document.
 pub fn normalize(document: &Document) -> Record {
@@ -51,6 +55,8 @@ struct Source<'d> {
     document: &'d Document,
     /// How many more words may be repeated by references.
     words_left: Cell<usize>,
+    /// How many more bytes may be copied from groups to their members.
+    bytes_left: Cell<usize>,
     /// What of the present section the record does not hold.
     leftovers: RefCell<Leftovers<'d>>,
 }
@@ -58,7 +64,9 @@ struct Source<'d> {
 impl<'d> Source<'d> {
     fn new(document: &'d Document) -> Self {
         let words_left = document.text_bytes().saturating_mul(WORDS_REPEATED_MAX);
-        Self { document, words_left: Cell::new(words_left), leftovers: RefCell::default() }
+        let bytes_left = document.text_bytes().saturating_mul(BYTES_COPIED_MAX);
+        let [words_left, bytes_left] = [words_left, bytes_left].map(Cell::new);
+        Self { document, words_left, bytes_left, leftovers: RefCell::default() }
     }
 
     /// The words of an element that holds them itself, or refers to them: `text`, `originalText`.

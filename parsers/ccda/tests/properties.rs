@@ -7,6 +7,9 @@ use proptest::prelude::*;
 
 const SAMPLE: &str = include_str!("samples/ccd_r21_full.xml");
 
+/// How many times the bytes of a document its record may have as JSON: each element that is read tells its path.
+const RECORD_MAX: usize = 64;
+
 /// Small, so that most cases stay small and the limits are met now and then.
 fn limits() -> Limits {
     Limits {
@@ -20,7 +23,7 @@ fn limits() -> Limits {
 }
 
 /// Everything that can be asked of a document.
-fn use_all(document: &Document) {
+fn use_all(document: &Document, bytes: usize) {
     let mut seen = 0;
     for element in document.elements() {
         seen += 1;
@@ -40,14 +43,14 @@ fn use_all(document: &Document) {
     }
     assert_eq!(walked, seen, "every element is reached from the root");
     let record = normalize(document);
-    serde_json::to_value(&record).unwrap();
+    assert!(serde_json::to_vec(&record).unwrap().len() <= bytes * RECORD_MAX);
     let entries = document.elements().filter(|element| element.name() == "entry").count();
     assert!(record.sections.iter().map(|section| section.entries).sum::<usize>() <= entries);
 }
 
 fn check(bytes: &[u8]) {
     match parse(bytes, &limits()) {
-        Ok(document) => use_all(&document),
+        Ok(document) => use_all(&document, bytes.len()),
         Err(refused) => {
             assert!(refused.code.starts_with("ccda-"));
             assert!(refused.help.is_some(), "{refused}");
@@ -116,6 +119,45 @@ fn element() -> impl Strategy<Value = String> {
         (names.clone(), attributes.clone(), prop::collection::vec(inner, 0..6))
             .prop_map(|(name, attributes, inner)| format!("<{name}{attributes}>{}</{name}>", inner.concat()))
     })
+}
+
+/// What is said once and holds for many must not be in the record as often as the two multiplied.
+#[test]
+fn the_record_is_a_few_times_the_document() {
+    let many = |one: &str| one.repeat(1_000);
+    let performers =
+        many("<performer><assignedEntity><id root='1.2' extension='7'/></assignedEntity></performer>");
+    let authors = many("<author><assignedAuthor><id root='1.2' extension='7'/></assignedAuthor></author>");
+    let vital_signs = many("<component><observation><code code='1'/></observation></component>");
+    let problems =
+        many("<entryRelationship><observation><value code='1'/></observation></entryRelationship>");
+    let dispenses = many("<entryRelationship><supply moodCode='EVN'/></entryRelationship>");
+    let names = many("<translation code='1'/>");
+    let long = "9".repeat(100_000);
+    let table = [
+        format!("<code code='8716-3'/><entry><organizer>{performers}{vital_signs}</organizer></entry>"),
+        format!(
+            "<code code='30954-2'/><entry><organizer>{performers}<component><organizer>{vital_signs}</organizer></component></organizer></entry>"
+        ),
+        format!(
+            "<code code='30954-2'/><entry><organizer><effectiveTime value='{long}'/>{vital_signs}</organizer></entry>"
+        ),
+        format!("<code code='11450-4'/><entry><act>{authors}{problems}</act></entry>"),
+        format!("<code code='48765-2'/><entry><act>{authors}{problems}</act></entry>"),
+        format!(
+            "<code code='10160-0'/><entry><substanceAdministration><consumable><manufacturedProduct><manufacturedMaterial><code code='1'>\
+                 {names}</code></manufacturedMaterial></manufacturedProduct></consumable>{dispenses}</substanceAdministration></entry>"
+        ),
+    ];
+    for section in table {
+        let text = format!(
+            "<ClinicalDocument xmlns='urn:hl7-org:v3'><component><structuredBody><component><section>{section}</section></component></structuredBody>\
+             </component></ClinicalDocument>"
+        );
+        let record = normalize(&parse(text.as_bytes(), &Limits::default()).unwrap());
+        let size = serde_json::to_vec(&record).unwrap().len();
+        assert!(size <= text.len() * 16, "{size} bytes of {}", text.len());
+    }
 }
 
 proptest! {

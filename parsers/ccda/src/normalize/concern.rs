@@ -4,16 +4,18 @@
 
 use orderly_record::{Provider, Text, Timestamp};
 
+use super::Source;
 use super::people::providers;
+use super::shared::Shared;
 use super::statement::{Related, Statement};
 use super::values::{Interval, attribute, code_of, time_of};
 use crate::document::Element;
 
 /// The act around the observations.
 #[derive(Default)]
-pub(super) struct Concern {
+pub(super) struct Concern<'d> {
     status: Option<Text>,
-    recorded: Recorded,
+    recorded: Shared<'d, Recorded>,
 }
 
 /// Who wrote it down, and when.
@@ -23,25 +25,28 @@ pub(super) struct Recorded {
     pub(super) by: Vec<Provider>,
 }
 
-impl Concern {
+impl<'d> Concern<'d> {
     /// Reads what the act says; its time is that of tracking, which the record has no place for.
-    pub(super) fn of(act: &Statement<'_, '_>) -> Self {
-        Self { status: code_of(act.element, "statusCode"), recorded: Recorded::of(act) }
+    pub(super) fn of(act: &Statement<'_, 'd>) -> Self {
+        let authors = act.take_all("author");
+        let recorded = Recorded::of(act.source, &authors);
+        Self { status: code_of(act.element, "statusCode"), recorded: Shared::new(recorded, &authors) }
     }
 }
 
 impl Recorded {
-    pub(super) fn of(statement: &Statement<'_, '_>) -> Self {
-        let authors = statement.take_all("author");
+    fn of<'d>(source: &Source<'d>, authors: &[Element<'d>]) -> Self {
         Self {
             at: authors.iter().find_map(|author| time_of(*author, "time")),
-            by: providers(statement.source, authors),
+            by: providers(source, authors.iter().copied()),
         }
     }
 
     /// The observation's own, else the concern's.
-    pub(super) fn or(self, concern: &Concern) -> Self {
-        if self.at.is_none() && self.by.is_empty() { concern.recorded.clone() } else { self }
+    pub(super) fn under<'d>(observation: &Statement<'_, 'd>, concern: &Concern<'d>) -> Self {
+        let source = observation.source;
+        let own = Self::of(source, &observation.take_all("author"));
+        if own.at.is_none() && own.by.is_empty() { concern.recorded.copy(source) } else { own }
     }
 }
 
@@ -51,7 +56,11 @@ pub(super) fn is_subject(related: Related<'_>) -> bool {
 }
 
 /// How it stands: by its own status observation, else by its end, else by the concern.
-pub(super) fn status(observation: &Statement<'_, '_>, time: &Interval, concern: &Concern) -> Option<Text> {
+pub(super) fn status(
+    observation: &Statement<'_, '_>,
+    time: &Interval,
+    concern: &Concern<'_>,
+) -> Option<Text> {
     let is_status = |related: Related<'_>| related.is("observation") && is_status(related);
     let said = observation.value_of(is_status, |_, value| status_of(value));
     let ended = || time.has_ended.then_some(Text::new_static("inactive"));

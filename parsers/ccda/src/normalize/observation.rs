@@ -5,6 +5,7 @@ use orderly_record::{Coded, Observation, ObservationValue, Provider, Quantity, T
 use super::Source;
 use super::about::embedded;
 use super::people::providers;
+use super::shared::Shared;
 use super::statement::Statement;
 use super::values::{
     attribute, bounds, code_of, coded, coded_or_words, interval, is_null, is_number, quantity, text, time,
@@ -13,13 +14,28 @@ use crate::document::Element;
 
 /// What an observation takes over from the group it is in.
 #[derive(Default)]
-pub(super) struct Group {
-    pub(super) at: Option<Timestamp>,
-    pub(super) by: Vec<Provider>,
+pub(super) struct Group<'d> {
+    at: Shared<'d, Option<Timestamp>>,
+    by: Shared<'d, Vec<Provider>>,
+}
+
+impl<'d> Group<'d> {
+    /// The organizer's own time and performers, else those of the group that it is in.
+    pub(super) fn of(organizer: &Statement<'_, 'd>, outer: &Self) -> Self {
+        let source = organizer.source;
+        let time = organizer.take("effectiveTime");
+        let at = time.map(interval).and_then(|time| time.from.or(time.to));
+        let performers = organizer.take_all("performer");
+        let by = providers(source, performers.iter().copied());
+        Self {
+            at: Shared::new(at, time.as_slice()).or(source, &outer.at),
+            by: Shared::new(by, &performers).or(source, &outer.by),
+        }
+    }
 }
 
 /// An observation. The type of its values is that of HL7 table 0125, so that both formats are asked alike.
-pub(super) fn observation(statement: &Statement<'_, '_>, group: &Group) -> Observation {
+pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) -> Observation {
     let source = statement.source;
     let mut values = Vec::new();
     let mut value_type = None;
@@ -31,7 +47,7 @@ pub(super) fn observation(statement: &Statement<'_, '_>, group: &Group) -> Obser
     let units = values.iter().find_map(units);
     let at = statement.take("effectiveTime").map(interval).and_then(|time| time.from.or(time.to));
     let performers = providers(source, statement.take_all("performer"));
-    let observed_by = if performers.is_empty() { group.by.clone() } else { performers };
+    let observed_by = if performers.is_empty() { group.by.copy(source) } else { performers };
     Observation {
         code: coded_or_words(source, statement.own("code"), || statement.words()),
         value: ObservationValue::words(&values),
@@ -41,7 +57,7 @@ pub(super) fn observation(statement: &Statement<'_, '_>, group: &Group) -> Obser
         units,
         interpretations: interpretations(statement),
         status: code_of(statement.element, "statusCode").map(status),
-        observed_at: at.or_else(|| group.at.clone()),
+        observed_at: at.or_else(|| group.at.copy(source)),
         observed_by,
         method: statement.take("methodCode").and_then(|method| coded(source, method)),
         notes: statement.notes(),

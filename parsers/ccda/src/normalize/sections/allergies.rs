@@ -33,14 +33,14 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     }
 }
 
-fn allergy(statement: &Statement<'_, '_>, concern: &Concern) -> Allergy {
+fn allergy<'d>(statement: &Statement<'_, 'd>, concern: &Concern<'d>) -> Allergy {
     let source = statement.source;
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
     let kind = statement.take("value").and_then(|value| coded(source, value));
     let code = allergen(statement);
     let is_none_known = |kind: &Coded| kind.code.as_deref().is_some_and(|code| NONE_KNOWN.contains(&code));
     let says_none = (code.is_none() && kind.as_ref().is_some_and(is_none_known)).then_some(true);
-    let recorded = Recorded::of(statement).or(concern);
+    let recorded = Recorded::under(statement, concern);
     Allergy {
         negated: says_none.or(flag(statement.element, "negationInd")),
         status: status(statement, &time, concern),

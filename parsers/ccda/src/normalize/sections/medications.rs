@@ -5,6 +5,7 @@ use orderly_record::{Coded, Medication, Note, Organization, Record, Text, Timing
 use crate::document::Element;
 use crate::normalize::Source;
 use crate::normalize::people::{organization, providers};
+use crate::normalize::shared::Shared;
 use crate::normalize::statement::{Related, Statement};
 use crate::normalize::values::{
     attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, quantity, text_of,
@@ -176,12 +177,14 @@ fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
 
 /// Orders to supply tell how much and how often; what was handed out is a medication of its own.
 fn supplies(statement: &Statement<'_, '_>, medication: &mut Medication, handed_out: &mut Vec<Medication>) {
+    let holder = statement.element.child("consumable");
+    let drug = Shared::new(medication.code.clone(), holder.as_slice());
     statement.related(
         |related| related.is("supply"),
         |inner| {
             let found = supply(inner);
             if found.category.as_deref() == Some("dispense") {
-                let code = found.code.clone().or_else(|| medication.code.clone());
+                let code = found.code.clone().or_else(|| drug.copy(statement.source));
                 handed_out.push(Medication { code, ..found });
                 return;
             }

@@ -204,11 +204,11 @@ fn kind(section: Element<'_>) -> Option<&'static Kind> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{Limits, normalize, parse};
 
-    pub(super) fn record(section: &str) -> Record {
+    pub(in crate::normalize) fn record(section: &str) -> Record {
         let text = format!(
             "<ClinicalDocument xmlns='urn:hl7-org:v3' xmlns:sdtc='urn:hl7-org:sdtc' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'>\
              <component><structuredBody><component><section>{section}</section></component></structuredBody></component></ClinicalDocument>"

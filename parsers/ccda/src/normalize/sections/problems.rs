@@ -43,10 +43,10 @@ pub(super) fn conditions(statement: &Statement<'_, '_>, category: &'static str, 
     }
 }
 
-fn condition(statement: &Statement<'_, '_>, category: &'static str, concern: &Concern) -> Condition {
+fn condition<'d>(statement: &Statement<'_, 'd>, category: &'static str, concern: &Concern<'d>) -> Condition {
     let source = statement.source;
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
-    let recorded = Recorded::of(statement).or(concern);
+    let recorded = Recorded::under(statement, concern);
     Condition {
         code: coded_or_words(source, statement.take("value"), || statement.words()),
         category: Some(Text::new_static(category)),

@@ -4,7 +4,7 @@ use orderly_record::{Record, Report, Specimen};
 
 use crate::document::Element;
 use crate::normalize::observation::{Group, observation, status};
-use crate::normalize::people::{first_identifier, providers};
+use crate::normalize::people::first_identifier;
 use crate::normalize::statement::{Related, Statement};
 use crate::normalize::values::{code_of, coded, coded_or_words, identifier, interval};
 
@@ -14,7 +14,7 @@ const COLLECTION: &str = "17636008";
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     match statement.name() {
         "organizer" => {
-            let found = report(statement, record);
+            let found = report(statement, &Group::default(), record);
             record.results.push(found);
             true
         }
@@ -36,11 +36,10 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
 }
 
 /// A panel; panels in it are reports of their own.
-fn report(statement: &Statement<'_, '_>, record: &mut Record) -> Report {
+fn report<'d>(statement: &Statement<'_, 'd>, outer: &Group<'d>, record: &mut Record) -> Report {
     let source = statement.source;
-    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
-    let performers = providers(source, statement.take_all("performer"));
-    let group = Group { at: time.from.clone().or_else(|| time.to.clone()), by: performers };
+    let group = Group::of(statement, outer);
+    let time = statement.element.child("effectiveTime").map(interval).unwrap_or_default();
     let mut specimens: Vec<Specimen> =
         statement.take_all("specimen").into_iter().filter_map(|one| specimen(statement, one)).collect();
     collection(statement, &mut specimens);
@@ -50,7 +49,7 @@ fn report(statement: &Statement<'_, '_>, record: &mut Record) -> Report {
     statement.related(
         |related| related.is("organizer"),
         |inner| {
-            let found = report(inner, record);
+            let found = report(inner, &group, record);
             record.results.push(found);
         },
     );
@@ -184,6 +183,7 @@ mod tests {
         let [inner, outer] = record.results.as_slice() else { panic!("two reports") };
         assert_eq!((inner.observations.len(), outer.observations.len()), (1, 1));
         assert_eq!(outer.observations[0].observed_at, outer.observed_at);
+        assert_eq!(inner.observations[0].observed_at, outer.observed_at);
         assert_eq!(
             (outer.status.as_deref(), outer.filler_number.as_ref().unwrap().value.as_str()),
             (Some("P"), "R1")

@@ -3,15 +3,13 @@
 use orderly_record::Record;
 
 use crate::normalize::observation::{Group, observation};
-use crate::normalize::people::providers;
 use crate::normalize::statement::Statement;
-use crate::normalize::values::interval;
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     match statement.name() {
         "organizer" => {
             let before = record.vital_signs.len();
-            group(statement, record);
+            group(statement, &Group::default(), record);
             record.vital_signs.len() > before
         }
         "observation" => {
@@ -22,17 +20,15 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     }
 }
 
-fn group(statement: &Statement<'_, '_>, record: &mut Record) {
-    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
-    let by = providers(statement.source, statement.take_all("performer"));
-    let group_of = Group { at: time.from.or(time.to), by };
+fn group<'d>(statement: &Statement<'_, 'd>, outer: &Group<'d>, record: &mut Record) {
+    let own = Group::of(statement, outer);
     statement.related(
         |related| related.is("observation"),
         |inner| {
-            record.vital_signs.push(observation(inner, &group_of));
+            record.vital_signs.push(observation(inner, &own));
         },
     );
-    statement.related(|related| related.is("organizer"), |inner| group(inner, record));
+    statement.related(|related| related.is("organizer"), |inner| group(inner, &own, record));
 }
 
 #[cfg(test)]
@@ -51,5 +47,16 @@ mod tests {
             record.vital_signs.iter().map(|one| one.observed_at.as_ref().unwrap().to_string()).collect();
         assert_eq!(times, ["2026-03-05T09:15", "2026-03-05"]);
         assert_eq!(record.sections[0].unread.len(), 1);
+    }
+
+    #[test]
+    fn a_group_in_a_group_takes_over_what_it_does_not_say() {
+        let record = record(
+            "<code code='8716-3'/><entry><organizer><effectiveTime value='20260305'/><performer><assignedEntity><id root='7'/></assignedEntity></performer>\
+             <component><organizer><component><observation><code code='8480-6'/></observation></component></organizer></component></organizer></entry>",
+        );
+        let found = &record.vital_signs[0];
+        assert_eq!(found.observed_at.as_ref().unwrap().to_string(), "2026-03-05");
+        assert_eq!(found.observed_by.len(), 1);
     }
 }
