@@ -108,6 +108,9 @@ pub struct Observation {
     /// Every value, typed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<ObservationValue>,
+    /// True when the source denies it: with a code as value, that this was not found; without a value, that it was not observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negated: Option<bool>,
     /// The unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<Coded>,

@@ -2,19 +2,20 @@
 //!
 //! How long something is tracked is not how long it lasts: a concern that is completed is no cure (C-CDA, problem concern act).
 
-use orderly_record::{Provider, Text, Timestamp};
+use orderly_record::{Coded, Provider, Text, Timestamp};
 
 use super::Source;
 use super::people::providers;
 use super::shared::Shared;
-use super::statement::{Related, Statement};
-use super::values::{Interval, attribute, code_of, time_of};
+use super::statement::{Related, Statement, is_negated};
+use super::values::{Interval, attribute, code_of, coded, flag, time_of};
 use crate::document::Element;
 
 /// The act around the observations.
 #[derive(Default)]
 pub(super) struct Concern<'d> {
     status: Option<Text>,
+    is_negated: bool,
     recorded: Shared<'d, Recorded>,
 }
 
@@ -30,7 +31,16 @@ impl<'d> Concern<'d> {
     pub(super) fn of(act: &Statement<'_, 'd>) -> Self {
         let authors = act.take_all("author");
         let recorded = Recorded::of(act.source, &authors);
-        Self { status: code_of(act.element, "statusCode"), recorded: Shared::new(recorded, &authors) }
+        Self {
+            status: code_of(act.element, "statusCode"),
+            is_negated: is_negated(act.element),
+            recorded: Shared::new(recorded, &authors),
+        }
+    }
+
+    /// Whether an observation under it is denied: by itself, or because all under the concern is.
+    pub(super) fn negated(&self, observation: Element<'_>) -> Option<bool> {
+        if self.is_negated { Some(true) } else { flag(observation, "negationInd") }
     }
 }
 
@@ -50,9 +60,38 @@ impl Recorded {
     }
 }
 
-/// The observations under a concern: not the acts beside them (priorities, progress notes).
+/// The observations under a concern: not the acts beside them (priorities, progress notes), nor the observations that say more about it.
 pub(super) fn is_subject(related: Related<'_>) -> bool {
-    related.is("observation") && matches!(related.relation, "SUBJ" | "")
+    let says_more = is_status(related)
+        || is_severity(related)
+        || related.has_code(&FURTHER_CODES)
+        || FURTHER_TEMPLATES.iter().any(|template| related.has_template(template));
+    related.is("observation") && matches!(related.relation, "SUBJ" | "") && !says_more
+}
+
+/// Criticality, health status, age at onset, prognosis (LOINC and SNOMED CT), priority.
+const FURTHER_CODES: [&str; 5] = ["82606-5", "11323-3", "445518008", "75328-5", "225773000"];
+
+/// The same by template, and reactions, which are no problems of their own; the last two of the releases before C-CDA.
+const FURTHER_TEMPLATES: [&str; 8] = [
+    "2.16.840.1.113883.10.20.22.4.145",
+    "2.16.840.1.113883.10.20.22.4.5",
+    "2.16.840.1.113883.10.20.22.4.31",
+    "2.16.840.1.113883.10.20.22.4.113",
+    "2.16.840.1.113883.10.20.22.4.143",
+    "2.16.840.1.113883.10.20.22.4.9",
+    "2.16.840.1.113883.10.20.1.51",
+    "2.16.840.1.113883.10.20.1.54",
+];
+
+/// How bad it is: of an observation, or of all under a concern.
+pub(super) fn severity(statement: &Statement<'_, '_>) -> Option<Coded> {
+    statement.value_of(is_severity, coded)
+}
+
+fn is_severity(related: Related<'_>) -> bool {
+    let templates = ["2.16.840.1.113883.10.20.22.4.8", "2.16.840.1.113883.10.20.1.55"];
+    related.has_code(&["SEV"]) || templates.iter().any(|template| related.has_template(template))
 }
 
 /// How it stands: by its own status observation, else by its end, else by the concern.

@@ -8,7 +8,8 @@ use super::people::providers;
 use super::shared::Shared;
 use super::statement::Statement;
 use super::values::{
-    attribute, bounds, code_of, coded, coded_or_words, interval, is_null, is_number, quantity, text, time,
+    attribute, bounds, code_of, coded, coded_or_words, flag, interval, is_null, is_number, quantity, text,
+    time,
 };
 use crate::document::Element;
 
@@ -53,6 +54,7 @@ pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) 
         value: ObservationValue::words(&values),
         value_type,
         values,
+        negated: flag(statement.element, "negationInd"),
         reference_range: reference_range(statement, units.as_ref()),
         units,
         interpretations: interpretations(statement),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use orderly_record::{Note, Text, Unread};
 
 use super::Source;
+use super::values::{flag, is_null};
 use crate::document::Element;
 
 /// What a statement is told apart by, not what it says; and its code and words, which the section's text holds too. Not counted as unread.
@@ -37,10 +38,16 @@ impl<'d> Leftovers<'d> {
 }
 
 impl<'d> Source<'d> {
-    /// Reads a statement. When `how` says that it is none of its business, the whole of it is unread, else what it did not take.
-    pub(super) fn read(&self, element: Element<'d>, how: impl FnOnce(&Statement<'_, 'd>) -> bool) -> bool {
-        let statement = Statement::new(self, element);
-        let is_read = how(&statement);
+    /// Reads a statement. When it states nothing, or `how` says that it is none of its business, the whole of it is unread, else what it
+    /// did not take.
+    pub(super) fn read(
+        &self,
+        element: Element<'d>,
+        mood: Mood,
+        how: impl FnOnce(&Statement<'_, 'd>) -> bool,
+    ) -> bool {
+        let statement = Statement::new(self, element, mood);
+        let is_read = mood.fits(element) && !says_nothing(element) && how(&statement);
         if is_read {
             statement.leave();
         } else {
@@ -60,10 +67,40 @@ impl<'d> Source<'d> {
     }
 }
 
+/// Which moods of a statement its reader knows to tell apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// Only what happened: what is ordered, planned or wished for must not look as if it had.
+    Event,
+    /// What is intended too.
+    EventOrIntent,
+}
+
+impl Mood {
+    fn fits(self, element: Element<'_>) -> bool {
+        match element.attribute("moodCode").map(str::trim) {
+            None | Some("EVN") => true,
+            Some("INT" | "RQO" | "PRMS" | "ARQ" | "PRP" | "APT") => self == Self::EventOrIntent,
+            Some(_) => false,
+        }
+    }
+}
+
+/// Whether a statement is a null one: there is no such thing, or nobody knows. A null one that is negated does say something: none at all.
+fn says_nothing(element: Element<'_>) -> bool {
+    is_null(element) && !is_negated(element)
+}
+
+/// Whether a statement is denied (negationInd).
+pub(super) fn is_negated(element: Element<'_>) -> bool {
+    flag(element, "negationInd") == Some(true)
+}
+
 /// An act, an observation or the like, and which of its parts were taken.
 pub(super) struct Statement<'s, 'd> {
     pub(super) source: &'s Source<'d>,
     pub(super) element: Element<'d>,
+    mood: Mood,
     parts: Vec<(Element<'d>, Cell<bool>)>,
 }
 
@@ -92,10 +129,10 @@ impl<'d> Related<'d> {
 }
 
 impl<'s, 'd> Statement<'s, 'd> {
-    fn new(source: &'s Source<'d>, element: Element<'d>) -> Self {
+    fn new(source: &'s Source<'d>, element: Element<'d>, mood: Mood) -> Self {
         let is_part = |part: &Element<'d>| !BOOKKEEPING.contains(&part.name());
         let parts = element.children().filter(is_part).map(|part| (part, Cell::new(false))).collect();
-        Self { source, element, parts }
+        Self { source, element, mood, parts }
     }
 
     pub(super) fn name(&self) -> &'d str {
@@ -116,6 +153,17 @@ impl<'s, 'd> Statement<'s, 'd> {
         })
     }
 
+    /// What `how` makes of the first part of this name. It counts as read when that is something, or when there was nothing to read.
+    pub(super) fn read<T>(&self, name: &str, how: impl FnOnce(Element<'d>) -> Option<T>) -> Option<T> {
+        let found = self.parts.iter().find(|(part, is_taken)| part.name() == name && !is_taken.get());
+        let (part, is_taken) = found?;
+        let read = how(*part);
+        let is_empty = part.children().next().is_none() && part.leading_text().trim().is_empty();
+        let is_empty = is_empty && (is_null(*part) || part.attributes().next().is_none());
+        is_taken.set(read.is_some() || is_empty);
+        read
+    }
+
     /// All parts of this name; they count as read.
     pub(super) fn take_all(&self, name: &str) -> Vec<Element<'d>> {
         self.take_where(|part| part.name() == name)
@@ -132,18 +180,51 @@ impl<'s, 'd> Statement<'s, 'd> {
             .collect()
     }
 
-    /// Reads the related statements that are wanted.
+    /// Reads the related statements that are wanted and state something. Those that are denied do not.
     pub(super) fn related(
         &self,
         is_wanted: impl Fn(Related<'d>) -> bool,
+        how: impl FnMut(&Statement<'_, 'd>),
+    ) {
+        self.related_up_to(usize::MAX, |related| is_wanted(related) && !is_negated(related.element), how);
+    }
+
+    /// Reads the related statements that are wanted, those that are denied too: `how` keeps them apart.
+    pub(super) fn related_or_negated(
+        &self,
+        is_wanted: impl Fn(Related<'d>) -> bool,
+        how: impl FnMut(&Statement<'_, 'd>),
+    ) {
+        self.related_up_to(usize::MAX, is_wanted, how);
+    }
+
+    /// Reads the first related statement that is wanted; for more of it the record has no place.
+    pub(super) fn first_related<T>(
+        &self,
+        is_wanted: impl Fn(Related<'d>) -> bool,
+        mut how: impl FnMut(&Statement<'_, 'd>) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = None;
+        let is_wanted = |related: Related<'d>| is_wanted(related) && !is_negated(related.element);
+        self.related_up_to(1, is_wanted, |inner| found = how(inner));
+        found
+    }
+
+    fn related_up_to(
+        &self,
+        max: usize,
+        is_wanted: impl Fn(Related<'d>) -> bool,
         mut how: impl FnMut(&Statement<'_, 'd>),
     ) {
-        for part in self.take_where(|part| related(part).is_some_and(&is_wanted)) {
-            let inner = related(part).map(|related| Statement::new(self.source, related.element));
-            if let Some(inner) = inner {
-                how(&inner);
-                inner.leave();
-            }
+        let states = |element| self.mood.fits(element) && !says_nothing(element);
+        let found = self.parts.iter().filter(|(_, is_taken)| !is_taken.get());
+        let found = found.filter_map(|(part, is_taken)| Some((related(*part)?, is_taken)));
+        let found = found.filter(|(related, _)| is_wanted(*related) && states(related.element));
+        for (related, is_taken) in found.take(max) {
+            is_taken.set(true);
+            let inner = Statement::new(self.source, related.element, self.mood);
+            how(&inner);
+            inner.leave();
         }
     }
 
@@ -153,12 +234,7 @@ impl<'s, 'd> Statement<'s, 'd> {
         is_wanted: impl Fn(Related<'d>) -> bool,
         how: impl Fn(&Source<'d>, Element<'d>) -> Option<T>,
     ) -> Option<T> {
-        let mut found = None;
-        self.related(is_wanted, |inner| {
-            let value = inner.take("value").and_then(|value| how(self.source, value));
-            found = found.take().or(value);
-        });
-        found
+        self.first_related(is_wanted, |inner| inner.read("value", |value| how(self.source, value)))
     }
 
     /// The comments on it (LOINC 48767-8).

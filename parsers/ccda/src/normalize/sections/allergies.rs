@@ -3,9 +3,9 @@
 use orderly_record::{Allergy, Coded, Reaction, Record};
 
 use crate::document::Element;
-use crate::normalize::concern::{Concern, Recorded, is_subject, status};
+use crate::normalize::concern::{Concern, Recorded, is_subject, severity, status};
 use crate::normalize::statement::{Related, Statement};
-use crate::normalize::values::{coded, coded_or_words, flag, identifiers, interval, text_of};
+use crate::normalize::values::{coded, coded_or_words, identifiers, interval, text_of};
 
 /// "No known allergies" as a code of its own, which old documents send without negation (SNOMED CT).
 const NONE_KNOWN: [&str; 5] = ["160244002", "716186003", "409137002", "428607008", "429625007"];
@@ -14,15 +14,17 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     match statement.name() {
         "act" => {
             let (concern, before) = (Concern::of(statement), record.allergies.len());
-            statement
-                .related(is_subject, |observation| record.allergies.push(allergy(observation, &concern)));
-            if record.allergies.len() == before {
-                return false;
+            statement.related_or_negated(is_subject, |observation| {
+                record.allergies.push(allergy(observation, &concern));
+            });
+            let found = record.allergies.get_mut(before..).unwrap_or_default();
+            // What is said of the concern is said of the only allergy in it.
+            if let [only] = found {
+                only.severity = only.severity.take().or_else(|| severity(statement));
             }
+            let Some(last) = found.last_mut() else { return false };
+            last.notes.extend(statement.notes());
             statement.take_all("effectiveTime");
-            if let Some(last) = record.allergies.last_mut() {
-                last.notes.extend(statement.notes());
-            }
             true
         }
         "observation" => {
@@ -42,7 +44,7 @@ fn allergy<'d>(statement: &Statement<'_, 'd>, concern: &Concern<'d>) -> Allergy 
     let says_none = (code.is_none() && kind.as_ref().is_some_and(is_none_known)).then_some(true);
     let recorded = Recorded::under(statement, concern);
     Allergy {
-        negated: says_none.or(flag(statement.element, "negationInd")),
+        negated: says_none.or(concern.negated(statement.element)),
         status: status(statement, &time, concern),
         reactions: reactions(statement),
         severity: severity(statement),
@@ -96,13 +98,6 @@ pub(super) fn reactions(statement: &Statement<'_, '_>) -> Vec<Reaction> {
         }
     });
     reactions
-}
-
-fn severity(statement: &Statement<'_, '_>) -> Option<Coded> {
-    let is_severity = |related: Related<'_>| {
-        related.has_code(&["SEV"]) || related.has_template("2.16.840.1.113883.10.20.22.4.8")
-    };
-    statement.value_of(is_severity, coded)
 }
 
 #[cfg(test)]
@@ -172,5 +167,55 @@ mod tests {
         assert_eq!(allergies(&format!("<observation>{PENICILLIN}</observation>")).len(), 1);
         let nothing = record("<code code='48765-2'/><entry><act/></entry><entry><supply/></entry>");
         assert_eq!((nothing.allergies.len(), nothing.sections[0].unread.len()), (0, 2));
+    }
+
+    const SEVERE: &str = "<entryRelationship typeCode='SUBJ'><observation><templateId root='2.16.840.1.113883.10.20.22.4.8'/><code code='SEV'/>\
+                          <value code='24484000'/></observation></entryRelationship>";
+
+    #[test]
+    fn how_bad_a_concern_is_is_no_allergy() {
+        let severity = |one: &Allergy| one.severity.as_ref().and_then(|severity| severity.code.clone());
+        let one = allergies(&format!("<act>{}{SEVERE}</act>", observation("", PENICILLIN)));
+        assert_eq!((one.len(), severity(&one[0]).as_deref()), (1, Some("24484000")));
+        // Of two nobody can tell which it is about.
+        let two = observation("", PENICILLIN).repeat(2);
+        let record = record(&format!("<code code='48765-2'/><entry><act>{two}{SEVERE}</act></entry>"));
+        assert!(record.allergies.iter().all(|one| one.severity.is_none()));
+        assert_eq!((record.allergies.len(), record.sections[0].unread.len()), (2, 1));
+        for further in ["82606-5", "33999-4"] {
+            let further = format!(
+                "<entryRelationship typeCode='SUBJ'><observation><code code='{further}'/></observation></entryRelationship>"
+            );
+            assert_eq!(allergies(&format!("<act>{}{further}</act>", observation("", PENICILLIN))).len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_null_planned_or_denied_is_no_allergy() {
+        for attributes in ["nullFlavor='NI'", "moodCode='INT'", "moodCode='GOL'"] {
+            let record = record(&format!(
+                "<code code='48765-2'/><entry><act>{}</act></entry><entry><act {attributes}>{}</act></entry>",
+                observation(attributes, PENICILLIN),
+                observation("", PENICILLIN),
+            ));
+            assert_eq!(record.allergies, [], "{attributes}");
+            assert_eq!(record.sections[0].unread[0].count, 2);
+        }
+        let denied = allergies(&format!("<act negationInd='true'>{}</act>", observation("", PENICILLIN)));
+        assert_eq!(denied[0].negated, Some(true));
+        let none = observation("negationInd='true' nullFlavor='NI'", "<value code='419199007'/>");
+        assert_eq!(allergies(&format!("<act>{none}</act>"))[0].negated, Some(true));
+    }
+
+    #[test]
+    fn a_reaction_that_did_not_happen_is_none() {
+        let reaction = |attributes: &str| {
+            format!(
+                "<entryRelationship typeCode='MFST'><observation {attributes}><value code='247472004'/></observation></entryRelationship>"
+            )
+        };
+        let both = reaction("negationInd='true'") + &reaction("");
+        let found = allergies(&format!("<act>{}</act>", observation("", &(PENICILLIN.to_owned() + &both))));
+        assert_eq!(found[0].reactions.len(), 1);
     }
 }

@@ -2,15 +2,16 @@
 
 use orderly_record::Record;
 
-use super::medications::indications;
+use super::medications::{indication, is_indication};
 use super::problems;
 use crate::document::Element;
 use crate::normalize::people::providers;
-use crate::normalize::statement::{Related, Statement};
+use crate::normalize::statement::{Related, Statement, is_negated};
 use crate::normalize::visit::{service_location, visit};
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
-    if statement.name() != "encounter" {
+    // A visit that did not take place is none.
+    if statement.name() != "encounter" || is_negated(statement.element) {
         return false;
     }
     let mut found = visit(statement.source, statement.element);
@@ -20,14 +21,13 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     found.attending = providers(statement.source, statement.take_all("performer"));
     let places = statement.take_where(is_location);
     found.location = places.iter().find_map(|place| service_location(place.child("participantRole")?));
-    let mut reasons = indications(statement).into_iter();
-    found.reason = reasons.next();
+    found.reason = statement.first_related(is_indication, indication);
     let before = record.conditions.len();
-    statement.related(is_diagnosis, |inner| {
+    statement.related_or_negated(is_diagnosis, |inner| {
         problems::conditions(inner, "encounter-diagnosis", record);
     });
-    let diagnosed = record.conditions.iter().skip(before);
-    found.diagnoses = diagnosed.filter_map(|condition| condition.code.clone()).chain(reasons).collect();
+    let diagnosed = record.conditions.iter().skip(before).filter(|condition| condition.negated != Some(true));
+    found.diagnoses = diagnosed.filter_map(|condition| condition.code.clone()).collect();
     record.visits.push(found);
     true
 }
@@ -67,5 +67,38 @@ mod tests {
         assert_eq!(visit.diagnoses[0].code.as_deref(), Some("J18.9"));
         assert_eq!(record.conditions[0].category.as_deref(), Some("encounter-diagnosis"));
         assert_eq!((record.visit.as_ref(), record.sections[0].unread.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_was_not_diagnosed_is_no_diagnosis_and_a_second_reason_is_no_diagnosis_either() {
+        let reason = |code: &str| {
+            format!(
+                "<entryRelationship typeCode='RSON'><observation><value code='{code}'/></observation></entryRelationship>"
+            )
+        };
+        let record = record(&format!(
+            "<code code='46240-8'/><entry><encounter>{}{}<entryRelationship typeCode='SUBJ'><act><code code='29308-4'/>\
+             <entryRelationship typeCode='SUBJ'><observation negationInd='true'><value code='C50.9'/></observation></entryRelationship></act>\
+             </entryRelationship></encounter></entry>",
+            reason("R05"),
+            reason("R07")
+        ));
+        let visit = &record.visits[0];
+        assert_eq!(visit.reason.as_ref().unwrap().code.as_deref(), Some("R05"));
+        assert_eq!((visit.diagnoses.as_slice(), record.conditions[0].negated), (&[][..], Some(true)));
+        assert_eq!(
+            (record.sections[0].unread[0].element.as_str(), record.sections[0].unread[0].count),
+            ("observation", 1)
+        );
+    }
+
+    #[test]
+    fn a_visit_that_did_not_take_place_is_none() {
+        for attributes in ["moodCode='INT'", "moodCode='APT'", "negationInd='true'", "nullFlavor='NI'"] {
+            let record = record(&format!(
+                "<code code='46240-8'/><entry><encounter {attributes}><effectiveTime value='2027'/></encounter></entry>"
+            ));
+            assert_eq!((record.visits.len(), record.sections[0].unread.len()), (0, 1), "{attributes}");
+        }
     }
 }

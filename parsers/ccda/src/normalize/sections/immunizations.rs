@@ -110,4 +110,14 @@ mod tests {
             assert!(record.sections[0].unread.is_empty(), "{:?}", record.sections[0].unread);
         }
     }
+
+    #[test]
+    fn what_is_to_be_given_was_not_given() {
+        for attributes in ["moodCode='INT'", "nullFlavor='NI'"] {
+            let record = record(&format!(
+                "<code code='11369-6'/><entry><substanceAdministration {attributes}>{VACCINE}</substanceAdministration></entry>"
+            ));
+            assert_eq!((record.immunizations.len(), record.sections[0].unread.len()), (0, 1), "{attributes}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::document::Element;
 use crate::normalize::Source;
 use crate::normalize::people::{organization, providers};
 use crate::normalize::shared::Shared;
-use crate::normalize::statement::{Related, Statement};
+use crate::normalize::statement::{Related, Statement, is_negated};
 use crate::normalize::values::{
     attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, quantity, text_of,
 };
@@ -23,15 +23,15 @@ fn medications(statement: &Statement<'_, '_>, category: &'static str, record: &m
     match statement.name() {
         "substanceAdministration" => activity(statement, category, record),
         // Admission and discharge medications are wrapped into an act.
-        "act" => {
+        "act" if !is_negated(statement.element) => {
             let before = record.medications.len();
             let is_activity = |related: Related<'_>| related.is("substanceAdministration");
-            statement.related(is_activity, |inner| {
+            statement.related_or_negated(is_activity, |inner| {
                 activity(inner, category, record);
             });
             return record.medications.len() > before;
         }
-        "supply" => record.medications.push(supply(statement)),
+        "supply" if !is_negated(statement.element) => record.medications.push(supply(statement)),
         _ => return false,
     }
     true
@@ -140,12 +140,18 @@ fn by_event<'d>(source: &Source<'d>, time: Element<'d>) -> Timing {
 /// Why: the indications.
 pub(super) fn indications(statement: &Statement<'_, '_>) -> Vec<Coded> {
     let mut reasons = Vec::new();
-    let is_reason = |related: Related<'_>| related.relation == "RSON" && related.is("observation");
-    statement.related(is_reason, |reason| {
-        let value = reason.take("value");
-        reasons.extend(coded_or_words(reason.source, value, || reason.words()));
-    });
+    statement.related(is_indication, |reason| reasons.extend(indication(reason)));
     reasons
+}
+
+pub(super) fn is_indication(related: Related<'_>) -> bool {
+    related.relation == "RSON" && related.is("observation")
+}
+
+/// The value of an indication, else its words.
+pub(super) fn indication(reason: &Statement<'_, '_>) -> Option<Coded> {
+    let value = reason.read("value", |value| coded(reason.source, value));
+    value.or_else(|| reason.words().map(|words| Coded { text: Some(words), ..Coded::default() }))
 }
 
 /// The directions in words (LOINC 76662-6).

@@ -15,7 +15,7 @@ use orderly_record::{Record, Section, Text};
 
 use super::Source;
 use super::narrative;
-use super::statement::{Statement, statement_in};
+use super::statement::{Mood, Statement, statement_in};
 use super::values::{attribute, coded, text_of};
 use crate::document::Element;
 
@@ -32,6 +32,15 @@ struct Kind {
     /// What its title begins with, in small letters, when it has neither.
     title: &'static str,
     read: Option<Read>,
+    /// What its reader knows to tell apart.
+    mood: Mood,
+}
+
+impl Kind {
+    /// Its reader tells what is intended from what was done.
+    const fn with_intents(self) -> Self {
+        Self { mood: Mood::EventOrIntent, ..self }
+    }
 }
 
 const CCDA_SECTION: &str = "2.16.840.1.113883.10.20.22.2.";
@@ -43,7 +52,7 @@ const fn read(
     title: &'static str,
     read: Read,
 ) -> Kind {
-    Kind { name, templates, codes, title, read: Some(read) }
+    Kind { name, templates, codes, title, read: Some(read), mood: Mood::Event }
 }
 
 /// A section that is known by name; the record holds its words only.
@@ -53,7 +62,7 @@ const fn words(
     codes: &'static [&'static str],
     title: &'static str,
 ) -> Kind {
-    Kind { name, templates, codes, title, read: None }
+    Kind { name, templates, codes, title, read: None, mood: Mood::Event }
 }
 
 const KINDS: &[Kind] = &[
@@ -61,24 +70,27 @@ const KINDS: &[Kind] = &[
     read("problems", &["5", "5.1"], &["11450-4"], "problem", problems::problem),
     read("admission_diagnosis", &["43"], &["46241-6", "42347-5"], "admission diagnos", problems::admission),
     read("discharge_diagnosis", &["24"], &["11535-2", "78375-3"], "discharge diagnos", problems::discharge),
-    read("medications", &["1", "1.1"], &["10160-0"], "medications", medications::taken),
-    read("admission_medications", &["44"], &["42346-7"], "admission medications", medications::taken),
+    read("medications", &["1", "1.1"], &["10160-0"], "medications", medications::taken).with_intents(),
+    read("admission_medications", &["44"], &["42346-7"], "admission medications", medications::taken)
+        .with_intents(),
     read(
         "discharge_medications",
         &["11", "11.1"],
         &["10183-2", "75311-1"],
         "discharge medications",
         medications::taken,
-    ),
+    )
+    .with_intents(),
     read(
         "medications_administered",
         &["38"],
         &["29549-3"],
         "medications administered",
         medications::administered,
-    ),
+    )
+    .with_intents(),
     read("immunizations", &["2", "2.1"], &["11369-6"], "immuni", immunizations::read),
-    read("procedures", &["7", "7.1"], &["47519-4"], "procedures", procedures::read),
+    read("procedures", &["7", "7.1"], &["47519-4"], "procedures", procedures::read).with_intents(),
     read("results", &["3", "3.1"], &["30954-2"], "results", results::read),
     read("vital_signs", &["4", "4.1"], &["8716-3"], "vital signs", vital_signs::read),
     read("encounters", &["22", "22.1"], &["46240-8"], "encounters", encounters::read),
@@ -139,7 +151,7 @@ fn section_of<'d>(source: &Source<'d>, section: Element<'d>, record: &mut Record
         match child.name() {
             "entry" => {
                 entries += 1;
-                entry(source, child, kind.and_then(|kind| kind.read), record);
+                entry(source, child, kind, record);
             }
             // The section itself, and what is read as a section of its own.
             "templateId" | "typeId" | "realmCode" | "id" | "code" | "title" | "text" | "component" => {}
@@ -160,10 +172,10 @@ fn section_of<'d>(source: &Source<'d>, section: Element<'d>, record: &mut Record
     }
 }
 
-fn entry<'d>(source: &Source<'d>, entry: Element<'d>, read: Option<Read>, record: &mut Record) {
-    match (statement_in(entry), read) {
-        (Some(statement), Some(read)) => {
-            source.read(statement, |statement| read(statement, record));
+fn entry<'d>(source: &Source<'d>, entry: Element<'d>, kind: Option<&'static Kind>, record: &mut Record) {
+    match (statement_in(entry), kind.and_then(|kind| Some((kind.read?, kind.mood)))) {
+        (Some(statement), Some((read, mood))) => {
+            source.read(statement, mood, |statement| read(statement, record));
         }
         (Some(statement), None) => source.unread(statement),
         (None, _) => source.unread(entry),

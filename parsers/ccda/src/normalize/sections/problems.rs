@@ -2,9 +2,9 @@
 
 use orderly_record::{Condition, Record, Text};
 
-use crate::normalize::concern::{Concern, Recorded, is_subject, status};
+use crate::normalize::concern::{Concern, Recorded, is_subject, severity, status};
 use crate::normalize::statement::Statement;
-use crate::normalize::values::{coded, coded_or_words, flag, identifiers, interval, time_of};
+use crate::normalize::values::{coded, coded_or_words, identifiers, interval, time_of};
 
 pub(super) fn problem(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     conditions(statement, "problem", record)
@@ -23,16 +23,17 @@ pub(super) fn conditions(statement: &Statement<'_, '_>, category: &'static str, 
     match statement.name() {
         "act" => {
             let (concern, before) = (Concern::of(statement), record.conditions.len());
-            statement.related(is_subject, |observation| {
+            statement.related_or_negated(is_subject, |observation| {
                 record.conditions.push(condition(observation, category, &concern));
             });
-            if record.conditions.len() == before {
-                return false;
+            let found = record.conditions.get_mut(before..).unwrap_or_default();
+            // What is said of the concern is said of the only problem in it.
+            if let [only] = found {
+                only.severity = only.severity.take().or_else(|| severity(statement));
             }
+            let Some(last) = found.last_mut() else { return false };
+            last.notes.extend(statement.notes());
             statement.take_all("effectiveTime");
-            if let Some(last) = record.conditions.last_mut() {
-                last.notes.extend(statement.notes());
-            }
             true
         }
         "observation" => {
@@ -52,8 +53,8 @@ fn condition<'d>(statement: &Statement<'_, 'd>, category: &'static str, concern:
         category: Some(Text::new_static(category)),
         kind: statement.own("code").and_then(|code| coded(source, code)),
         status: status(statement, &time, concern),
-        negated: flag(statement.element, "negationInd"),
-        severity: statement.value_of(|related| related.has_code(&["SEV"]), coded),
+        negated: concern.negated(statement.element),
+        severity: severity(statement),
         onset_at: time.from,
         ended_at: time.to,
         recorded_at: diagnosed_at(statement).or(recorded.at),
@@ -116,5 +117,21 @@ mod tests {
             ));
             assert_eq!(record.conditions[0].category.as_deref(), Some(category));
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_problem_is_no_problem() {
+        let subject = |content: &str| {
+            format!(
+                "<entryRelationship typeCode='SUBJ'><observation>{content}</observation></entryRelationship>"
+            )
+        };
+        let content =
+            subject("<value code='44054006'/>") + &subject("<code code='SEV'/><value code='6736007'/>");
+        let record =
+            record(&format!("<code code='11450-4'/><entry><act negationInd='true'>{content}</act></entry>"));
+        let [only] = record.conditions.as_slice() else { panic!("one problem") };
+        assert_eq!(only.severity.as_ref().unwrap().code.as_deref(), Some("6736007"));
+        assert_eq!(only.negated, Some(true));
     }
 }

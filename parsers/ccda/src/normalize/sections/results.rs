@@ -5,7 +5,7 @@ use orderly_record::{Record, Report, Specimen};
 use crate::document::Element;
 use crate::normalize::observation::{Group, observation, status};
 use crate::normalize::people::first_identifier;
-use crate::normalize::statement::{Related, Statement};
+use crate::normalize::statement::{Related, Statement, is_negated};
 use crate::normalize::values::{code_of, coded, coded_or_words, identifier, interval};
 
 /// Collection of a specimen (SNOMED CT).
@@ -13,6 +13,8 @@ const COLLECTION: &str = "17636008";
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     match statement.name() {
+        // A denied group would deny each of its members, or that there was one: nobody can tell.
+        "organizer" if is_negated(statement.element) => false,
         "organizer" => {
             let found = report(statement, &Group::default(), record);
             record.results.push(found);
@@ -44,8 +46,10 @@ fn report<'d>(statement: &Statement<'_, 'd>, outer: &Group<'d>, record: &mut Rec
         statement.take_all("specimen").into_iter().filter_map(|one| specimen(statement, one)).collect();
     collection(statement, &mut specimens);
     let mut observations = Vec::new();
-    statement
-        .related(|related| related.is("observation"), |inner| observations.push(observation(inner, &group)));
+    statement.related_or_negated(
+        |related| related.is("observation"),
+        |inner| observations.push(observation(inner, &group)),
+    );
     statement.related(
         |related| related.is("organizer"),
         |inner| {
@@ -190,5 +194,19 @@ mod tests {
         );
         assert_eq!(outer.specimens[0].collected_at.as_ref().unwrap().to_string(), "2026-03-04");
         assert!(record.sections[0].unread.is_empty(), "{:?}", record.sections[0].unread);
+    }
+
+    #[test]
+    fn what_was_not_found_and_what_was_not_done() {
+        let denied = record(
+            "<code code='30954-2'/><entry><organizer><component><observation negationInd='true'><value code='10828004'/></observation></component>\
+             <component><observation moodCode='RQO'/></component><component><observation nullFlavor='NI'/></component></organizer></entry>\
+             <entry><observation moodCode='INT'/></entry><entry><organizer nullFlavor='NI'/></entry><entry><organizer negationInd='true'/></entry>",
+        );
+        assert_eq!((denied.results.len(), denied.results[0].observations.len()), (1, 1));
+        assert_eq!(denied.results[0].observations[0].negated, Some(true));
+        let unread: Vec<_> =
+            denied.sections[0].unread.iter().map(|one| (one.element.as_str(), one.count)).collect();
+        assert_eq!(unread, [("observation", 3), ("organizer", 2)]);
     }
 }

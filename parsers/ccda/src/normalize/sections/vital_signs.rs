@@ -3,10 +3,12 @@
 use orderly_record::Record;
 
 use crate::normalize::observation::{Group, observation};
-use crate::normalize::statement::Statement;
+use crate::normalize::statement::{Statement, is_negated};
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     match statement.name() {
+        // A denied group would deny each of its members, or that there was one: nobody can tell.
+        "organizer" if is_negated(statement.element) => false,
         "organizer" => {
             let before = record.vital_signs.len();
             group(statement, &Group::default(), record);
@@ -22,7 +24,7 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
 
 fn group<'d>(statement: &Statement<'_, 'd>, outer: &Group<'d>, record: &mut Record) {
     let own = Group::of(statement, outer);
-    statement.related(
+    statement.related_or_negated(
         |related| related.is("observation"),
         |inner| {
             record.vital_signs.push(observation(inner, &own));
@@ -58,5 +60,15 @@ mod tests {
         let found = &record.vital_signs[0];
         assert_eq!(found.observed_at.as_ref().unwrap().to_string(), "2026-03-05");
         assert_eq!(found.observed_by.len(), 1);
+    }
+
+    #[test]
+    fn a_target_is_no_measurement() {
+        let record = record(
+            "<code code='8716-3'/><entry><organizer><component><observation moodCode='GOL'><value value='120'/></observation></component>\
+             <component><observation negationInd='true'/></component></organizer></entry>",
+        );
+        let negated: Vec<_> = record.vital_signs.iter().map(|one| one.negated).collect();
+        assert_eq!((negated.as_slice(), record.sections[0].unread[0].count), (&[Some(true)][..], 1));
     }
 }
