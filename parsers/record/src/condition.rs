@@ -20,7 +20,7 @@ pub struct Condition {
     /// `active`, `inactive`, `resolved`, `recurrence`, `relapse` or `remission`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
-    /// True when the source denies it.
+    /// True when the source denies it: with a code, that the patient has this; with the code of none or of a whole kind, any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
     /// How bad it is.

@@ -23,7 +23,7 @@ pub struct Immunization {
     /// Why it was not given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusal_reasons: Vec<Coded>,
-    /// When it was given.
+    /// When it was given, or was to be given where it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_at: Option<Timestamp>,
     /// How much.

@@ -58,6 +58,13 @@ pub(super) fn coded<'d>(source: &Source<'d>, element: Element<'d>) -> Option<Cod
     Some(Coded { code, display, system, text: words, translations: codings.collect() })
 }
 
+/// Whether the code, or a translation of it, is one of these.
+pub(super) fn is_one_of(coded: &Coded, codes: &[&str]) -> bool {
+    let translations = coded.translations.iter().map(|translation| &translation.code);
+    let mut all = std::iter::once(&coded.code).chain(translations);
+    all.any(|code| code.as_deref().is_some_and(|code| codes.contains(&code)))
+}
+
 /// A code, or when it says nothing, the words of the statement that it is in.
 pub(super) fn coded_or_words<'d>(
     source: &Source<'d>,

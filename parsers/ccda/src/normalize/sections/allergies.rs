@@ -5,7 +5,7 @@ use orderly_record::{Allergy, Coded, Reaction, Record};
 use crate::document::Element;
 use crate::normalize::concern::{Concern, Recorded, is_subject, severity, status};
 use crate::normalize::statement::{Related, Statement};
-use crate::normalize::values::{coded, coded_or_words, identifiers, interval, text_of};
+use crate::normalize::values::{coded, coded_or_words, identifiers, interval, is_one_of, text_of};
 
 /// "No known allergies" as a code of its own, which old documents send without negation (SNOMED CT).
 const NONE_KNOWN: [&str; 5] = ["160244002", "716186003", "409137002", "428607008", "429625007"];
@@ -40,8 +40,7 @@ fn allergy<'d>(statement: &Statement<'_, 'd>, concern: &Concern<'d>) -> Allergy 
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
     let kind = statement.take("value").and_then(|value| coded(source, value));
     let code = allergen(statement);
-    let is_none_known = |kind: &Coded| kind.code.as_deref().is_some_and(|code| NONE_KNOWN.contains(&code));
-    let says_none = (code.is_none() && kind.as_ref().is_some_and(is_none_known)).then_some(true);
+    let says_none = says_none_known(code.as_ref(), kind.as_ref()).then_some(true);
     let recorded = Recorded::under(statement, concern);
     Allergy {
         negated: says_none.or(concern.negated(statement.element)),
@@ -59,6 +58,13 @@ fn allergy<'d>(statement: &Statement<'_, 'd>, concern: &Concern<'d>) -> Allergy 
         code,
         kind,
     }
+}
+
+/// "None known" stands for the allergen, or for the kind where no allergen has a code: words such as "none" may stand there.
+fn says_none_known(code: Option<&Coded>, kind: Option<&Coded>) -> bool {
+    let is_none_known = |coded: &Coded| is_one_of(coded, &NONE_KNOWN);
+    let has_allergen = code.is_some_and(|code| code.code.is_some());
+    code.is_some_and(is_none_known) || (!has_allergen && kind.is_some_and(is_none_known))
 }
 
 /// What the patient reacts to: the consumable, by its code, else by its name.
@@ -136,6 +142,20 @@ mod tests {
             "<value code='419199007'/><participant typeCode='CSM'><participantRole><playingEntity><code nullFlavor='NA'/></playingEntity></participantRole></participant>",
         );
         let coded = observation("", "<value code='160244002'/>");
+        let in_words = observation(
+            "",
+            "<value code='160244002'/><participant typeCode='CSM'><participantRole><playingEntity><code nullFlavor='NA'><originalText>None</originalText></code>\
+             </playingEntity></participantRole></participant>",
+        );
+        let as_allergen = observation(
+            "",
+            "<value code='419199007'/><participant typeCode='CSM'><participantRole><playingEntity><code code='716186003'/></playingEntity></participantRole></participant>",
+        );
+        for written in [in_words, as_allergen] {
+            assert_eq!(allergies(&format!("<act>{written}</act>"))[0].negated, Some(true));
+        }
+        let of_something = observation("", &format!("<value code='160244002'/>{PENICILLIN}"));
+        assert_eq!(allergies(&format!("<act>{of_something}</act>"))[0].negated, None);
         for written in [denied, coded] {
             let found = allergies(&format!("<act>{written}</act>"));
             assert_eq!((found[0].negated, &found[0].code), (Some(true), &None));

@@ -25,12 +25,13 @@ fn immunization(statement: &Statement<'_, '_>) -> Immunization {
     let source = statement.source;
     let product = statement.take("consumable").and_then(|holder| holder.child("manufacturedProduct"));
     let material = product.and_then(material);
-    let negated = flag(statement.element, "negationInd");
-    let reasons = reasons(statement);
+    let code = material.and_then(|material| drug_code(source, material));
+    let negated = code.as_ref().and_then(names_no_vaccine).or(flag(statement.element, "negationInd"));
+    let reasons = if negated == Some(true) { reasons(statement) } else { Vec::new() };
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
     let coded_part = |name: &str| statement.take(name).and_then(|part| coded(source, part));
     Immunization {
-        code: material.and_then(|material| drug_code(source, material)),
+        code,
         status: status(statement, negated == Some(true), &reasons),
         negated,
         given_at: time.from.or(time.to),
@@ -51,6 +52,14 @@ fn immunization(statement: &Statement<'_, '_>) -> Immunization {
     }
 }
 
+/// CVX 998 stands for a vaccine where none was given: a history, a refusal. That is a denial.
+fn names_no_vaccine(code: &Coded) -> Option<bool> {
+    let own = (code.code.as_deref(), code.system.as_deref());
+    let translations = code.translations.iter().map(|one| (one.code.as_deref(), one.system.as_deref()));
+    let mut all = std::iter::once(own).chain(translations);
+    all.any(|one| one == (Some("998"), Some("CVX"))).then_some(true)
+}
+
 /// How far it is, as HL7 table 0322 has it; other states stay as sent.
 fn status(statement: &Statement<'_, '_>, is_negated: bool, reasons: &[Coded]) -> Option<Text> {
     let is_refusal = |reason: &Coded| reason.code.as_deref().is_some_and(|code| REFUSALS.contains(&code));
@@ -66,9 +75,6 @@ fn status(statement: &Statement<'_, '_>, is_negated: bool, reasons: &[Coded]) ->
 /// Why it was not given: the code of the reason itself, or its value.
 fn reasons(statement: &Statement<'_, '_>) -> Vec<Coded> {
     let mut reasons = Vec::new();
-    if statement.element.attribute("negationInd") != Some("true") {
-        return reasons;
-    }
     let is_reason = |related: Related<'_>| related.relation == "RSON" && related.is("observation");
     statement.related(is_reason, |reason| {
         let value = reason.take("value").and_then(|value| coded(reason.source, value));
@@ -119,5 +125,15 @@ mod tests {
             ));
             assert_eq!((record.immunizations.len(), record.sections[0].unread.len()), (0, 1), "{attributes}");
         }
+    }
+
+    #[test]
+    fn no_vaccine_is_a_code_too() {
+        let none = VACCINE.replace("code='88'", "code='998'");
+        let record = record(&format!(
+            "<code code='11369-6'/><entry><substanceAdministration negationInd='false'><statusCode code='completed'/>{none}</substanceAdministration></entry>"
+        ));
+        let immunization = &record.immunizations[0];
+        assert_eq!((immunization.negated, immunization.status.as_deref()), (Some(true), Some("NA")));
     }
 }

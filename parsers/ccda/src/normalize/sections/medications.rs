@@ -43,6 +43,7 @@ fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut 
     let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood != "EVN");
     medication.category = Some(Text::new_static(if is_intended { "order" } else { category }));
     medication.negated = flag(statement.element, "negationInd");
+    medication.status = statement.value_of(is_status, |_, value| status_of(value)).or(medication.status);
     times(statement, &mut medication);
     if let Some(dose) = statement.take("doseQuantity") {
         (medication.dose, medication.dose_max) = bounds(dose);
@@ -65,6 +66,21 @@ fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut 
     supplies(statement, &mut medication, &mut handed_out);
     record.medications.push(medication);
     record.medications.extend(handed_out);
+}
+
+/// Whether it is still taken, in documents before C-CDA (LOINC 33999-4): there statusCode tells about the act of writing it down.
+fn is_status(related: Related<'_>) -> bool {
+    let is_of_template = related.has_template("2.16.840.1.113883.10.20.1.47");
+    related.is("observation") && (is_of_template || related.has_code(&["33999-4"]))
+}
+
+/// The record's word for a status of SNOMED CT: active, no longer active, inactive. Others ("other", "administered") tell nothing of it.
+fn status_of(value: Element<'_>) -> Option<Text> {
+    Some(Text::new_static(match attribute(value, "code")?.as_str() {
+        "55561003" => "active",
+        "421139008" | "73425007" => "completed",
+        _ => return None,
+    }))
 }
 
 /// What an activity and a supply have in common: the drug, its maker, the status, the ids.
@@ -181,39 +197,54 @@ fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
     notes
 }
 
-/// Orders to supply tell how much and how often; what was handed out is a medication of its own.
+/// The order to supply tells how much and how often; what was handed out is a medication of its own.
 fn supplies(statement: &Statement<'_, '_>, medication: &mut Medication, handed_out: &mut Vec<Medication>) {
     let holder = statement.element.child("consumable");
     let drug = Shared::new(medication.code.clone(), holder.as_slice());
-    statement.related(
+    let is_dispense = |related: Related<'_>| related.is("supply") && is_dispense(related.element);
+    statement.related(is_dispense, |inner| {
+        let found = supply(inner);
+        let code = found.code.clone().or_else(|| drug.copy(statement.source));
+        handed_out.push(Medication { code, ..found });
+    });
+    statement.first_related(
         |related| related.is("supply"),
-        |inner| {
-            let found = supply(inner);
-            if found.category.as_deref() == Some("dispense") {
-                let code = found.code.clone().or_else(|| drug.copy(statement.source));
-                handed_out.push(Medication { code, ..found });
-                return;
-            }
-            medication.prescription_number =
-                medication.prescription_number.take().or_else(|| found.identifiers.into_iter().next());
-            medication.quantity = medication.quantity.take().or(found.quantity);
-            medication.refills = medication.refills.take().or(found.refills);
-            medication.ordered_by.extend(found.ordered_by);
-            medication.notes.extend(found.notes);
-            medication.code = medication.code.take().or(found.code);
+        |order| {
+            fill_from_order(medication, order);
+            Some(())
         },
     );
 }
 
+/// What the order to supply says of the medication. When, by whom, and another product than the one taken have no place in the record.
+fn fill_from_order(medication: &mut Medication, order: &Statement<'_, '_>) {
+    let source = order.source;
+    medication.prescription_number = identifiers(order.element).into_iter().next();
+    medication.quantity = order.read("quantity", quantity);
+    medication.refills = order.read("repeatNumber", refills);
+    medication.ordered_by.extend(providers(source, order.take_all("author")));
+    medication.notes.extend(notes(order));
+    order.read("product", |holder| {
+        let code = drug_code(source, material(holder.child("manufacturedProduct")?)?)?;
+        let own = medication.code.get_or_insert_with(|| code.clone());
+        (own.code == code.code && own.system == code.system).then_some(())
+    });
+}
+
+fn is_dispense(supply: Element<'_>) -> bool {
+    supply.attribute("moodCode") == Some("EVN")
+}
+
 fn supply(statement: &Statement<'_, '_>) -> Medication {
     let source = statement.source;
-    let is_dispense = statement.element.attribute("moodCode") == Some("EVN");
+    let is_dispense = is_dispense(statement.element);
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
-    let total = statement.take("repeatNumber").and_then(|number| attribute(number, "value"));
+    // Of what was handed out it tells which time this was.
+    let refills = if is_dispense { None } else { statement.read("repeatNumber", refills) };
     Medication {
         category: Some(Text::new_static(if is_dispense { "dispense" } else { "order" })),
-        quantity: statement.take("quantity").and_then(quantity),
-        refills: total.as_deref().and_then(refills),
+        quantity: statement.read("quantity", quantity),
+        refills,
         starts_at: time.from,
         ends_at: time.to,
         ordered_by: providers(source, statement.take_all("author")),
@@ -223,9 +254,9 @@ fn supply(statement: &Statement<'_, '_>) -> Medication {
     }
 }
 
-/// repeatNumber counts the first time too.
-fn refills(total: &str) -> Option<Text> {
-    let total: u32 = total.parse().ok()?;
+/// repeatNumber of an order, which counts the first time too.
+fn refills(total: Element<'_>) -> Option<Text> {
+    let total: u32 = attribute(total, "value")?.parse().ok()?;
     Some(total.checked_sub(1)?.to_string().into())
 }
 
@@ -299,5 +330,56 @@ mod tests {
                     <code nullFlavor='OTH'/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration>";
         let (found, _) = medications("10160-0", none);
         assert_eq!((found[0].negated, &found[0].code), (Some(true), &None));
+    }
+
+    /// A statement in use with this content, and what of it is unread.
+    fn taken(content: &str) -> (Medication, Vec<String>) {
+        let entry = format!(
+            "<substanceAdministration moodCode='EVN'><statusCode code='completed'/>{DRUG}{content}</substanceAdministration>"
+        );
+        let (mut found, unread) = medications("10160-0", &entry);
+        let unread = unread.into_iter().map(|one| format!("{} {}", one.element, one.count)).collect();
+        (found.remove(0), unread)
+    }
+
+    #[test]
+    fn its_status_observation_rules() {
+        let table = [
+            ("55561003", "active", 0),
+            ("421139008", "completed", 0),
+            ("73425007", "completed", 0),
+            ("74964007", "completed", 1),
+        ];
+        for (code, expected, count) in table {
+            let (found, unread) = taken(&format!(
+                "<entryRelationship typeCode='REFR'><observation><code code='33999-4'/><value code='{code}'/></observation></entryRelationship>"
+            ));
+            assert_eq!((found.status.as_deref(), unread.len()), (Some(expected), count), "{code}");
+        }
+    }
+
+    #[test]
+    fn two_orders_are_not_mixed() {
+        let (found, unread) = taken(
+            "<entryRelationship><supply moodCode='INT'><id root='1' extension='S1'/><effectiveTime value='2026'/><quantity value='30'/>\
+             <product><manufacturedProduct><manufacturedMaterial><code code='2'/></manufacturedMaterial></manufacturedProduct></product></supply></entryRelationship>\
+             <entryRelationship><supply moodCode='INT'><id root='1' extension='S2'/><quantity value='90'/><repeatNumber value='4'/></supply></entryRelationship>",
+        );
+        let quantity = found.quantity.unwrap().value;
+        assert_eq!((found.prescription_number.unwrap().value.as_str(), quantity.as_str()), ("S1", "30"));
+        assert_eq!(
+            (found.refills, unread.join(", ").as_str()),
+            (None, "effectiveTime 1, product 1, supply 1")
+        );
+    }
+
+    #[test]
+    fn which_time_it_was_handed_out_is_no_number_of_refills() {
+        let (found, unread) =
+            medications("10160-0", "<supply moodCode='EVN'><repeatNumber value='3'/></supply>");
+        assert_eq!((found[0].refills.as_deref(), unread[0].element.as_str()), (None, "repeatNumber"));
+        let (found, unread) =
+            medications("10160-0", "<supply moodCode='INT'><repeatNumber value='0'/></supply>");
+        assert_eq!((found[0].refills.as_deref(), unread[0].element.as_str()), (None, "repeatNumber"));
     }
 }

@@ -4,7 +4,10 @@ use orderly_record::{Condition, Record, Text};
 
 use crate::normalize::concern::{Concern, Recorded, is_subject, severity, status};
 use crate::normalize::statement::Statement;
-use crate::normalize::values::{coded, coded_or_words, identifiers, interval, time_of};
+use crate::normalize::values::{coded, coded_or_words, identifiers, interval, is_one_of, time_of};
+
+/// "No current problems" as a code of its own, which old documents send without negation (SNOMED CT).
+const NONE_KNOWN: [&str; 1] = ["160245001"];
 
 pub(super) fn problem(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     conditions(statement, "problem", record)
@@ -48,12 +51,14 @@ fn condition<'d>(statement: &Statement<'_, 'd>, category: &'static str, concern:
     let source = statement.source;
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
     let recorded = Recorded::under(statement, concern);
+    let code = coded_or_words(source, statement.take("value"), || statement.words());
+    let says_none = code.as_ref().is_some_and(|code| is_one_of(code, &NONE_KNOWN)).then_some(true);
     Condition {
-        code: coded_or_words(source, statement.take("value"), || statement.words()),
+        code,
         category: Some(Text::new_static(category)),
         kind: statement.own("code").and_then(|code| coded(source, code)),
         status: status(statement, &time, concern),
-        negated: concern.negated(statement.element),
+        negated: says_none.or(concern.negated(statement.element)),
         severity: severity(statement),
         onset_at: time.from,
         ended_at: time.to,
@@ -133,5 +138,20 @@ mod tests {
         let [only] = record.conditions.as_slice() else { panic!("one problem") };
         assert_eq!(only.severity.as_ref().unwrap().code.as_deref(), Some("6736007"));
         assert_eq!(only.negated, Some(true));
+    }
+
+    #[test]
+    fn no_problem_is_none_however_it_is_written() {
+        let table = [
+            ("", "160245001", Some(true)),
+            ("negationInd='true'", "55607006", Some(true)),
+            ("negationInd='false'", "44054006", Some(false)),
+        ];
+        for (attributes, code, expected) in table {
+            let record = record(&format!(
+                "<code code='11450-4'/><entry><observation {attributes}><value code='{code}'/></observation></entry>"
+            ));
+            assert_eq!(record.conditions[0].negated, expected, "{code}");
+        }
     }
 }
