@@ -12,6 +12,10 @@ pub struct Limits {
     pub elements_max: usize,
     /// How many attributes one element may have. 256: the schema knows about 15, and duplicates are searched one by one.
     pub attributes_max: usize,
+    /// How many attributes there may be in all. 4 million: four for each element, some 48 MB.
+    pub all_attributes_max: usize,
+    /// How many names of elements and attributes there may be. 10,000: the schema has about 500, and each is kept apart.
+    pub names_max: usize,
     /// Bytes of one text or attribute value that is not base64. 10 MB: a book of narrative.
     pub text_bytes_max: usize,
     /// Bytes of one name. 256: paths and diagnostics show names.
@@ -32,6 +36,8 @@ impl Default for Limits {
             depth_max: 256,
             elements_max: 1_000_000,
             attributes_max: 256,
+            all_attributes_max: 4_000_000,
+            names_max: 10_000,
             text_bytes_max: 10_000_000,
             name_bytes_max: 256,
             namespaces_max: 128,

@@ -92,8 +92,8 @@ struct Builder<'i> {
     names: Vec<Name>,
     known_names: HashMap<(Namespace, &'i str), u32>,
     open: Vec<Open>,
-    /// For each name its siblings under each open element, the innermost last.
-    siblings: Vec<Vec<Siblings>>,
+    /// For each name of an element its siblings under each open element, the innermost last.
+    siblings: HashMap<u32, Vec<Siblings>>,
     /// Where the text goes: into which node, and whether after it.
     slot: Option<(u32, bool)>,
     is_done: bool,
@@ -110,7 +110,7 @@ impl<'i> Builder<'i> {
             names: Vec::new(),
             known_names: HashMap::new(),
             open: Vec::new(),
-            siblings: Vec::new(),
+            siblings: HashMap::new(),
             slot: None,
             is_done: false,
         }
@@ -223,7 +223,7 @@ impl<'i> Builder<'i> {
     /// Which of its name the element is among its siblings. Where there is only one it has no number, so the first gets its own when the
     /// second comes.
     fn ordinal(&mut self, name: u32, parent: u32, index: u32) -> u32 {
-        let Some(known) = self.siblings.get_mut(name as usize) else { return 0 };
+        let known = self.siblings.entry(name).or_default();
         // Elements are numbered in document order: whatever is above the parent's number lies in an element that is closed.
         while known.last().is_some_and(|siblings| siblings.parent > parent) {
             known.pop();
@@ -269,6 +269,10 @@ impl<'i> Builder<'i> {
             }
             if attribute.key.as_namespace_binding().is_some() {
                 continue;
+            }
+            if self.attributes.len() >= self.limits.all_attributes_max {
+                let max = self.limits.all_attributes_max;
+                return Err(refusal::over("ccda-too-many-attributes", "attributes in all", max));
             }
             let name = self.name(attribute.key, reader, false, place)?;
             let value = attribute
@@ -316,6 +320,9 @@ impl<'i> Builder<'i> {
         if let Some(known) = self.known_names.get(&(namespace, local)) {
             return Ok(*known);
         }
+        if self.names.len() >= self.limits.names_max {
+            return Err(refusal::over("ccda-too-many-names", "names", self.limits.names_max));
+        }
         let prefix = match namespace {
             Namespace::None | Namespace::Hl7 => "",
             Namespace::Sdtc => "sdtc:",
@@ -324,7 +331,6 @@ impl<'i> Builder<'i> {
         };
         let number = small(self.names.len());
         self.names.push(Name { text: format!("{prefix}{local}").into(), namespace });
-        self.siblings.push(Vec::new());
         self.known_names.insert((namespace, local), number);
         Ok(number)
     }

@@ -134,7 +134,13 @@ fn the_record_is_a_few_times_the_document() {
     let dispenses = many("<entryRelationship><supply moodCode='EVN'/></entryRelationship>");
     let names = many("<translation code='1'/>");
     let long = "9".repeat(100_000);
+    let deep = "<component><organizer>".repeat(100) + &vital_signs + &"</organizer></component>".repeat(100);
+    let sections = "<component><section>".repeat(100)
+        + &many("<component><section/></component>")
+        + &"</section></component>".repeat(100);
     let table = [
+        sections,
+        format!("<code code='8716-3'/><entry><organizer>{deep}</organizer></entry>"),
         format!("<code code='8716-3'/><entry><organizer>{performers}{vital_signs}</organizer></entry>"),
         format!(
             "<code code='30954-2'/><entry><organizer>{performers}<component><organizer>{vital_signs}</organizer></component></organizer></entry>"

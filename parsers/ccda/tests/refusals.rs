@@ -61,6 +61,12 @@ fn what_is_over_a_limit_is_refused() {
             limits(|limits| limits.attributes_max = 2),
             "ccda-too-many-attributes",
         ),
+        (
+            document("<a b=''/><a b=''/><a b=''/>"),
+            limits(|limits| limits.all_attributes_max = 2),
+            "ccda-too-many-attributes",
+        ),
+        (document("<a b=''/><c d=''/>"), limits(|limits| limits.names_max = 4), "ccda-too-many-names"),
         (document("<a>0123456789</a>"), limits(|limits| limits.text_bytes_max = 9), "ccda-text-too-long"),
         (document("<a b='0123456789'/>"), limits(|limits| limits.text_bytes_max = 9), "ccda-text-too-long"),
         (

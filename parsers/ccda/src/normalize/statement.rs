@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use orderly_record::{Note, Text, Unread};
 
-use super::Source;
 use super::values::{flag, is_null};
+use super::{NESTING_MAX, Source};
 use crate::document::Element;
 
 /// What a statement is told apart by, not what it says; and its code and words, which the section's text holds too. Not counted as unread.
@@ -46,7 +46,7 @@ impl<'d> Source<'d> {
         mood: Mood,
         how: impl FnOnce(&Statement<'_, 'd>) -> bool,
     ) -> bool {
-        let statement = Statement::new(self, element, mood);
+        let statement = Statement::new(self, element, mood, 1);
         let is_read = mood.fits(element) && !says_nothing(element) && how(&statement);
         if is_read {
             statement.leave();
@@ -101,6 +101,8 @@ pub(super) struct Statement<'s, 'd> {
     pub(super) source: &'s Source<'d>,
     pub(super) element: Element<'d>,
     mood: Mood,
+    /// How many statements it is in, itself included.
+    depth: usize,
     parts: Vec<(Element<'d>, Cell<bool>)>,
 }
 
@@ -129,10 +131,10 @@ impl<'d> Related<'d> {
 }
 
 impl<'s, 'd> Statement<'s, 'd> {
-    fn new(source: &'s Source<'d>, element: Element<'d>, mood: Mood) -> Self {
+    fn new(source: &'s Source<'d>, element: Element<'d>, mood: Mood, depth: usize) -> Self {
         let is_part = |part: &Element<'d>| !BOOKKEEPING.contains(&part.name());
         let parts = element.children().filter(is_part).map(|part| (part, Cell::new(false))).collect();
-        Self { source, element, mood, parts }
+        Self { source, element, mood, depth, parts }
     }
 
     pub(super) fn name(&self) -> &'d str {
@@ -216,13 +218,14 @@ impl<'s, 'd> Statement<'s, 'd> {
         is_wanted: impl Fn(Related<'d>) -> bool,
         mut how: impl FnMut(&Statement<'_, 'd>),
     ) {
-        let states = |element| self.mood.fits(element) && !says_nothing(element);
+        let is_near = self.depth < NESTING_MAX;
+        let states = |element| is_near && self.mood.fits(element) && !says_nothing(element);
         let found = self.parts.iter().filter(|(_, is_taken)| !is_taken.get());
         let found = found.filter_map(|(part, is_taken)| Some((related(*part)?, is_taken)));
         let found = found.filter(|(related, _)| is_wanted(*related) && states(related.element));
         for (related, is_taken) in found.take(max) {
             is_taken.set(true);
-            let inner = Statement::new(self.source, related.element, self.mood);
+            let inner = Statement::new(self.source, related.element, self.mood, self.depth + 1);
             how(&inner);
             inner.leave();
         }

@@ -13,10 +13,10 @@ mod vital_signs;
 
 use orderly_record::{Record, Section, Text};
 
-use super::Source;
 use super::narrative;
 use super::statement::{Mood, Statement, statement_in};
 use super::values::{attribute, coded, text_of};
+use super::{NESTING_MAX, Source};
 use crate::document::Element;
 
 /// Reads one entry's statement into the record; false when it is of no kind that it knows.
@@ -135,13 +135,25 @@ const KINDS: &[Kind] = &[
 
 /// Reads all sections of a body, nested ones after the one they are in.
 pub(super) fn read_all<'d>(source: &Source<'d>, body: Element<'d>, record: &mut Record) {
-    for component in body.children_named("component") {
-        for section in component.children_named("section") {
-            let read = section_of(source, section, record);
+    read_inside(source, body, 1, record);
+}
+
+fn read_inside<'d>(source: &Source<'d>, holder: Element<'d>, depth: usize, record: &mut Record) {
+    for section in sections_in(holder) {
+        let mut read = section_of(source, section, record);
+        if depth < NESTING_MAX {
             record.sections.push(read);
-            read_all(source, section, record);
+            read_inside(source, section, depth + 1, record);
+        } else {
+            sections_in(section).for_each(|deeper| source.unread(deeper));
+            read.unread.extend(source.take_unread());
+            record.sections.push(read);
         }
     }
+}
+
+fn sections_in(holder: Element<'_>) -> impl Iterator<Item = Element<'_>> {
+    holder.children_named("component").flat_map(|component| component.children_named("section"))
 }
 
 fn section_of<'d>(source: &Source<'d>, section: Element<'d>, record: &mut Record) -> Section {
@@ -281,5 +293,22 @@ pub(super) mod tests {
         assert_eq!((unread.as_slice(), outer.entries), (expected.as_slice(), 4));
         assert_eq!((outer.text.as_deref(), outer.templates[0].as_str()), (Some("words"), "1.2.3:2020"));
         assert_eq!((inner.absent_because.as_deref(), inner.title.as_deref()), (Some("NI"), Some("Inner")));
+    }
+
+    #[test]
+    fn what_is_deeper_than_any_document_is_unread() {
+        let sections = "<component><section>".repeat(20) + &"</section></component>".repeat(20);
+        let found = record(&sections).sections;
+        assert_eq!((found.len(), found[15].unread[0].element.as_str()), (16, "section"));
+        let groups = |count: usize| {
+            let inside = "<component><observation/></component>";
+            "<component><organizer>".repeat(count) + inside + &"</organizer></component>".repeat(count)
+        };
+        for (count, expected) in [(14, (1, 0)), (15, (0, 1))] {
+            let entry = format!("<entry><organizer>{}</organizer></entry>", groups(count));
+            let record = record(&format!("<code code='30954-2'/>{entry}"));
+            let observations: usize = record.results.iter().map(|report| report.observations.len()).sum();
+            assert_eq!((observations, record.sections[0].unread.len()), expected);
+        }
     }
 }
