@@ -31,7 +31,7 @@ pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'
         Term::Hl7(place) => part(place, scope)?,
         Term::Record(path) => member(path, scope)?,
         Term::Fact(fact) => Value::text(fact_text(*fact, scope)),
-        Term::Name(slot) => scope.names.get(*slot).cloned().unwrap_or(Value::Empty),
+        Term::Name(slot) => named(*slot, scope)?,
         Term::Position(slot) => Value::text(scope.number_of(*slot).to_string()),
         Term::Piped { value: input, pipe } => {
             let input = match input {
@@ -128,6 +128,14 @@ pub(crate) fn limited(text: String) -> Result<String, Refusal> {
     }
     let message = format!("an expression made a text of more than {TEXT_BYTES_MAX} bytes");
     Err(Refusal::failed("mapping-text-size", Fault::Configuration, message))
+}
+
+/// What a `let` named. Each of a list's members is looked at once more by whoever asks for the list, and costs its step.
+fn named<'s>(slot: usize, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    let names: &'s [Value<'s>] = scope.names;
+    let Some(named) = names.get(slot) else { return Ok(Value::Empty) };
+    scope.case.spend(named.count())?;
+    Ok(named.borrowed())
 }
 
 /// In a text, what is empty or null is nothing.
@@ -284,7 +292,7 @@ fn header_text(fact: Fact, header: &Header) -> Cow<'_, str> {
 }
 
 /// An authority in one text: its name, else its universal id.
-fn named(authority: &Option<Authority>) -> Option<&Text> {
+fn authority_name(authority: &Option<Authority>) -> Option<&Text> {
     let authority = authority.as_ref()?;
     authority.name.as_ref().or(authority.universal_id.as_ref())
 }
@@ -297,10 +305,10 @@ fn record_text(fact: Fact, header: &orderly_record::Header) -> &str {
         Fact::ControlId => header.control_id.as_ref(),
         Fact::Version => header.version.as_ref(),
         Fact::Processing => header.processing.as_ref(),
-        Fact::SendingApplication => named(&header.sending_application),
-        Fact::SendingFacility => named(&header.sending_facility),
-        Fact::ReceivingApplication => named(&header.receiving_application),
-        Fact::ReceivingFacility => named(&header.receiving_facility),
+        Fact::SendingApplication => authority_name(&header.sending_application),
+        Fact::SendingFacility => authority_name(&header.sending_facility),
+        Fact::ReceivingApplication => authority_name(&header.receiving_application),
+        Fact::ReceivingFacility => authority_name(&header.receiving_facility),
         Fact::AcceptedAt | Fact::Id | Fact::SourceName => None,
     };
     text.map(Text::as_str).unwrap_or_default()
@@ -311,5 +319,28 @@ pub(crate) fn level(place: &Place, here: Option<Level>) -> Option<Level> {
     match place.start {
         Start::Segment { .. } => place.part.level(None),
         Start::Here | Start::Each(_) => place.part.level(here),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use orderly_record::Record;
+
+    use super::*;
+    use crate::scope::{Case, STEPS_MAX};
+    use crate::{Facts, Input};
+
+    #[test]
+    fn a_list_behind_a_name_costs_its_members() {
+        let facts = Facts { id: 1, source: "any", accepted_at: Timestamp::UNIX_EPOCH };
+        let input = Input { facts: &facts, message: None, record: &Record::default() };
+        let names = [Value::List(vec![Value::text("a"), Value::text("b"), Value::text("c")])];
+        let case = Case::new(&input, 0);
+        let scope = Scope { names: &names, ..Scope::of(&case) };
+        let left = usize::try_from(STEPS_MAX).unwrap() - 7;
+        case.spend(left).unwrap();
+        assert_eq!(value(&Term::Name(0), &scope).unwrap().members().len(), 3);
+        assert_eq!(value(&Term::Name(0), &scope).unwrap_err().diagnostic.code, "mapping-steps");
     }
 }

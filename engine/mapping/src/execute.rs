@@ -278,7 +278,12 @@ impl<'r, 'm> Run<'r, 'm> {
 
     fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.written = self.written.saturating_add(bytes);
-        if self.written <= WRITTEN_BYTES_MAX {
+        self.fits(0)
+    }
+
+    /// Whether an output of that many bytes stays within the limit, beside all that was written for it.
+    fn fits(&self, bytes: usize) -> Result<(), Refusal> {
+        if self.written.saturating_add(bytes) <= WRITTEN_BYTES_MAX {
             return Ok(());
         }
         let message = format!("the mapping wrote more than {WRITTEN_BYTES_MAX} bytes");

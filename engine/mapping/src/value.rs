@@ -120,6 +120,23 @@ impl<'s> Value<'s> {
         }
     }
 
+    /// The same value with its texts borrowed: a copy costs no more than counting its members.
+    pub(crate) fn borrowed(&self) -> Value<'_> {
+        match self {
+            Value::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Value::List(values) => Value::List(values.iter().map(Value::borrowed).collect()),
+            other => other.clone(),
+        }
+    }
+
+    /// How many values it is: itself, and all that a list holds.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Value::List(values) => values.iter().map(Value::count).sum::<usize>().saturating_add(1),
+            _ => 1,
+        }
+    }
+
     /// Applies a change of text; empty and null pass through, a list is changed member by member.
     pub(crate) fn map_text(self, change: &dyn Fn(Cow<'s, str>) -> Cow<'s, str>) -> Value<'s> {
         match self {

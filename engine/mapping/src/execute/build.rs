@@ -1,7 +1,7 @@
 //! Outputs built from the input: JSON and delimited text.
 //!
 //! What is missing leaves no trace: its key goes, and so does an object or a list that is left empty. A column that is missing is an empty
-//! cell. Every part costs a step, every value its bytes.
+//! cell. Every part costs a step, and all that is written, names and punctuation too, counts as output.
 
 use csv::{Terminator, Writer, WriterBuilder};
 use orderly_record::Fault;
@@ -33,6 +33,7 @@ impl Run<'_, '_> {
         if self.json(build, None, &mut json)? {
             json.push(b'\n');
         }
+        self.fits(json.len())?;
         Ok(json)
     }
 
@@ -61,26 +62,23 @@ impl Run<'_, '_> {
         if !self.is_wanted(build, frame)? {
             return Ok(false);
         }
-        let before = json.len();
-        match &build.content {
+        let written = match &build.content {
             Content::Members(members) => bracketed(json, [b'{', b'}'], members, |(name, member), json| {
                 string(json, name);
                 json.push(b':');
                 self.json(member, frame, json)
-            }),
+            })?,
             Content::List(parts) => {
-                bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))
+                bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))?
             }
             Content::Literal(literal) => {
                 json.extend_from_slice(literal.as_bytes());
-                Ok(true)
+                true
             }
-            Content::Value(term) => {
-                let written = json_value(&value(term, &self.scope(frame))?, json);
-                self.grow(json.len().saturating_sub(before))?;
-                Ok(written)
-            }
-        }
+            Content::Value(term) => json_value(&value(term, &self.scope(frame))?, json),
+        };
+        self.fits(json.len())?;
+        Ok(written)
     }
 
     /// Names what a part names, and asks whether it is to be there.
@@ -102,41 +100,48 @@ impl Run<'_, '_> {
         let terminator = if layout.crlf { Terminator::CRLF } else { Terminator::Any(b'\n') };
         let mut table =
             WriterBuilder::new().delimiter(layout.separator).terminator(terminator).from_writer(Vec::new());
-        let mut begun = !layout.header;
-        let mut add = |row: Option<Vec<String>>, table: &mut Writer<Vec<u8>>| -> Result<(), Ended> {
-            let Some(row) = row else { return Ok(()) };
-            if !std::mem::replace(&mut begun, true) {
-                table.write_record(layout.columns.iter().map(|name| name.as_bytes())).map_err(unwritten)?;
-            }
-            Ok(table.write_record(row).map_err(unwritten)?)
-        };
+        let mut names = layout.header.then_some(&layout.columns);
         match &build.walk {
-            None => add(self.row(build, None)?, &mut table)?,
+            None => self.row(build, None, &mut names, &mut table)?,
             Some(walk) => {
                 let list = self.walked(walk, None)?;
                 self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
                 for (number, item) in (1..).zip(&list) {
                     let frame = Frame { outer: None, at: item.at(), slot: Some(walk.slot), number };
-                    add(self.row(build, Some(&frame))?, &mut table)?;
+                    self.row(build, Some(&frame), &mut names, &mut table)?;
                 }
             }
         }
         Ok(table.into_inner().map_err(|error| unwritten(error.into_error()))?)
     }
 
-    fn row(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<Option<Vec<String>>, Ended> {
+    /// Writes a row, above the first of them the names of the columns.
+    fn row(
+        &mut self,
+        build: &Build,
+        frame: Option<&Frame<'_, '_>>,
+        names: &mut Option<&Vec<Box<str>>>,
+        table: &mut Writer<Vec<u8>>,
+    ) -> Result<(), Ended> {
         if !self.is_wanted(build, frame)? {
-            return Ok(None);
+            return Ok(());
         }
-        let Content::Members(columns) = &build.content else { return Ok(None) };
+        let Content::Members(columns) = &build.content else { return Ok(()) };
         let mut row = Vec::with_capacity(columns.len());
+        let mut bytes = 0;
         for (_, column) in columns {
             let Content::Value(term) = &column.content else { continue };
             let cell = scalar(term, &self.scope(frame))?.present().unwrap_or_default().into_owned();
-            self.grow(cell.len())?;
+            bytes += cell.len();
+            self.fits(bytes)?;
             row.push(cell);
         }
-        Ok(Some(row))
+        if let Some(names) = names.take() {
+            table.write_record(names.iter().map(|name| name.as_bytes())).map_err(unwritten)?;
+        }
+        table.write_record(row).map_err(unwritten)?;
+        table.flush().map_err(unwritten)?;
+        Ok(self.fits(table.get_ref().len())?)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cases;
 mod documentation;
+mod limits;
 mod properties;
 mod records;
 mod support;
