@@ -109,8 +109,8 @@ pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
         observed_at: time(obx.first(14)),
         observed_by: providers(obx.field(16)),
         method: coded(obx.first(17)),
-        notes: Vec::new(),
         source: Some(source),
+        ..Observation::default()
     }
 }
 
