@@ -101,7 +101,11 @@ pub(super) fn status(
     concern: &Concern<'_>,
 ) -> Option<Text> {
     let is_status = |related: Related<'_>| related.is("observation") && is_status(related);
-    let said = observation.value_of(is_status, |_, value| status_of(value));
+    let mut is_said = false;
+    let said = observation.first_related(is_status, |inner| {
+        is_said = true;
+        inner.read("value", status_of)
+    });
     let ended = || time.has_ended.then_some(Text::new_static("inactive"));
     let tracked = || {
         Some(Text::new_static(match concern.status.as_deref()? {
@@ -109,7 +113,8 @@ pub(super) fn status(
             _ => "inactive",
         }))
     };
-    said.or_else(ended).or_else(tracked)
+    // One that is said in words that are not known here is not that of the concern.
+    said.or_else(ended).or_else(|| if is_said { None } else { tracked() })
 }
 
 /// LOINC 33999-4, or the templates of the problem's and the allergy's status in old releases.

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::statement::Statement;
 use super::values::{
     attribute, bounds, code_of, coded, coded_or_words, flag, interval, is_null, is_number, quantity, text,
-    time,
+    time, units,
 };
 use crate::document::Element;
 
@@ -38,14 +38,13 @@ impl<'d> Group<'d> {
 /// An observation. The type of its values is that of HL7 table 0125, so that both formats are asked alike.
 pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) -> Observation {
     let source = statement.source;
-    let mut values = Vec::new();
-    let mut value_type = None;
+    let (mut values, mut units, mut value_type) = (Vec::new(), None, None);
     for value in statement.take_all("value").into_iter().filter(|value| !says_nothing(*value)) {
         let (kind, read) = typed(source, value);
         value_type = value_type.or(Some(Text::new_static(kind)));
+        units = units.or_else(|| units_of(value));
         values.extend(read);
     }
-    let units = values.iter().find_map(units);
     let at = statement.take("effectiveTime").map(interval).and_then(|time| time.from.or(time.to));
     let performers = providers(source, statement.take_all("performer"));
     let observed_by = if performers.is_empty() { group.by.copy(source) } else { performers };
@@ -61,7 +60,7 @@ pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) 
         status: code_of(statement.element, "statusCode").map(status),
         observed_at: at.or_else(|| group.at.copy(source)),
         observed_by,
-        method: statement.take("methodCode").and_then(|method| coded(source, method)),
+        method: statement.read("methodCode", |method| coded(source, method)),
         notes: statement.notes(),
         source: Some(statement.element.location()),
         ..Observation::default()
@@ -96,19 +95,38 @@ fn says_nothing(value: Element<'_>) -> bool {
 fn typed<'d>(source: &Source<'d>, value: Element<'d>) -> (&'static str, Vec<ObservationValue>) {
     let declared = value.declared_type().unwrap_or_else(|| shape(value));
     let (kind, read) = match declared {
-        "PQ" | "INT" | "REAL" | "MO" => ("NM", quantity(value).map(ObservationValue::Quantity)),
+        "PQ" | "INT" | "REAL" | "MO" => number(value),
         "CD" | "CE" | "CV" | "CO" | "CS" => ("CWE", coded(source, value).map(ObservationValue::Coded)),
         "ED" => ("ED", embedded_or_words(source, value)),
         "TS" => ("TS", time(value).map(ObservationValue::Time)),
         "IVL_TS" => return ("TS", times(value)),
-        "IVL_PQ" | "IVL_INT" | "IVL_REAL" => ("SN", range(value)),
+        "IVL_PQ" | "IVL_INT" | "IVL_REAL" => range(value),
         "RTO" | "RTO_PQ_PQ" | "RTO_INT_INT" | "RTO_QTY_QTY" | "RTO_MO_PQ" => ("SN", ratio(value)),
         "BL" => ("ST", attribute(value, "value").map(ObservationValue::Text)),
         _ => ("ST", None),
     };
+    if read.is_some() {
+        return (kind, read.into_iter().collect());
+    }
     // A value that is not of its type is text.
-    let written = || attribute(value, "value").or_else(|| source.words(value)).map(ObservationValue::Text);
-    (kind, read.or_else(written).into_iter().collect())
+    let written = attribute(value, "value").or_else(|| source.words(value)).map(ObservationValue::Text);
+    ("ST", written.into_iter().collect())
+}
+
+/// A number, with what some senders write before it.
+fn number(value: Element<'_>) -> (&'static str, Option<ObservationValue>) {
+    if let Some(quantity) = quantity(value) {
+        return ("NM", Some(ObservationValue::Quantity(quantity)));
+    }
+    let compared = attribute(value, "value").and_then(|sent| {
+        let comparators = ["<=", ">=", "<", ">"].into_iter();
+        let split = |comparator| Some((comparator, sent.strip_prefix(comparator)?.trim()));
+        let (comparator, amount) =
+            comparators.filter_map(split).next().filter(|(_, amount)| is_number(amount))?;
+        let comparator = Some(Text::new_static(comparator));
+        Some(Quantity { value: Text::new(amount), comparator, units: units(value) })
+    });
+    ("SN", compared.map(ObservationValue::Quantity))
 }
 
 /// The type of a value that declares none.
@@ -139,23 +157,48 @@ fn times(value: Element<'_>) -> Vec<ObservationValue> {
     [time.from, time.to].into_iter().flatten().map(ObservationValue::Time).collect()
 }
 
-/// IVL_PQ: both bounds, or one with what it means. Bounds belong to the range unless they say that they do not.
-fn range(value: Element<'_>) -> Option<ObservationValue> {
+/// IVL_PQ: both bounds, or one with what it means. Bounds belong to the range unless they say that they do not; a range without its bounds,
+/// or of two units, is text, since the record's range is of two plain numbers.
+fn range(value: Element<'_>) -> (&'static str, Option<ObservationValue>) {
     let bound = |name: &str, without: &'static str, with: &'static str| {
         let element = value.child(name)?;
         let is_outside = element.attribute("inclusive") == Some("false");
         let comparator = Some(Text::new_static(if is_outside { without } else { with }));
-        quantity(element).map(|quantity| Quantity { comparator, ..quantity })
+        quantity(element).map(|quantity| (is_outside, Quantity { comparator, ..quantity }))
     };
-    match (bound("low", ">", ">="), bound("high", "<", "<=")) {
-        (Some(low), Some(high)) => Some(ObservationValue::Ratio {
-            first: Quantity { comparator: None, ..low },
-            separator: Text::new_static("-"),
-            second: Some(high.value),
-        }),
-        (None, None) => bounds(value).0.map(ObservationValue::Quantity),
-        (low, high) => low.or(high).map(ObservationValue::Quantity),
+    let (low, high) = match (bound("low", ">", ">="), bound("high", "<", "<=")) {
+        (Some(low), Some(high)) => (low, high),
+        (None, None) => return ("SN", bounds(value).0.map(ObservationValue::Quantity)),
+        (low, high) => return ("SN", low.or(high).map(|(_, bound)| ObservationValue::Quantity(bound))),
+    };
+    let units = units_of(value);
+    let is_of_two = units.is_none() && low.1.units.is_some();
+    let shown = |(is_outside, bound): &(bool, Quantity)| {
+        let amount = if *is_outside { bound.amount() } else { bound.value.clone() };
+        match bound.units.as_ref().and_then(|units| units.code.as_ref()).filter(|_| is_of_two) {
+            None => amount,
+            Some(unit) => format!("{amount} {unit}").into(),
+        }
+    };
+    if low.0 || high.0 || is_of_two {
+        let words = format!("{}-{}", shown(&low), shown(&high));
+        return ("ST", Some(ObservationValue::Text(words.into())));
     }
+    let first = Quantity { comparator: None, units, ..low.1 };
+    (
+        "SN",
+        Some(ObservationValue::Ratio { first, separator: Text::new_static("-"), second: Some(high.1.value) }),
+    )
+}
+
+/// The unit of a value: its own, or the one that its parts have, or one of them.
+fn units_of(value: Element<'_>) -> Option<Coded> {
+    let part = |name| value.child(name).and_then(units);
+    let of_range = match (part("low"), part("high")) {
+        (Some(low), Some(high)) => (low == high).then_some(low),
+        (low, high) => low.or(high),
+    };
+    units(value).or(of_range).or_else(|| part("center")).or_else(|| part("numerator"))
 }
 
 /// RTO: a titre of plain numbers, else a quotient whose second number has its unit beside it.
@@ -171,15 +214,6 @@ fn ratio(value: Element<'_>) -> Option<ObservationValue> {
     Some(ObservationValue::Ratio { first, separator: Text::new_static(separator), second })
 }
 
-fn units(value: &ObservationValue) -> Option<Coded> {
-    match value {
-        ObservationValue::Quantity(quantity) | ObservationValue::Ratio { first: quantity, .. } => {
-            quantity.units.clone()
-        }
-        _ => None,
-    }
-}
-
 /// The ranges of normal values as one text: bounds where they are given, else words. The unit is told only where it is another one than
 /// that of the observation.
 fn reference_range(statement: &Statement<'_, '_>, own: Option<&Coded>) -> Option<Text> {
@@ -193,7 +227,7 @@ fn reference_range(statement: &Statement<'_, '_>, own: Option<&Coded>) -> Option
 
 fn range_text<'d>(source: &Source<'d>, value: Element<'d>, own: Option<&Coded>) -> Option<Text> {
     let (_, values) = typed(source, value);
-    let unit = values.iter().find_map(units).filter(|units| Some(units) != own).and_then(|units| units.code);
+    let unit = units_of(value).filter(|units| Some(units) != own).and_then(|units| units.code);
     let words = ObservationValue::words(&values)?;
     Some(match unit {
         None => words,

@@ -179,12 +179,11 @@ pub(super) fn is_number(text: &str) -> bool {
     is_plain && text.parse::<f64>().is_ok()
 }
 
-/// The lower and the upper bound of a range of quantities; a single quantity is the lower one.
+/// The lower and the upper bound of a range of quantities, as far as each is given; a single quantity is the lower one.
 pub(super) fn bounds(element: Element<'_>) -> (Option<Quantity>, Option<Quantity>) {
     let bound = |name| element.child(name).and_then(quantity);
     match (bound("low"), bound("high")) {
         (None, None) => (quantity(element).or_else(|| bound("center")), None),
-        (None, high) => (high, None),
         both => both,
     }
 }

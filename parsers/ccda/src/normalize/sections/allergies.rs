@@ -238,4 +238,26 @@ mod tests {
         let found = allergies(&format!("<act>{}</act>", observation("", &(PENICILLIN.to_owned() + &both))));
         assert_eq!(found[0].reactions.len(), 1);
     }
+
+    #[test]
+    fn a_status_that_is_not_understood_is_not_active_and_a_second_severity_is_unread() {
+        let inner = |content: &str| {
+            format!("<entryRelationship><observation>{content}</observation></entryRelationship>")
+        };
+        let content = inner(
+            "<code code='33999-4'/><value nullFlavor='OTH'><originalText>Resolved</originalText></value>",
+        ) + &inner("<code code='SEV'/><value code='6736007'/>")
+            + &inner("<code code='SEV'/><value code='24484000'/>");
+        let record = record(&format!(
+            "<code code='48765-2'/><entry><act><statusCode code='active'/>{}</act></entry>",
+            observation("", &content)
+        ));
+        let allergy = &record.allergies[0];
+        assert_eq!(
+            (allergy.status.as_ref(), allergy.severity.as_ref().unwrap().code.as_deref()),
+            (None, Some("6736007"))
+        );
+        let unread: Vec<_> = record.sections[0].unread.iter().map(|one| one.element.as_str()).collect();
+        assert_eq!(unread, ["value", "observation"]);
+    }
 }

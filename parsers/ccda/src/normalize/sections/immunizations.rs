@@ -3,11 +3,11 @@
 use orderly_record::{Coded, Immunization, Record, Text};
 
 use super::allergies::reactions;
-use super::medications::{drug_code, maker, material};
+use super::medications::{amount, drug_code, maker, material};
 use crate::normalize::people::providers;
 use crate::normalize::statement::{Related, Statement};
 use crate::normalize::values::{
-    attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, text_of,
+    attribute, code_of, coded, coded_or_words, flag, identifiers, interval, text_of,
 };
 
 /// Reasons of HL7 v3 ActReason that mean that somebody refused.
@@ -29,14 +29,14 @@ fn immunization(statement: &Statement<'_, '_>) -> Immunization {
     let negated = code.as_ref().and_then(names_no_vaccine).or(flag(statement.element, "negationInd"));
     let reasons = if negated == Some(true) { reasons(statement) } else { Vec::new() };
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
-    let coded_part = |name: &str| statement.take(name).and_then(|part| coded(source, part));
+    let coded_part = |name: &str| statement.read(name, |part| coded(source, part));
     Immunization {
         code,
         status: status(statement, negated == Some(true), &reasons),
         negated,
         given_at: time.from.or(time.to),
-        dose: statement.take("doseQuantity").and_then(|dose| bounds(dose).0),
-        dose_number: statement.take("repeatNumber").and_then(|number| attribute(number, "value")),
+        dose: statement.read("doseQuantity", |dose| amount(source, dose)),
+        dose_number: statement.read("repeatNumber", |number| attribute(number, "value")),
         route: coded_part("routeCode"),
         site: coded_part("approachSiteCode"),
         lot_number: material.and_then(|material| text_of(material, "lotNumberText")),
@@ -77,7 +77,7 @@ fn reasons(statement: &Statement<'_, '_>) -> Vec<Coded> {
     let mut reasons = Vec::new();
     let is_reason = |related: Related<'_>| related.relation == "RSON" && related.is("observation");
     statement.related(is_reason, |reason| {
-        let value = reason.take("value").and_then(|value| coded(reason.source, value));
+        let value = reason.read("value", |value| coded(reason.source, value));
         let code = coded_or_words(reason.source, reason.own("code"), || reason.words());
         reasons.extend(value.or(code));
     });

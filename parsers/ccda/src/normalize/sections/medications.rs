@@ -1,6 +1,6 @@
 //! Medications: what is taken, was given or is to be given; how much and how often; and what was handed out.
 
-use orderly_record::{Coded, Medication, Note, Organization, Record, Text, Timing};
+use orderly_record::{Coded, Medication, Note, Organization, Quantity, Record, Text, Timing};
 
 use crate::document::Element;
 use crate::normalize::Source;
@@ -45,18 +45,19 @@ fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut 
     medication.negated = flag(statement.element, "negationInd");
     medication.status = statement.value_of(is_status, |_, value| status_of(value)).or(medication.status);
     times(statement, &mut medication);
-    if let Some(dose) = statement.take("doseQuantity") {
+    statement.read("doseQuantity", |dose| {
         (medication.dose, medication.dose_max) = bounds(dose);
-    }
-    medication.rate = statement.take("rateQuantity").and_then(|rate| bounds(rate).0);
-    let coded_part = |name: &str| statement.take(name).and_then(|part| coded(source, part));
+        (medication.dose.is_some() || medication.dose_max.is_some()).then_some(())
+    });
+    medication.rate = statement.read("rateQuantity", |rate| amount(source, rate));
+    let coded_part = |name: &str| statement.read(name, |part| coded(source, part));
     medication.route = coded_part("routeCode");
     medication.site = coded_part("approachSiteCode");
     medication.form = coded_part("administrationUnitCode");
     let conditions = statement.take_all("precondition");
     medication.as_needed = (!conditions.is_empty()).then_some(true);
-    let criteria = conditions.iter().filter_map(|condition| condition.child("criterion")?.child("value"));
-    medication.reasons = criteria.filter_map(|value| coded(source, value)).collect();
+    medication.reasons =
+        conditions.into_iter().filter_map(|condition| criterion(source, condition)).collect();
     medication.reasons.extend(indications(statement));
     medication.instructions = sig(statement).or_else(|| statement.words());
     medication.ordered_by = providers(source, statement.take_all("author"));
@@ -66,6 +67,27 @@ fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut 
     supplies(statement, &mut medication, &mut handed_out);
     record.medications.push(medication);
     record.medications.extend(handed_out);
+}
+
+/// When it is needed: a code, else words.
+fn criterion<'d>(source: &Source<'d>, condition: Element<'d>) -> Option<Coded> {
+    let criterion = condition.child("criterion");
+    let part = |name| criterion.and_then(|criterion| criterion.child(name));
+    let words = || part("text").and_then(|text| source.words(text));
+    let found = coded_or_words(source, part("value"), words);
+    if found.is_none() {
+        source.unread(condition);
+    }
+    found
+}
+
+/// A quantity where the record has no place for a range: its lower bound.
+pub(super) fn amount<'d>(source: &Source<'d>, range: Element<'d>) -> Option<Quantity> {
+    let (low, high) = bounds(range);
+    if low.is_some() && high.is_some() {
+        range.children_named("high").for_each(|high| source.unread(high));
+    }
+    low
 }
 
 /// Whether it is still taken, in documents before C-CDA (LOINC 33999-4): there statusCode tells about the act of writing it down.
@@ -381,5 +403,29 @@ mod tests {
         let (found, unread) =
             medications("10160-0", "<supply moodCode='INT'><repeatNumber value='0'/></supply>");
         assert_eq!((found[0].refills.as_deref(), unread[0].element.as_str()), (None, "repeatNumber"));
+    }
+
+    #[test]
+    fn what_is_no_number_or_half_a_range_does_not_vanish() {
+        let table = [
+            ("<doseQuantity value='1-2'/>", "- - -", "doseQuantity 1"),
+            ("<doseQuantity><high value='2'/></doseQuantity>", "- 2 -", ""),
+            ("<rateQuantity><low value='1'/><high value='5'/></rateQuantity>", "- - 1", "high 1"),
+            ("<rateQuantity><high value='5'/></rateQuantity>", "- - -", "rateQuantity 1"),
+            ("<routeCode nullFlavor='UNK'/><doseQuantity nullFlavor='NI'/>", "- - -", ""),
+            ("<precondition/>", "- - -", "precondition 1"),
+        ];
+        for (content, expected, expected_unread) in table {
+            let (found, unread) = taken(content);
+            let shown = [found.dose, found.dose_max, found.rate]
+                .map(|part| part.map_or("-".to_owned(), |part| part.value.to_string()));
+            assert_eq!(
+                (shown.join(" ").as_str(), unread.join(" ").as_str()),
+                (expected, expected_unread),
+                "{content}"
+            );
+        }
+        let (found, _) = taken("<precondition><criterion><text>for pain</text></criterion></precondition>");
+        assert_eq!((found.as_needed, found.reasons[0].text.as_deref()), (Some(true), Some("for pain")));
     }
 }

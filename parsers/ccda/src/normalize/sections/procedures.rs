@@ -18,7 +18,7 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
 fn procedure(statement: &Statement<'_, '_>) -> Procedure {
     let source = statement.source;
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
-    let coded_part = |name: &str| statement.take(name).and_then(|part| coded(source, part));
+    let coded_part = |name: &str| statement.read(name, |part| coded(source, part));
     Procedure {
         code: coded_or_words(source, statement.own("code"), || statement.words()),
         status: status(statement),

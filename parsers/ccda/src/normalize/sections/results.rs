@@ -125,7 +125,8 @@ mod tests {
         let table = [
             ("<value xsi:type='PQ' value='2.50' unit='mg/dL'/>", "NM 2.50 mg/dL"),
             ("<value xsi:type='x:PQ' value='2.50' unit='1'/>", "NM 2.50 -"),
-            ("<value xsi:type='PQ' value='&gt;= 40' unit='mg/dL'/>", "NM >= 40 -"),
+            ("<value xsi:type='PQ' value='&gt;= 40' unit='mg/dL'/>", "SN >=40 mg/dL"),
+            ("<value xsi:type='PQ' value='few' unit='/[HPF]'/>", "ST few /[HPF]"),
             ("<value xsi:type='PQ' nullFlavor='UNK'/>", "- - -"),
             ("<value xsi:type='INT' value='7'/>", "NM 7 -"),
             ("<value xsi:type='CD' code='260385009' displayName='Negative'/>", "CWE 260385009 -"),
@@ -139,6 +140,15 @@ mod tests {
             ("<value xsi:type='IVL_PQ'><high value='5' unit='mg' inclusive='false'/></value>", "SN <5 mg"),
             ("<value xsi:type='IVL_PQ'><low value='5' unit='mg'/></value>", "SN >=5 mg"),
             ("<value xsi:type='IVL_PQ'><low value='2'/><high value='4'/></value>", "SN 2-4 -"),
+            ("<value xsi:type='IVL_PQ'><low value='2'/><high value='4' unit='mg'/></value>", "SN 2-4 mg"),
+            (
+                "<value xsi:type='IVL_PQ'><low value='2' unit='mg'/><high value='4' unit='g'/></value>",
+                "ST 2 mg-4 g -",
+            ),
+            (
+                "<value xsi:type='IVL_PQ'><low value='2' inclusive='false'/><high value='4' unit='mg' inclusive='false'/></value>",
+                "ST >2-<4 mg",
+            ),
             ("<value xsi:type='RTO'><numerator value='1'/><denominator value='128'/></value>", "SN 1:128 -"),
             (
                 "<value xsi:type='RTO_PQ_PQ'><numerator value='3' unit='mg'/><denominator value='2' unit='h'/></value>",
