@@ -45,6 +45,8 @@ pub fn normalize(document: &Document) -> Record {
     record.documents.push(about::document(&source, root));
     record.visit = visit::documented(&source, root);
     record.visits.extend(record.visit.clone());
+    // What the record does not hold of the header is no section's.
+    source.take_unread();
     for component in root.children_named("component") {
         for body in component.children_named("structuredBody") {
             sections::read_all(&source, body, &mut record);
@@ -82,10 +84,15 @@ impl<'d> Source<'d> {
         referred.and_then(|found| self.rendered(found)).or_else(|| self.rendered(element))
     }
 
+    /// The words in an element; too many are counted as unread.
     fn rendered(&self, element: Element<'d>) -> Option<Text> {
         let left = self.words_left.get();
-        let (words, used) = narrative::render(element, left.min(WORDS_MAX));
+        let work_max = left.min(WORDS_MAX);
+        let (words, used) = narrative::render(element, work_max);
         self.words_left.set(left.saturating_sub(used));
+        if used == work_max {
+            self.unread(element);
+        }
         words
     }
 }

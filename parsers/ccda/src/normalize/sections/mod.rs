@@ -311,4 +311,24 @@ pub(super) mod tests {
             assert_eq!((observations, record.sections[0].unread.len()), expected);
         }
     }
+
+    #[test]
+    fn words_too_many_for_the_record_are_unread() {
+        let long = "word ".repeat(20_000);
+        let record = record(&format!(
+            "<code code='30954-2'/><text><content ID='t'>{long}</content></text><entry><observation><value xsi:type='ST'>{long}</value></observation></entry>\
+             <entry><observation><code><originalText><reference value='#t'/></originalText></code></observation></entry>"
+        ));
+        let unread: Vec<_> = record.sections[0].unread.iter().map(|one| one.element.as_str()).collect();
+        assert_eq!(unread, ["value", "content"]);
+        assert!(record.results.iter().all(|report| report.observations[0].value.is_none()));
+    }
+
+    #[test]
+    fn the_header_leaves_nothing_to_the_first_section() {
+        let text = "<ClinicalDocument xmlns='urn:hl7-org:v3'><code code='34133-9'><qualifier/></code><component><structuredBody><component><section/>\
+                    </component></structuredBody></component></ClinicalDocument>";
+        let record = normalize(&parse(text.as_bytes(), &Limits::default()).unwrap());
+        assert!(record.sections[0].unread.is_empty());
+    }
 }

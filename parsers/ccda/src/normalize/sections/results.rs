@@ -82,22 +82,37 @@ fn specimen<'d>(statement: &Statement<'_, 'd>, holder: Element<'d>) -> Option<Sp
     })
 }
 
-/// When and where the specimen was taken: of the specimen that is named, or of one that is known only by that.
+/// When and where a specimen was taken. Of several it is told which by its number, or nobody can tell.
 fn collection(statement: &Statement<'_, '_>, specimens: &mut Vec<Specimen>) {
     let is_collection = |related: Related<'_>| related.is("procedure") && related.has_code(&[COLLECTION]);
     statement.related(is_collection, |procedure| {
         let named = procedure.take_all("participant").into_iter().chain(procedure.take_all("specimen"));
-        let mut named = named.filter_map(|one| specimen(procedure, one));
-        if specimens.is_empty() {
-            let source = Some(procedure.element.location());
-            specimens.push(named.next().unwrap_or_else(|| Specimen { source, ..Specimen::default() }));
-        }
-        let Some(specimen) = specimens.first_mut() else { return };
+        let named = named.filter_map(|one| specimen(procedure, one)).next();
+        let Some(specimen) = collected(specimens, named, procedure) else { return };
         let time = procedure.take("effectiveTime").map(interval).unwrap_or_default();
         specimen.collected_at = specimen.collected_at.take().or(time.from).or(time.to);
-        let site = procedure.take("targetSiteCode").and_then(|site| coded(procedure.source, site));
+        let site = procedure.read("targetSiteCode", |site| coded(procedure.source, site));
         specimen.site = specimen.site.take().or(site);
     });
+}
+
+/// The specimen of this number; the only one, unless it has another number; or one that is known only by its collection.
+fn collected<'s>(
+    specimens: &'s mut Vec<Specimen>,
+    named: Option<Specimen>,
+    procedure: &Statement<'_, '_>,
+) -> Option<&'s mut Specimen> {
+    let number = named.as_ref().and_then(|named| named.filler_number.clone());
+    let is_it = |own: &Specimen| number.is_some() && own.filler_number == number;
+    let is_only = specimens.len() == 1;
+    let may_be = |own: &Specimen| is_only && (number.is_none() || own.filler_number.is_none());
+    let place = specimens.iter().position(is_it).or_else(|| specimens.iter().position(may_be));
+    if place.is_none() && (specimens.is_empty() || number.is_some()) {
+        let source = Some(procedure.element.location());
+        specimens.push(named.unwrap_or_else(|| Specimen { source, ..Specimen::default() }));
+        return specimens.last_mut();
+    }
+    place.and_then(|place| specimens.get_mut(place))
 }
 
 #[cfg(test)]
@@ -218,5 +233,34 @@ mod tests {
         let unread: Vec<_> =
             denied.sections[0].unread.iter().map(|one| (one.element.as_str(), one.count)).collect();
         assert_eq!(unread, [("observation", 3), ("organizer", 2)]);
+    }
+
+    #[test]
+    fn a_collection_is_of_the_specimen_it_names() {
+        let specimen = |number: &str| {
+            format!("<specimen><specimenRole><id root='1' extension='{number}'/></specimenRole></specimen>")
+        };
+        let table = [
+            (vec!["A", "B"], "B", "A - B 2026-03-04", 0),
+            (vec!["A", "B"], "", "A - B -", 1),
+            (vec!["A"], "", "A 2026-03-04", 0),
+            (vec!["A"], "C", "A - C 2026-03-04", 0),
+            (vec![], "C", "C 2026-03-04", 0),
+        ];
+        for (sent, named, expected, unread) in table {
+            let sent: String = sent.into_iter().map(specimen).collect();
+            let named = if named.is_empty() { String::new() } else { specimen(named) };
+            let record = record(&format!(
+                "<code code='30954-2'/><entry><organizer>{sent}<component><procedure><code code='17636008'/><effectiveTime value='20260304'/>{named}\
+                 </procedure></component></organizer></entry>"
+            ));
+            let shown = record.results[0].specimens.iter().map(|one| {
+                let number = one.filler_number.as_ref().unwrap().value.clone();
+                let time = one.collected_at.as_ref().map_or("-".to_owned(), ToString::to_string);
+                format!("{number} {time}")
+            });
+            assert_eq!(shown.collect::<Vec<_>>().join(" "), expected);
+            assert_eq!(record.sections[0].unread.len(), unread, "{expected}");
+        }
     }
 }
