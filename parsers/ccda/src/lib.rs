@@ -2,7 +2,8 @@
 //!
 //! [`parse`] reads a document whole, with a limit on everything ([`Limits`]), or refuses it with a diagnostic that says where and why; no
 //! entity is defined, no stylesheet followed, nothing fetched. [`normalize`] makes the record of what was read and never fails: what is
-//! odd is a diagnostic beside the document, and what the record has no place for is counted in its section, so that nothing vanishes.
+//! odd is a diagnostic beside the document. Every entry of a section is in the record or counted in the section as unread, and so is each
+//! part of a statement that nobody reads; what stands in a part that is read, and has no place, stays in the document alone.
 //!
 //! Nothing here panics, whatever the bytes, and nothing here reads a clock, a file or a socket.
 //!

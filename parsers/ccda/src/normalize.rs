@@ -13,6 +13,7 @@ mod people;
 mod sections;
 mod shared;
 mod statement;
+mod ucum;
 mod values;
 mod visit;
 

@@ -2,7 +2,7 @@
 
 use crate::Text;
 
-/// The name of HL7 table 0396 for a code system that is given by its OID; `None` when the table has none for it.
+/// The name of HL7 table 0396 for a code system that is given by its OID, or the usual one where the table has none; `None` for others.
 ///
 /// An HL7 v2 message may name a system by OID, and a document always does; a mapping asks for `LN` either way.
 pub fn code_system_name(oid: &str) -> Option<Text> {
@@ -30,17 +30,19 @@ pub fn identifier_kind(oid: &str) -> Option<&'static str> {
     }
 }
 
-/// OID, name by table 0396, usual names in small letters and digits.
+/// OID, name by table 0396, usual names in small letters and digits. Three systems the table lacks up to release 2.8.2 have the names that
+/// messages use: `I10C` as against `I10` of the WHO, `NCIT` as in the CDC's guide for immunizations, `NUCC` after its keeper. A usual name
+/// stands with the one system that is called so: ICD-10 is the WHO's, and ICD-9-CM is both its parts, diagnoses and procedures.
 const CODE_SYSTEMS: [(&str, &str, &str); 24] = [
     ("2.16.840.1.113883.6.1", "LN", "loinc"),
     ("2.16.840.1.113883.6.96", "SCT", "snomedct snomed snomedctus"),
     ("2.16.840.1.113883.6.88", "RXNORM", "rxnorm"),
-    ("2.16.840.1.113883.6.90", "I10C", "icd10cm icd10"),
-    ("2.16.840.1.113883.6.3", "I10", ""),
+    ("2.16.840.1.113883.6.90", "I10C", "icd10cm"),
+    ("2.16.840.1.113883.6.3", "I10", "icd10"),
     ("2.16.840.1.113883.6.4", "I10P", "icd10pcs"),
-    ("2.16.840.1.113883.6.103", "I9CDX", "icd9cm icd9"),
+    ("2.16.840.1.113883.6.103", "I9CDX", ""),
     ("2.16.840.1.113883.6.104", "I9CP", ""),
-    ("2.16.840.1.113883.6.2", "I9C", ""),
+    ("2.16.840.1.113883.6.2", "I9C", "icd9cm"),
     ("2.16.840.1.113883.12.292", "CVX", "cvx"),
     ("2.16.840.1.113883.6.59", "CVX", ""),
     ("2.16.840.1.113883.12.227", "MVX", "mvx"),
@@ -79,7 +81,9 @@ mod tests {
             assert_eq!(code_system_by_usual_name(usual).as_deref(), Some("SCT"), "{usual}");
         }
         assert_eq!(code_system_by_usual_name("CPT-4").as_deref(), Some("C4"));
-        assert_eq!(code_system_by_usual_name("ICD-9-CM").as_deref(), Some("I9CDX"));
+        assert_eq!(code_system_by_usual_name("ICD-9-CM").as_deref(), Some("I9C"));
+        assert_eq!(code_system_by_usual_name("ICD-10").as_deref(), Some("I10"));
+        assert_eq!(code_system_by_usual_name("ICD9"), None);
         assert_eq!(code_system_by_usual_name(""), None);
         assert_eq!(code_system_by_usual_name("our own list"), None);
     }

@@ -1,4 +1,6 @@
-//! A clinical statement and its parts, each taken by whoever reads it; what nobody took is counted, so that nothing vanishes.
+//! A clinical statement and its parts, each taken by whoever reads it; what nobody took is counted as unread.
+//!
+//! A part is an element directly below the statement. What lies inside one that was taken is its reader's business.
 
 use std::cell::Cell;
 use std::collections::HashMap;

@@ -3,6 +3,7 @@
 use orderly_record::{Authority, Coded, Coding, Identifier, Quantity, Text, Timestamp, vocabulary};
 
 use super::Source;
+use super::ucum::is_ucum;
 use crate::document::Element;
 
 /// A text without blanks around it.
@@ -167,10 +168,11 @@ pub(super) fn quantity(element: Element<'_>) -> Option<Quantity> {
     Some(Quantity { value, comparator: None, units: units(element) })
 }
 
-/// The unit of a quantity: by UCUM, which is what PQ is defined by; `1` is none.
+/// The unit of a quantity: of UCUM, which is what PQ is defined by, or whatever the sender wrote instead; `1` is none.
 pub(super) fn units(element: Element<'_>) -> Option<Coded> {
     let code = attribute(element, "unit").filter(|unit| unit != "1")?;
-    Some(Coded { code: Some(code), system: Some(Text::new_static("UCUM")), ..Coded::default() })
+    let system = is_ucum(&code).then_some(Text::new_static("UCUM"));
+    Some(Coded { code: Some(code), system, ..Coded::default() })
 }
 
 /// A sign, digits, a point, digits, an exponent: what XML Schema calls a double, written out.
@@ -276,5 +278,14 @@ mod tests {
         for other in ["", "NaN", "inf", "1,5", ">= 40", "5 mg", "-"] {
             assert!(!is_number(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_unit_of_the_senders_own_is_of_no_system() {
+        let system = |unit: &str| {
+            let xml = format!("<value value='1' unit='{unit}'/>");
+            first(&xml, |_, element| quantity(element)).unwrap().units.unwrap().system
+        };
+        assert_eq!((system("mg").as_deref(), system("cap(s)")), (Some("UCUM"), None));
     }
 }
