@@ -1,9 +1,12 @@
-//! What holds for all documents: no bytes cause a panic, what is read is whole, and no statement vanishes.
+//! What holds for all documents: no bytes cause a panic, what is read is whole, every entry of a section is in the record or counted as
+//! unread, and the record is a few times the document at most.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use orderly_ccda::{Document, Limits, looks_like_xml, normalize, parse};
+use orderly_record::Record;
 use proptest::prelude::*;
+use serde_json::Value;
 
 const SAMPLE: &str = include_str!("samples/ccd_r21_full.xml");
 
@@ -44,8 +47,36 @@ fn use_all(document: &Document, bytes: usize) {
     assert_eq!(walked, seen, "every element is reached from the root");
     let record = normalize(document);
     assert!(serde_json::to_vec(&record).unwrap().len() <= bytes * RECORD_MAX);
-    let entries = document.elements().filter(|element| element.name() == "entry").count();
-    assert!(record.sections.iter().map(|section| section.entries).sum::<usize>() <= entries);
+    no_entry_vanishes(document, &record);
+}
+
+/// Each entry of a section is where something in the record was read from, or counted in the section.
+fn no_entry_vanishes(document: &Document, record: &Record) {
+    let mut value = serde_json::to_value(record).unwrap();
+    value.as_object_mut().unwrap().remove("sections");
+    let mut sources = Vec::new();
+    collect_sources(&value, &mut sources);
+    for section in &record.sections {
+        let element = document.elements().find(|element| Some(element.location()) == section.source).unwrap();
+        let entries: Vec<_> =
+            element.children_named("entry").map(|entry| format!("{}/", entry.path())).collect();
+        assert_eq!(section.entries, entries.len());
+        let is_held = |entry: &&String| sources.iter().any(|source| source.starts_with(entry.as_str()));
+        let missing = entries.len() - entries.iter().filter(is_held).count();
+        let unread: usize = section.unread.iter().map(|unread| unread.count).sum();
+        assert!(unread >= missing, "{missing} entries are missing, {unread} parts are counted");
+    }
+}
+
+fn collect_sources(value: &Value, sources: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            sources.extend(members.get("source").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| collect_sources(member, sources));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| collect_sources(element, sources)),
+        _ => {}
+    }
 }
 
 fn check(bytes: &[u8]) {
