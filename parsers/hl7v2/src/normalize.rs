@@ -143,8 +143,10 @@ impl Walk {
                 self.record.procedures.push(procedure::procedure(fields, source));
                 self.subject = Subject::Procedure;
             }
+            "GT1" => self.close_order(),
             "IN1" => {
                 let source = self.location("IN1");
+                self.close_order();
                 self.record.insurances.push(billing::insurance(fields, source));
                 self.subject = Subject::Other;
             }
@@ -155,6 +157,7 @@ impl Walk {
             }
             "FT1" => {
                 let source = self.location("FT1");
+                self.close_order();
                 self.record.charges.push(billing::charge(fields, source));
                 self.subject = Subject::Charge;
             }

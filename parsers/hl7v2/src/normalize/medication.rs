@@ -1,6 +1,6 @@
 //! RXO, RXE, RXD, RXG, RXA, RXC and the ORC before them: what is ordered, handed out and given.
 
-use orderly_record::{Ingredient, Location, Medication, Note, Quantity, Text};
+use orderly_record::{Coded, Ingredient, Location, Medication, Note, Quantity, Text};
 
 use super::Fields;
 use super::timing::old_timing;
@@ -158,10 +158,15 @@ pub(super) fn complete(medication: &mut Medication, order: &mut Medication) {
         fill(&mut medication.quantity, &order.quantity);
         fill(&mut medication.refills, &order.refills);
     }
-    if medication.category != Some(ADMINISTRATION) && medication.dose.is_none() {
-        medication.dose.clone_from(&order.dose);
-        medication.dose_max.clone_from(&order.dose_max);
-        fill(&mut medication.rate, &order.rate);
+    if !is_other_drug(medication.code.as_ref(), order.code.as_ref()) {
+        if medication.category != Some(ADMINISTRATION) && medication.dose.is_none() {
+            medication.dose.clone_from(&order.dose);
+            medication.dose_max.clone_from(&order.dose_max);
+            fill(&mut medication.rate, &order.rate);
+        }
+        fill(&mut medication.form, &order.form);
+        fill(&mut medication.instructions, &order.instructions);
+        fill_list(&mut medication.ingredients, &mut order.ingredients);
     }
     fill(&mut medication.code, &order.code);
     fill(&mut medication.order_control, &order.order_control);
@@ -172,12 +177,28 @@ pub(super) fn complete(medication: &mut Medication, order: &mut Medication) {
     fill(&mut medication.as_needed, &order.as_needed);
     fill(&mut medication.route, &order.route);
     fill(&mut medication.site, &order.site);
-    fill(&mut medication.form, &order.form);
-    fill(&mut medication.instructions, &order.instructions);
     fill_list(&mut medication.reasons, &mut order.reasons);
     fill_list(&mut medication.ordered_by, &mut order.ordered_by);
-    fill_list(&mut medication.ingredients, &mut order.ingredients);
     medication.notes.splice(..0, share(&mut order.notes));
+}
+
+/// Whether both have a code and none in common: a substitute may be twice as strong, so nothing of how much to take holds for it. Codes
+/// of two systems can't be compared, and count as different.
+fn is_other_drug(one: Option<&Coded>, other: Option<&Coded>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
+    let (one, other) = (codings(one), codings(other));
+    let is_same = |a: Coding, b: Coding| a.0 == b.0 && (a.1 == b.1 || a.1.is_none() || b.1.is_none());
+    let has_same = one.iter().any(|a| other.iter().any(|b| is_same(*a, *b)));
+    !one.is_empty() && !other.is_empty() && !has_same
+}
+
+/// A code and its system.
+type Coding<'c> = (&'c str, Option<&'c str>);
+
+fn codings(coded: &Coded) -> Vec<Coding<'_>> {
+    let translations = coded.translations.iter().map(|coding| (&coding.code, &coding.system));
+    let all = std::iter::once((&coded.code, &coded.system)).chain(translations);
+    all.filter_map(|(code, system)| Some((code.as_deref()?, system.as_deref()))).collect()
 }
 
 /// Of each list, the first that is given of an order takes all, later ones the first few: with all for each, a message of some megabytes
@@ -199,5 +220,40 @@ fn fill<T: Clone>(own: &mut Option<T>, order: &Option<T>) {
 fn fill_list<T: Clone>(own: &mut Vec<T>, order: &mut Vec<T>) {
     if own.is_empty() {
         *own = share(order);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_record::Medication;
+
+    use crate::parse::{Settings, parse};
+
+    /// The last medication of an order.
+    fn read(segments: &str) -> Medication {
+        let message = format!("MSH|^~\\&|||||||RDS^O13|1\r{segments}");
+        let message = parse(message.as_bytes(), &Settings::default()).unwrap();
+        crate::normalize(&message).medications.pop().unwrap()
+    }
+
+    #[test]
+    fn a_dispense_takes_the_dose_only_of_its_own_drug() {
+        let dose = |drug: &str| {
+            let medication = read(&format!(
+                "ORC|RE|P1\rRXO|A1^Aspirin 500^L^B1^^NDC|1|2|TAB|TABLET||Chew\rRXR|PO\rRXC|B|X|1|MG\rRXD|1|{drug}|20260307\r"
+            ));
+            let is_complete = medication.dose_max.is_some()
+                && medication.form.is_some()
+                && medication.ingredients.len() == 1;
+            assert_eq!(medication.dose.is_some(), is_complete, "{drug}");
+            assert_eq!(medication.route.unwrap().code.as_deref(), Some("PO"));
+            medication.dose.map(|dose| dose.value.to_string())
+        };
+        for same in ["", "A1^ASA^L", "A1", "^Aspirin", "C9^^X^B1^^NDC"] {
+            assert_eq!(dose(same).as_deref(), Some("1"), "{same}");
+        }
+        for other in ["A2^Aspirin 1000^L", "A1^^NDC", "B1^^L"] {
+            assert_eq!(dose(other), None, "{other}");
+        }
     }
 }

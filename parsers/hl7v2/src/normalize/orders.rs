@@ -183,8 +183,12 @@ impl Walk {
         }
     }
 
-    /// Where the diagnoses of the open order go.
+    /// Where the diagnoses of the open order go. Messages of charges have none: there they are the charge's or the visit's, even where
+    /// nothing but orders stands before them (DFT_P03).
     pub(super) fn reasons_of_order(&mut self) -> Option<&mut Vec<Coded>> {
+        if self.record.header.kind.as_deref() == Some("DFT") {
+            return None;
+        }
         if self.drug_order.is_some() {
             return self.open_medication().map(|medication| &mut medication.reasons);
         }
@@ -219,7 +223,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use orderly_record::{Medication, Record};
+    use orderly_record::{Coded, Medication, Record};
 
     use crate::parse::{Settings, parse};
 
@@ -259,6 +263,32 @@ mod tests {
         ];
         for (segments, expected) in table {
             assert_eq!(outline(segments), expected, "{segments}");
+        }
+    }
+
+    /// The reasons of the first report and the diagnoses of the visit.
+    fn reasons_and_diagnoses(kind: &str, segments: &str) -> [String; 2] {
+        let record = read(kind, &format!("PV1|1|O\rORC|RE|P1\rOBR|1\r{segments}"));
+        let codes = |coded: &[Coded]| {
+            let codes = coded.iter().filter_map(|coded| coded.code.as_deref());
+            codes.collect::<Vec<_>>().join(" ")
+        };
+        let visit = record.visit.unwrap();
+        [codes(&record.results[0].reasons), codes(&visit.diagnoses)]
+    }
+
+    #[test]
+    fn a_diagnosis_is_the_open_order_s_but_never_in_charges() {
+        let table = [
+            ("ORM^O01", "DG1|1||J18.9", ["J18.9", ""]),
+            ("ORM^O01", "DG1|1||J18.9\rFT1|1\rDG1|2||I10", ["J18.9", "I10"]),
+            ("ORM^O01", "GT1|1\rDG1|1||I10", ["", "I10"]),
+            ("ORM^O01", "IN1|1\rDG1|1||I10", ["", "I10"]),
+            ("DFT^P03", "DG1|1||I10", ["", "I10"]),
+            ("DFT^P11", "FT1|1\rDG1|1||I10", ["", "I10"]),
+        ];
+        for (kind, segments, expected) in table {
+            assert_eq!(reasons_and_diagnoses(kind, segments), expected, "{kind} {segments}");
         }
     }
 
