@@ -4,6 +4,7 @@
 //! another name stands at the same place, and what a version lacks is absent. Nothing fails: odd values stay as sent. A null (`""`) is
 //! read as absent, since the record tells what is, not what to delete.
 
+mod action;
 mod allergy;
 mod appointment;
 mod billing;
@@ -187,11 +188,12 @@ impl Walk {
         self.subject = Subject::Allergy;
     }
 
-    /// A diagnosis of an order is why it was ordered, any other one of the visit.
+    /// A diagnosis of an order is why it was ordered, any other one of the visit; one that is deleted is neither.
     fn diagnosis(&mut self, fields: &Fields<'_>) {
         let source = self.location("DG1");
         let condition = condition::diagnosis(fields, source);
-        if let Some(code) = condition.code.clone() {
+        let is_deleted = action::is_deletion(condition.action.as_ref());
+        if let Some(code) = condition.code.clone().filter(|_| !is_deleted) {
             if let Some(reasons) = self.reasons_of_order() {
                 reasons.push(code);
             } else if let Some(visit) = self.record.visits.last_mut() {

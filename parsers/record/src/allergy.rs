@@ -14,12 +14,16 @@ pub struct Allergy {
     /// What kind: to a drug, to food, to something else (HL7 table 0127 `DA`, `FA`, `EA`; a document's SNOMED code as sent).
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Coded>,
-    /// `active`, `inactive` or `resolved`.
+    /// `active`, `inactive`, `resolved`, or `entered-in-error`: taken back by who sent it, which says nothing of what the patient tolerates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
     /// True when the source denies it: with a code, no allergy to that; without one or with the code of a whole kind, none known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
+    /// What the receiver is to do with it, as sent (HL7 table 0206: `A` add, `U` update, `D` delete, `X` no change); absent where the source says how things
+    /// are. With a delete the statement is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
     /// How bad it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Coded>,

@@ -17,12 +17,17 @@ pub struct Condition {
     /// What kind of statement it is (HL7 table 0052 `A`, `W`, `F`; a document's code as sent: problem, finding, diagnosis).
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Coded>,
-    /// `active`, `inactive`, `resolved`, `recurrence`, `relapse` or `remission`.
+    /// `active`, `inactive`, `resolved`, `recurrence`, `relapse`, `remission`, or `entered-in-error`: taken back by who sent it, which is
+    /// not that the patient does not have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
     /// True when the source denies it: with a code, that the patient has this; with the code of none or of a whole kind, any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
+    /// What the receiver is to do with it, as sent (HL7 table 0206: `A` add, `U` update, `D` delete, `X` no change; of a problem 0287: `AD`, `UP`, `DE` and others); absent where the source says how things
+    /// are. With a delete the statement is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
     /// How bad it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Coded>,

@@ -17,9 +17,13 @@ pub struct Immunization {
     /// How far it is (HL7 table 0322: `CP` complete, `PA` partially, `RE` refused, `NA` not given).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
-    /// True when it was not given.
+    /// True when it was not given, or when who sent it takes it back (`action`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
+    /// What the receiver is to do with it, as sent (HL7 table 0206: `A` add, `U` update, `D` delete, `X` no change); absent where the source says how things
+    /// are. With a delete the statement is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
     /// Why it was not given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusal_reasons: Vec<Coded>,

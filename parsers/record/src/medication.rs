@@ -14,12 +14,16 @@ pub struct Medication {
     /// What is said of it: `order`, `dispense`, `administration` or `statement` (in use).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<Text>,
-    /// How far it is: `active`, `completed`, `aborted`, `suspended`, `cancelled`; of an HL7 v2 order its status as sent (table 0038).
+    /// How far it is: `active`, `completed`, `aborted`, `suspended`, `cancelled`, `entered-in-error`; of an HL7 v2 order its status as sent (table 0038).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
     /// True when the source says that it is not taken or was not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
+    /// What the receiver is to do with it, as sent (HL7 table 0206: `A` add, `U` update, `D` delete, `X` no change, of an administration); absent where the source says how things
+    /// are. With a delete the statement is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
     /// What is asked for (HL7 table 0119: `NW` new, `DC` discontinue).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_control: Option<Text>,

@@ -11,12 +11,16 @@ pub struct Procedure {
     /// What was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Coded>,
-    /// `completed`, `active`, `aborted`, `cancelled` or `planned`.
+    /// `completed`, `active`, `aborted`, `cancelled`, `planned`, or `entered-in-error`: taken back by who sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
     /// True when it was not done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
+    /// What the receiver is to do with it, as sent (HL7 table 0206: `A` add, `U` update, `D` delete, `X` no change); absent where the source says how things
+    /// are. With a delete the statement is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
     /// What it found, where it is an observation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding: Option<Coded>,

@@ -3,6 +3,7 @@
 use orderly_record::{Coded, Ingredient, Location, Medication, Note, Quantity, Text};
 
 use super::Fields;
+use super::action::retraction;
 use super::timing::old_timing;
 use super::values::{
     all_coded, all_words, amount, coded, entity, identifier, lines, manufacturer, providers, text, time,
@@ -110,10 +111,12 @@ pub(super) fn given(rxa: &Fields<'_>, source: &Location) -> Medication {
     let completion = text(rxa.first(20));
     let negated = matches!(completion.as_deref(), Some("RE" | "NA"));
     let completed = matches!(completion.as_deref(), Some("CP" | "PA"));
+    let action = text(rxa.first(21));
     Medication {
         code: coded(rxa.first(5)),
         category: Some(ADMINISTRATION),
-        status: completed.then_some(Text::new_static("completed")),
+        status: retraction(action.as_ref()).or(completed.then_some(Text::new_static("completed"))),
+        action,
         negated: negated.then_some(true),
         starts_at: time(rxa.first(3)),
         ends_at: time(rxa.first(4)),
@@ -234,6 +237,16 @@ mod tests {
         let message = format!("MSH|^~\\&|||||||RDS^O13|1\r{segments}");
         let message = parse(message.as_bytes(), &Settings::default()).unwrap();
         crate::normalize(&message).medications.pop().unwrap()
+    }
+
+    #[test]
+    fn a_deleted_administration_is_not_completed() {
+        let status = |action: &str| {
+            let medication = read(&format!("RXA|0|1|20260307||CFT^^L|1||||||||||||||CP|{action}\r"));
+            assert_eq!(medication.action.as_deref(), Some(action));
+            medication.status.unwrap().to_string()
+        };
+        assert_eq!((status("A"), status("D")), ("completed".into(), "entered-in-error".into()));
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn allergy<'d>(statement: &Statement<'_, 'd>, concern: &Concern<'d>) -> Allergy 
         recorded_at: recorded.at,
         recorded_by: recorded.by,
         identifiers: identifiers(statement.element),
+        action: None, // documents state, they do not add or delete
         notes: statement.notes(),
         source: Some(statement.element.location()),
         code,
