@@ -13,6 +13,13 @@ use crate::view::View;
 const ORDER: Text = Text::new_static("order");
 const DISPENSE: Text = Text::new_static("dispense");
 const ADMINISTRATION: Text = Text::new_static("administration");
+const ACTIVE: Text = Text::new_static("active");
+
+/// Order controls (HL7 table 0119) after which nothing more is to be given: cancelled or discontinued, asked for or done.
+const STOPPING: [&str; 6] = ["CA", "OC", "CR", "DC", "OD", "DR"];
+
+/// The same as an order's status (table 0038).
+const STOPPED: [&str; 2] = ["CA", "DC"];
 
 /// ORC: what is known of an order before it says for what.
 pub(super) fn common_order(orc: &Fields<'_>) -> Medication {
@@ -90,7 +97,7 @@ pub(super) fn to_be_given(rxg: &Fields<'_>, source: &Location) -> Medication {
     let mut medication = Medication {
         code: coded(rxg.first(4)),
         category: Some(ADMINISTRATION),
-        status: Some(Text::new_static("active")),
+        status: Some(ACTIVE),
         dose: amount(rxg.first(5), rxg.first(7)),
         dose_max: maximum(rxg.first(5), rxg.first(6), rxg.first(7)),
         form: coded(rxg.first(8)),
@@ -161,6 +168,9 @@ pub(super) fn complete(medication: &mut Medication, order: &mut Medication) {
         fill(&mut medication.quantity, &order.quantity);
         fill(&mut medication.refills, &order.refills);
     }
+    if medication.category == Some(ADMINISTRATION) && medication.status == Some(ACTIVE) && is_stopped(order) {
+        medication.status = None;
+    }
     if !is_other_drug(medication.code.as_ref(), order.code.as_ref()) {
         if medication.category != Some(ADMINISTRATION) && medication.dose.is_none() {
             medication.dose.clone_from(&order.dose);
@@ -183,6 +193,13 @@ pub(super) fn complete(medication: &mut Medication, order: &mut Medication) {
     fill_list(&mut medication.reasons, &mut order.reasons);
     fill_list(&mut medication.ordered_by, &mut order.ordered_by);
     medication.notes.splice(..0, share(&mut order.notes));
+}
+
+/// Whether the order says that nothing more is to be given.
+fn is_stopped(order: &Medication) -> bool {
+    let is_in =
+        |codes: &[&str], code: &Option<Text>| code.as_deref().is_some_and(|code| codes.contains(&code));
+    is_in(&STOPPING, &order.order_control) || is_in(&STOPPED, &order.status)
 }
 
 /// Whether both have a code and none in common: a substitute may be twice as strong, so nothing of how much to take holds for it. Codes
@@ -237,6 +254,20 @@ mod tests {
         let message = format!("MSH|^~\\&|||||||RDS^O13|1\r{segments}");
         let message = parse(message.as_bytes(), &Settings::default()).unwrap();
         crate::normalize(&message).medications.pop().unwrap()
+    }
+
+    #[test]
+    fn what_is_to_be_given_is_active_unless_its_order_is_stopped() {
+        let status = |orc: &str| {
+            let medication = read(&format!("ORC|{orc}\rRXE||CFT^^L|1||G\rRXG|1||||||CFT^^L\r"));
+            medication.status.map(String::from)
+        };
+        for going in ["", "NW", "RE||||IP", "XO||||CM"] {
+            assert_eq!(status(going).as_deref(), Some("active"), "{going}");
+        }
+        for stopped in ["DC", "CA", "OC", "OD", "RE||||DC", "RE||||CA"] {
+            assert_eq!(status(stopped), None, "{stopped}");
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::segment::Segment;
 /// Requested, encoded, dispensed, to be given, given.
 const DRUG_SEGMENTS: [&str; 5] = ["RXO", "RXE", "RXD", "RXG", "RXA"];
 
+/// Of more timings of one order than this the first count. A dose reduced week by week has some ten; each is put to the words of those
+/// before it, which for any number would take forever.
+const TIMINGS_MAX: usize = 50;
+
 /// An order for drugs that is open.
 #[derive(Default)]
 pub(super) struct DrugOrder {
@@ -19,7 +23,7 @@ pub(super) struct DrugOrder {
     told: Told,
     /// Of what may stand after a segment, what has come: the first counts, and for more than what an earlier segment had.
     has_route: bool,
-    has_timing: bool,
+    timings: usize,
     has_ingredient: bool,
 }
 
@@ -144,8 +148,7 @@ impl Walk {
             self.subject = Subject::Medication;
             open.told = told;
         }
-        self.drug_order =
-            Some(DrugOrder { has_route: false, has_timing: false, has_ingredient: false, ..open });
+        self.drug_order = Some(DrugOrder { has_route: false, timings: 0, has_ingredient: false, ..open });
     }
 
     /// RXR.
@@ -172,14 +175,19 @@ impl Walk {
         }
     }
 
-    /// TQ1, of the order or of what the last segment told.
+    /// TQ1, one or several, of the order or of what the last segment told.
     pub(super) fn timing(&mut self, fields: &Fields<'_>) {
-        let Some(open) = self.drug_order.as_mut().filter(|open| !open.has_timing) else { return };
-        open.has_timing = true;
+        let Some(open) = self.drug_order.as_mut() else { return };
+        open.timings += 1;
+        let read = match open.timings {
+            1 => timing::timing,
+            2..=TIMINGS_MAX => timing::further,
+            _ => return,
+        };
         if open.told == Told::Nothing {
-            timing::timing(fields, &mut open.order);
+            read(fields, &mut open.order);
         } else if let Some(medication) = self.open_medication() {
-            timing::timing(fields, medication);
+            read(fields, medication);
         }
     }
 

@@ -18,8 +18,40 @@ struct Schedule {
     words: Option<Text>,
 }
 
-/// TQ1.
+/// The first TQ1.
 pub(super) fn timing(tq1: &Fields<'_>, medication: &mut Medication) {
+    schedule(read(tq1), medication);
+}
+
+/// A TQ1 after the first, as of a dose that is slowly reduced: how often is then told in words alone, since no period holds for the whole;
+/// it begins with the first and ends with the last.
+pub(super) fn further(tq1: &Fields<'_>, medication: &mut Medication) {
+    let Schedule { timing, is_as_needed, starts_at, ends_at, words } = read(tq1);
+    let was_as_needed = medication.as_needed.take() == Some(true);
+    let is_only_as_needed = is_as_needed && was_as_needed;
+    let timing = match medication.timing.take() {
+        Some(before) if timing == Timing::default() => before,
+        Some(before) => {
+            let before = how_often(&before, was_as_needed && !is_only_as_needed);
+            let text = join(before, how_often(&timing, is_as_needed && !is_only_as_needed), ", ");
+            Timing { text, ..Timing::default() }
+        }
+        None => timing,
+    };
+    let starts_at = starts_at.filter(|_| medication.starts_at.is_none());
+    schedule(Schedule { timing, is_as_needed: is_only_as_needed, starts_at, ends_at, words }, medication);
+}
+
+/// In words, be it a period alone; with that it is as needed, where this is not true of the whole.
+fn how_often(timing: &Timing, tells_as_needed: bool) -> Option<Text> {
+    let units =
+        |period: &Quantity| period.units.as_ref().and_then(|units| units.code.clone()).unwrap_or_default();
+    let period = || timing.period.as_ref().map(|period| format!("{} {}", period.value, units(period)).into());
+    let needed = (tells_as_needed && !is_as_needed(timing)).then(|| Text::new_static(AS_NEEDED));
+    join(timing.text.clone().or_else(period), needed, " ")
+}
+
+fn read(tq1: &Fields<'_>) -> Schedule {
     let patterns: Vec<Text> = tq1.field(3).children().filter_map(text).collect();
     let first = tq1.first(3);
     let timing = Timing {
@@ -30,16 +62,13 @@ pub(super) fn timing(tq1: &Fields<'_>, medication: &mut Medication) {
         period_max: None,
     };
     let is_priority = tq1.field(9).children().any(|view| text(view).as_deref() == Some(AS_NEEDED));
-    schedule(
-        Schedule {
-            is_as_needed: is_priority || is_as_needed(&timing),
-            timing,
-            starts_at: time(tq1.first(7)),
-            ends_at: time(tq1.first(8)),
-            words: text(tq1.first(11)),
-        },
-        medication,
-    );
+    Schedule {
+        is_as_needed: is_priority || is_as_needed(&timing),
+        timing,
+        starts_at: time(tq1.first(7)),
+        ends_at: time(tq1.first(8)),
+        words: text(tq1.first(11)),
+    }
 }
 
 /// TQ: quantity ^ interval ^ duration ^ start ^ end ^ priority ^ condition ^ text.
@@ -76,10 +105,14 @@ fn schedule(schedule: Schedule, medication: &mut Medication) {
         medication.starts_at = schedule.starts_at.or(medication.starts_at.take());
         medication.ends_at = schedule.ends_at.or(medication.ends_at.take());
     }
-    medication.instructions = match (medication.instructions.take(), schedule.words) {
-        (Some(own), Some(words)) => Some(format!("{own}\n{words}").into()),
-        (own, words) => own.or(words),
-    };
+    medication.instructions = join(medication.instructions.take(), schedule.words, "\n");
+}
+
+fn join(first: Option<Text>, second: Option<Text>, between: &str) -> Option<Text> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first}{between}{second}").into()),
+        (first, second) => first.or(second),
+    }
 }
 
 fn is_as_needed(timing: &Timing) -> bool {
@@ -139,5 +172,32 @@ mod tests {
         for (old, tq1) in [("1^Q6H^^^^PRN", ""), ("1^Q6HPRN", ""), ("", "PRNQ6H"), ("", "Q6H||||||R~PRN")] {
             assert_eq!(read(old, tq1).2, Some(true), "{old} {tq1}");
         }
+    }
+
+    #[test]
+    fn several_timings_are_told_together_and_have_no_period() {
+        let tq1 = ["TQ1|1||TID||||20260301|20260305|||Whole", "TQ1|2||Q12H||||20260306|20260310|||Half"];
+        let message = format!("MSH|^~\\&|||||||RDE^O11|1\rRXE||X\r{}\r", tq1.join("\r"));
+        let message = parse(message.as_bytes(), &Settings::default()).unwrap();
+        let medication = crate::normalize(&message).medications.remove(0);
+        let timing = medication.timing.unwrap();
+        assert_eq!((timing.text.as_deref(), timing.period), (Some("TID, Q12H"), None));
+        assert_eq!(medication.instructions.as_deref(), Some("Whole\nHalf"));
+        let times = [medication.starts_at, medication.ends_at].map(|time| time.unwrap().to_string());
+        assert_eq!(times, ["2026-03-01", "2026-03-10"]);
+    }
+
+    #[test]
+    fn what_is_only_in_part_as_needed_says_which_part() {
+        let read = |first: &str, second: &str| {
+            let message = format!("MSH|^~\\&|||||||RDE^O11|1\rRXE||X\rTQ1|1||{first}\rTQ1|2||{second}\r");
+            let message = parse(message.as_bytes(), &Settings::default()).unwrap();
+            let medication = crate::normalize(&message).medications.remove(0);
+            (medication.timing.unwrap().text.unwrap().to_string(), medication.as_needed)
+        };
+        assert_eq!(read("Q8H||||||PRN", "QHS"), ("Q8H PRN, QHS".into(), None));
+        assert_eq!(read("QHS", "PRNQ8H"), ("QHS, PRNQ8H".into(), None));
+        assert_eq!(read("Q8H||||||PRN", "QHS||||||PRN"), ("Q8H, QHS".into(), Some(true)));
+        assert_eq!(read("^^^^90^min", "QHS"), ("90 min, QHS".into(), None));
     }
 }
