@@ -5,6 +5,7 @@
 mod build;
 mod expression;
 mod head;
+mod header;
 mod members;
 mod places;
 mod record;

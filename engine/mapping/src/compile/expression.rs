@@ -117,7 +117,7 @@ impl<'c, 'p> Reader<'c, 'p> {
         self.compiler.problems.error(code, &self.span(range), message)
     }
 
-    fn span(&self, range: std::ops::Range<usize>) -> Span {
+    pub(super) fn span(&self, range: std::ops::Range<usize>) -> Span {
         self.node.part(range)
     }
 

@@ -4,13 +4,39 @@ use orderly_hl7v2::path::Path;
 use orderly_hl7v2::{Level, Select};
 
 use super::expression::Reader;
-use super::{Here, NameKind};
+use super::{Compiler, Here, NameKind};
 use crate::Format;
 use crate::expression::{Expression, Reference, Step};
 use crate::plan::{Accepts, Choice, Part, Place, SegmentPath, Start};
+use crate::yaml::Span;
 
 /// The highest number of a field or component in a path: more than any version has, so beyond it is a slip of the hand.
 const NUMBER_MAX: usize = 999;
+
+impl Compiler<'_> {
+    fn check_number(&self, number: usize, span: &Span) -> Option<()> {
+        if (1..=NUMBER_MAX).contains(&number) {
+            return Some(());
+        }
+        let message = format!("fields and components are counted from 1 to {NUMBER_MAX}");
+        self.problems.error("mapping-path-number", span, message);
+        None
+    }
+
+    /// The numbers of a field of an inserted segment, all of which is yet to be written, up to the repetition that is named.
+    pub(super) fn check_inserted(&self, path: &Path<Expression>, span: &Span) -> Option<()> {
+        for number in [path.field, path.component, path.subcomponent].into_iter().flatten() {
+            self.check_number(number, span)?;
+        }
+        let Some(Select::Nth(n)) = path.repetition else { return Some(()) };
+        if n <= NUMBER_MAX {
+            return Some(());
+        }
+        let message = format!("a field of a new segment has at most {NUMBER_MAX} repetitions");
+        self.problems.error("mapping-path-number", span, message);
+        None
+    }
+}
 
 impl Reader<'_, '_> {
     /// An HL7 path, a relative one or a named `each` as a place.
@@ -143,12 +169,7 @@ impl Reader<'_, '_> {
     }
 
     fn check_number(&self, number: usize, whole: &Expression) -> Option<()> {
-        if (1..=NUMBER_MAX).contains(&number) {
-            return Some(());
-        }
-        let message = format!("fields and components are counted from 1 to {NUMBER_MAX}");
-        self.error("mapping-path-number", whole.range.clone(), message);
-        None
+        self.compiler.check_number(number, &self.span(whole.range.clone()))
     }
 
     pub(super) fn select(&self, select: &Select<Expression>) -> Option<Choice> {

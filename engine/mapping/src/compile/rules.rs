@@ -3,6 +3,7 @@
 use orderly_hl7v2::{Level, Select};
 
 use super::expression::Reader;
+use super::header::{HEADER, is_header};
 use super::{Compiler, Here, NameKind, Typed};
 use crate::expression::{self, Expression, Kind, Reference};
 use crate::plan::{Action, Anchor, Assignment, End, Insert, Over, Part, Place, Rule, Start, Term, Walk};
@@ -62,6 +63,7 @@ impl<'p> Compiler<'p> {
                 Action::Keep(names?.into_iter().map(Into::into).collect())
             }
             rule::Action::Insert { segment, anchor, fields } => {
+                self.check_one_header(segment.text() == Some(HEADER), &segment.span)?;
                 let (name, anchor) = (self.segment_name(segment), self.anchor(anchor, here));
                 let entries = fields.map(|fields| (fields, fields.entries()));
                 let fields = match entries {
@@ -76,12 +78,13 @@ impl<'p> Compiler<'p> {
                 Action::Insert(Insert { segment: name?.into(), anchor: anchor?, fields: fields? })
             }
             rule::Action::Move { segment, anchor } => {
-                if segment.text() == Some("MSH") {
+                let moved = self.segment(segment, here);
+                if moved.as_ref().is_some_and(is_header) {
                     let message = "the header of a message stays first";
                     self.problems.error("mapping-header", &segment.span, message).help("remove this rule");
                 }
-                let (segment, anchor) = (self.segment(segment, here), self.anchor(anchor, here));
-                Action::Move { segment: segment?, anchor: anchor? }
+                let anchor = self.anchor(anchor, here);
+                Action::Move { segment: moved?, anchor: anchor? }
             }
             rule::Action::Each { over, rules } => self.each(over, rules, here)?,
             rule::Action::Let(node) => Action::Let(self.names_of(node, here)?),
@@ -130,6 +133,7 @@ impl<'p> Compiler<'p> {
                     .help("write its number: 3, 3.1 or 3[2].1");
                 return None;
             };
+            self.check_inserted(&path, &entry.key_span)?;
             let repetition = path.repetition.and_then(|select| match select {
                 Select::Nth(n) => Some(Select::Nth(n)),
                 _ => None,
@@ -215,10 +219,10 @@ impl<'p> Compiler<'p> {
                 wrong("`[+]` appends repetitions of fields only", "add a segment with `insert`");
                 return None;
             }
-            if &*segment.name == "MSH" && matches!(place.part.field, Some(1 | 2)) {
-                wrong("the delimiters of a message can't be changed", "remove this line");
-                return None;
-            }
+        }
+        if let Some((message, help)) = self.kept_of_header(place) {
+            wrong(message, help);
+            return None;
         }
         Some(())
     }
@@ -238,26 +242,28 @@ impl<'p> Compiler<'p> {
             Start::Segment { received: true, .. } => {
                 wrong("the message as received never changes", "leave out `input.`")
             }
-            Start::Segment { segment, .. }
-                if &*segment.name == "MSH" && matches!(place.part.field, None | Some(1 | 2)) =>
-            {
+            _ if is_header(&place) && matches!(place.part.field, None | Some(1 | 2)) => {
                 wrong("a message can't be without its header and its delimiters", "remove this line")
             }
             _ if matches!(place.part.repetition, Some(Select::Append)) => wrong(
                 "`[+]` names what is not there yet",
                 "name a repetition with [1], [last], [*] or [where ...]",
             ),
-            _ => Some(place),
+            _ => match self.kept_of_header(&place) {
+                Some((message, help)) => wrong(message, help),
+                None => Some(place),
+            },
         }
     }
 
     fn anchor(&self, said: &rule::Anchor<'_>, here: Here) -> Option<Anchor> {
-        let rule::Anchor::Beside { segment, after } = said else { return Some(Anchor::End) };
-        if !after && segment.text() == Some("MSH") {
+        let rule::Anchor::Beside { segment: said, after } = said else { return Some(Anchor::End) };
+        let segment = self.segment(said, here)?;
+        if !after && is_header(&segment) {
             let message = "nothing stands before the header of a message";
-            self.problems.error("mapping-header", &segment.span, message).help("write `after: MSH`");
+            self.problems.error("mapping-header", &said.span, message).help("write `after: MSH`");
         }
-        Some(Anchor::Beside { segment: self.segment(segment, here)?, after: *after })
+        Some(Anchor::Beside { segment, after: *after })
     }
 
     /// A path that names a segment.
@@ -342,6 +348,7 @@ impl<'p> Compiler<'p> {
                 .help("leave out `input.`");
             return None;
         }
+        self.check_walked_header(&place, &reader.span(path.range.clone()))?;
         match place {
             Place { start: Start::Segment { segment, .. }, part: Part { field: None, .. } } => {
                 Some((Over::Segments(segment), Here::Segment, NameKind::Segment))

@@ -25,13 +25,21 @@ pub(super) fn message(version: &str, input: &Input<'_>) -> Result<Message<'stati
     Ok(message)
 }
 
-/// No receiver can read a message that does not say what it is.
+/// What every version requires of a header and rules can take away; the rest of it is not theirs to change.
+const REQUIRED: [(usize, &str, &str); 3] = [
+    (9, "type", "set MSH-9, as in MSH-9: ${hl7('ORU^R01^ORU_R01')}"),
+    (10, "control id", "leave MSH-10 as it is, or set it to what is never empty"),
+    (11, "processing id", "leave MSH-11 as it is, or set it to what is never empty"),
+];
+
+/// No receiver can read a message that does not say what it is, or answer one that it can't name.
 pub(super) fn check(message: &Message<'_>) -> Result<(), Refusal> {
-    if message.field(0, 9).leaf().presence() == Presence::Present {
+    let is_missing = |field: usize| message.field(0, field).leaf().presence() != Presence::Present;
+    let Some((field, what, help)) = REQUIRED.into_iter().find(|(field, ..)| is_missing(*field)) else {
         return Ok(());
-    }
-    let mut refusal =
-        Refusal::failed("mapping-no-type", Fault::Configuration, "the new message has no type in MSH-9");
-    refusal.diagnostic.help = Some("set MSH-9, as in MSH-9: ${hl7('ORU^R01^ORU_R01')}".to_owned());
+    };
+    let told = format!("the new message has no {what} in MSH-{field}");
+    let mut refusal = Refusal::failed("mapping-header", Fault::Configuration, told);
+    refusal.diagnostic.help = Some(help.to_owned());
     Err(refusal)
 }
