@@ -62,7 +62,7 @@ impl<'s> Value<'s> {
                     Presence::Present => Scalar::Text(leaf.whole_text()),
                 }
             }
-            Value::Structure(structure) => Scalar::Text(Cow::Owned(structure.first_leaf().to_owned())),
+            Value::Structure(structure) => Scalar::Text(Cow::Owned(structure.first_leaf().into_owned())),
             Value::List(values) => values.into_iter().next().map_or(Scalar::Empty, Value::scalar),
         }
     }

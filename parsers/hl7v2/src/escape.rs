@@ -103,6 +103,57 @@ pub fn escape<'t>(text: &'t str, encoding: &Encoding) -> Result<Cow<'t, [u8]>, U
     Ok(Cow::Owned(escaped))
 }
 
+/// The bytes of a leaf, to stand in a leaf of another message: the same text in its delimiters and its charset. Sequences that are more
+/// or other than text (highlighting, layout, local ones) stay sequences wherever the other message can hold them.
+pub fn transcode(raw: &[u8], from: &Encoding, to: &Encoding) -> Result<Vec<u8>, Unencodable> {
+    let mut transcoded = Vec::with_capacity(raw.len());
+    let mut plain = Vec::new();
+    let mut rest = raw;
+    let mark = from.delimiters.escape;
+    let next = |rest: &[u8]| mark.and_then(|mark| Some((memchr::memchr(mark, rest)?, mark)));
+    while let Some((index, mark)) = next(rest) {
+        let Some((before, from_mark)) = rest.split_at_checked(index) else { break };
+        plain.extend_from_slice(before);
+        rest = match sequence(from_mark, mark) {
+            Ok((after, body)) => match carried(body, from, to) {
+                Some(kept) => {
+                    transcoded.extend_from_slice(&escape(&from.charset.decode(&plain), to)?);
+                    plain.clear();
+                    transcoded.extend_from_slice(&kept);
+                    after
+                }
+                None if expand(body, from, &mut plain) => after,
+                None => {
+                    plain.push(mark);
+                    from_mark.get(1..).unwrap_or_default()
+                }
+            },
+            Err(_) => {
+                plain.push(mark);
+                from_mark.get(1..).unwrap_or_default()
+            }
+        };
+    }
+    plain.extend_from_slice(rest);
+    transcoded.extend_from_slice(&escape(&from.charset.decode(&plain), to)?);
+    Ok(transcoded)
+}
+
+/// A sequence that is more or other than text, between the escape characters of another message; `None` when it is text there.
+fn carried(body: &[u8], from: &Encoding, to: &Encoding) -> Option<Vec<u8>> {
+    let mark = to.delimiters.escape?;
+    let is_more = match body {
+        b"H" | b"N" | [b'Z', ..] => true,
+        [b'.', command @ ..] => layout(command).is_ok(),
+        [b'C' | b'M', digits @ ..] => hex(digits).is_ok(),
+        _ => false,
+    };
+    let text = from.charset.decode(body);
+    let bytes = to.charset.encode(&text).ok()?;
+    let holds = is_more && escape(&text, to).is_ok_and(|escaped| escaped == bytes);
+    holds.then(|| [&[mark], bytes.as_ref(), &[mark]].concat())
+}
+
 /// What stands between the escape characters in place of a byte.
 enum Replacement {
     Name(&'static [u8]),
@@ -275,7 +326,43 @@ mod tests {
         assert_eq!(escape("a~b", &short).unwrap().as_ref(), b"a~b");
     }
 
+    #[test]
+    fn sequences_go_over_into_other_delimiters() {
+        let odd = encoding("MSH#*!?:#", Charset::latin_1());
+        let short = encoding("MSH|^|", Charset::utf_8());
+        let point = encoding("MSH|^~\\.|", Charset::utf_8());
+        let table: [(&[u8], &Encoding, &Encoding, &[u8]); 10] = [
+            (br"Smi\H\th\N\ \Zq\", &usual(), &odd, b"Smi?H?th?N? ?Zq?"),
+            (b"?Zx? ?H?a*b#", &odd, &usual(), br"\Zx\ \H\a*b#".as_slice()),
+            (br"one\.br\two\.sp2\x", &usual(), &odd, b"one?.br?two?.sp2?x"),
+            (br"a\F\b\T\c#\C2842\", &usual(), &odd, b"a|b&c?F??C2842?"),
+            (b"caf\xE9?XE9?", &odd, &usual(), "caféé".as_bytes()),
+            (br"C:\temp\new? \", &usual(), &odd, br"C?T?\temp\new?E? \"),
+            (br"C:\temp", &usual(), &usual(), br"C:\E\temp"),
+            (br"\H\loud", &usual(), &short, b"loud"),
+            (br"a\.br\b", &usual(), &point, br"a\X0A\b"),
+            (br"\Za?b\", &usual(), &odd, br"\Za?E?b\"),
+        ];
+        for (raw, from, to, expected) in table {
+            let found = transcode(raw, from, to).unwrap();
+            assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(expected));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_leaf_in_other_delimiters_is_the_same_text(
+            pieces in proptest::collection::vec(prop_oneof![
+                Just("\\"), Just("\\H\\"), Just("\\Zq\\"), Just("\\.br\\"), Just("\\E\\"), Just("\\X41\\"), Just("#"), Just("^"), Just("|"), Just("a"), Just("é"),
+            ], 0..24),
+        ) {
+            let raw = pieces.concat();
+            let encoding = encoding("MSH#*~\\&#", Charset::latin_1());
+            let found = transcode(raw.as_bytes(), &usual(), &encoding).unwrap();
+            prop_assert!(!found.iter().any(|&byte| byte == b'#' || encoding.delimiters.splits(crate::Level::Field, byte)));
+            prop_assert_eq!(unescape(&found, &encoding), unescape(raw.as_bytes(), &usual()));
+        }
+
         #[test]
         fn text_survives_the_way_there_and_back(text in any::<String>()) {
             for declared in ["MSH|^~\\&|", "MSH|^~\\&#|", "MSH#*!?:#", "MSH|^~\\.|", "MSH.^~\\&.", "MSH|^~.&|"] {

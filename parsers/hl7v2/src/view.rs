@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::delimiters::Encoding;
-use crate::escape;
+use crate::escape::{self, Unencodable};
 
 /// How deep in the tree a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,6 +147,14 @@ impl<'m> View<'m> {
         } else {
             escape::unescape(self.raw, self.encoding)
         }
+    }
+
+    /// All of it as a leaf of another message: the same text in its delimiters and its charset, with its escape sequences.
+    pub fn transcoded(&self, to: &Encoding) -> Result<Vec<u8>, Unencodable> {
+        if self.verbatim {
+            return escape::escape(&self.whole_text(), to).map(Cow::into_owned);
+        }
+        escape::transcode(self.raw, self.encoding, to)
     }
 
     fn delimiter(&self) -> Option<u8> {

@@ -224,10 +224,13 @@ fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) ->
         && let Value::View(view) = &found
     {
         // A new message has its own delimiters and charset, in which bytes of the received one would mean something else.
-        return Ok(match scope.working.message.encoding() == view.encoding() {
-            true => Write::Copy(view.raw().to_vec()),
-            false => Write::Structure(Arc::new(Structure::of(view))),
-        });
+        if scope.working.message.encoding() == view.encoding() {
+            return Ok(Write::Copy(view.raw().to_vec()));
+        }
+        let carried = Structure::of(view);
+        let carried =
+            carried.map_err(|why| unwritable(&why, &scope.working.message.path(at), &assignment.place))?;
+        return Ok(Write::Structure(Arc::new(carried)));
     }
     Ok(match found {
         Value::Structure(structure) => Write::Structure(structure),
