@@ -64,6 +64,29 @@ fn every_document_is_read_and_no_entry_vanishes() {
     }
 }
 
+/// Documents that say little or deny much: how many allergies, conditions, medications and visits there are, counted by hand.
+#[test]
+fn what_is_null_or_says_more_about_another_is_not_in_the_record() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/ccda");
+    if !corpus.is_dir() {
+        println!("the corpus is not here ({}): nothing was checked", corpus.display());
+        return;
+    }
+    let table = [
+        ("hl7-c-cda-examples/Documents__Progress_Note__Progress_Note.xml", [2, 3, 2, 1]),
+        ("hl7-c-cda-examples/Documents__Transfer_Summary__Transfer_Summary.xml", [2, 5, 2, 1]),
+        ("sample-ccdas/Kareo_Samples__Kareo_SummaryOfCare_export_Joey_Miller.xml", [0, 2, 2, 0]),
+        ("sample-ccdas/EMERGE__Patient-124.xml", [3, 0, 0, 4]),
+    ];
+    for (file, expected) in table {
+        let bytes = std::fs::read(corpus.join(file)).unwrap();
+        let record = normalize(&parse(&bytes, &Limits::default()).unwrap());
+        let found =
+            [record.allergies.len(), record.conditions.len(), record.medications.len(), record.visits.len()];
+        assert_eq!(found, expected, "{file}");
+    }
+}
+
 /// Adds, for each kind of section, how many entries there are, how many the record holds, and how many are counted as unread.
 fn check(document: &Document, file: &Path, totals: &mut BTreeMap<String, [usize; 3]>) {
     let record = normalize(document);

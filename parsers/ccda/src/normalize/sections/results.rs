@@ -16,9 +16,14 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         // A denied group would deny each of its members, or that there was one: nobody can tell.
         "organizer" if is_negated(statement.element) => false,
         "organizer" => {
+            let before = record.results.len();
             let found = report(statement, &Group::default(), record);
-            record.results.push(found);
-            true
+            // A panel of nothing, about nothing, is no result that somebody waits for.
+            let says_something = found.code.is_some() || !found.observations.is_empty();
+            if says_something {
+                record.results.push(found);
+            }
+            record.results.len() > before
         }
         // A loose observation is the only one of its report.
         "observation" => {
@@ -226,13 +231,14 @@ mod tests {
         let denied = record(
             "<code code='30954-2'/><entry><organizer><component><observation negationInd='true'><value code='10828004'/></observation></component>\
              <component><observation moodCode='RQO'/></component><component><observation nullFlavor='NI'/></component></organizer></entry>\
-             <entry><observation moodCode='INT'/></entry><entry><organizer nullFlavor='NI'/></entry><entry><organizer negationInd='true'/></entry>",
+             <entry><observation moodCode='INT'/></entry><entry><organizer nullFlavor='NI'/></entry><entry><organizer negationInd='true'/></entry>\
+             <entry><organizer><code nullFlavor='NI'/><statusCode code='completed'/></organizer></entry>",
         );
         assert_eq!((denied.results.len(), denied.results[0].observations.len()), (1, 1));
         assert_eq!(denied.results[0].observations[0].negated, Some(true));
         let unread: Vec<_> =
             denied.sections[0].unread.iter().map(|one| (one.element.as_str(), one.count)).collect();
-        assert_eq!(unread, [("observation", 3), ("organizer", 2)]);
+        assert_eq!(unread, [("observation", 3), ("organizer", 3)]);
     }
 
     #[test]
@@ -251,7 +257,7 @@ mod tests {
             let sent: String = sent.into_iter().map(specimen).collect();
             let named = if named.is_empty() { String::new() } else { specimen(named) };
             let record = record(&format!(
-                "<code code='30954-2'/><entry><organizer>{sent}<component><procedure><code code='17636008'/><effectiveTime value='20260304'/>{named}\
+                "<code code='30954-2'/><entry><organizer><code code='P'/>{sent}<component><procedure><code code='17636008'/><effectiveTime value='20260304'/>{named}\
                  </procedure></component></organizer></entry>"
             ));
             let shown = record.results[0].specimens.iter().map(|one| {
