@@ -110,7 +110,7 @@ fn typed<'d>(source: &Source<'d>, value: Element<'d>) -> (&'static str, Vec<Obse
     }
     // A value that is not of its type is text.
     let written = attribute(value, "value").or_else(|| source.words(value)).map(ObservationValue::Text);
-    ("ST", written.into_iter().collect())
+    (if written.is_some() { "ST" } else { kind }, written.into_iter().collect())
 }
 
 /// A number, with what some senders write before it.
@@ -126,7 +126,7 @@ fn number(value: Element<'_>) -> (&'static str, Option<ObservationValue>) {
         let comparator = Some(Text::new_static(comparator));
         Some(Quantity { value: Text::new(amount), comparator, units: units(value) })
     });
-    ("SN", compared.map(ObservationValue::Quantity))
+    (if compared.is_some() { "SN" } else { "NM" }, compared.map(ObservationValue::Quantity))
 }
 
 /// The type of a value that declares none.

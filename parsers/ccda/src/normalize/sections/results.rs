@@ -148,6 +148,7 @@ mod tests {
             ("<value xsi:type='PQ' value='&gt;= 40' unit='mg/dL'/>", "SN >=40 mg/dL"),
             ("<value xsi:type='PQ' value='few' unit='/[HPF]'/>", "ST few /[HPF]"),
             ("<value xsi:type='PQ' nullFlavor='UNK'/>", "- - -"),
+            ("<value xsi:type='PQ' unit='mg'/>", "NM - mg"),
             ("<value xsi:type='INT' value='7'/>", "NM 7 -"),
             ("<value xsi:type='CD' code='260385009' displayName='Negative'/>", "CWE 260385009 -"),
             (
