@@ -102,6 +102,8 @@ pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
         value: ObservationValue::words(&values),
         values,
         value_type,
+        // An OBX denies nothing: that something was not found is its value.
+        negated: None,
         units,
         reference_range: text(obx.first(7)),
         interpretations: obx.field(8).children().filter_map(text).collect(),
