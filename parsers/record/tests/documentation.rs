@@ -24,6 +24,8 @@ To know before a mapping reads it:
   `patient.identifiers[where .system = '2.16.840.1.113883.19.44'].value`, and `park` when it is empty.
 - **What is denied.** `negated` is true where the source denies a thing: no such allergy, not taken, not done, not given. A list that does
   not ask shows it as if it were so: `allergies where .negated != 'true'`.
+- **What is taken back.** HL7 v2 deletes entries by an `action` (`D`). Then `status` is `entered-in-error`, which is no denial; of an
+  immunization `negated` is true: `allergies where .status != 'entered-in-error'`.
 - **What has no code.** Senders write words where they have no code: `${.code.display | default(.code.text)}`.
 - **How far it is.** Results may be preliminary (`status` `P`) or corrected (`C`); immunizations refused (`RE`) or not given (`NA`).
 - **Which list.** `conditions` holds the problem list and the diagnoses of visits; `category` tells them apart.
