@@ -6,7 +6,7 @@ use super::expression::Reader;
 use super::{Compiler, Here, head};
 use crate::Format;
 use crate::plan::{Build, Content, Form, Layout, Rule, Writing};
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{Entry, Kind, Node, Span};
 
 /// The keys with a meaning of their own.
 const DIRECTIVES: [&str; 4] = ["$each", "$let", "$when", "$value"];
@@ -33,6 +33,7 @@ impl<'p> Compiler<'p> {
             Kind::List(items) => {
                 let parts: Vec<Option<Build>> = items.iter().map(|item| self.build(item, here)).collect();
                 let parts: Option<Vec<Build>> = parts.into_iter().collect();
+                self.check_builds(items.is_empty(), &node.span)?;
                 Some(plain(node, Content::List(parts?)))
             }
             Kind::Text(_) => Some(plain(node, Reader::new(self, node, here).built()?)),
@@ -77,13 +78,23 @@ impl<'p> Compiler<'p> {
         };
         let content = match node.get("$value") {
             Some(value) => self.instead(value, entries, here),
-            None => self.members(entries, here),
+            None => self.members(node, entries, here),
         };
         complete.then_some(Build { place: node.span.clone(), walk, names: names?, test, content: content? })
     }
 
-    fn members(&self, entries: &[Entry], here: Here) -> Option<Content> {
+    fn members(&self, node: &Node, entries: &[Entry], here: Here) -> Option<Content> {
         let members = entries.iter().filter(|entry| !entry.key.starts_with('$'));
+        // Of delimited text, what a row needs is told where its columns are read.
+        let is_empty = self.output == Format::Json
+            && entries.iter().all(|entry| DIRECTIVES.contains(&entry.key.as_str()));
+        self.check_builds(is_empty, &node.span)?;
+        for entry in members.clone().filter(|entry| entry.key.contains("${")) {
+            let message = "a key stands as it is written, and no value can be part of it";
+            self.problems
+                .error("mapping-build-key", &entry.key_span, message)
+                .help("give the value a key of its own");
+        }
         let part = |node: &Node| match self.output {
             Format::Csv => self.cell(node, here),
             Format::Hl7v2 | Format::Json => self.build(node, here),
@@ -91,6 +102,17 @@ impl<'p> Compiler<'p> {
         let member = |entry: &Entry| Some((entry.key.as_str().into(), part(&entry.value)?));
         let members: Vec<Option<(Box<str>, Build)>> = members.map(member).collect();
         members.into_iter().collect::<Option<_>>().map(Content::Members)
+    }
+
+    /// What is always left empty is never written.
+    fn check_builds(&self, is_empty: bool, span: &Span) -> Option<()> {
+        if !is_empty {
+            return Some(());
+        }
+        self.problems
+            .error("mapping-no-value", span, "this builds nothing")
+            .help("write what it is made of, or remove it");
+        None
     }
 
     /// A column's value.

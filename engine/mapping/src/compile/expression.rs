@@ -11,17 +11,22 @@ use crate::plan::{Content, Place, Start, Term, Test};
 use crate::problems::Reported;
 use crate::yaml::{Node, Span};
 
+/// What a scalar that is written to somewhere is called.
+const VALUE: &str = "a value";
+
 /// Reads the expressions of one scalar.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'c, 'p> {
     pub(super) compiler: &'c Compiler<'p>,
     node: &'c Node,
     pub(super) here: Here,
+    /// Whether this is the filter of an `each`, whose list is not there yet.
+    pub(super) filters: bool,
 }
 
 impl<'c, 'p> Reader<'c, 'p> {
     pub(super) fn new(compiler: &'c Compiler<'p>, node: &'c Node, here: Here) -> Reader<'c, 'p> {
-        Reader { compiler, node, here }
+        Reader { compiler, node, here, filters: false }
     }
 
     /// The scalar as a condition.
@@ -32,14 +37,14 @@ impl<'c, 'p> Reader<'c, 'p> {
 
     /// The scalar as one text with `${...}` in it.
     pub(super) fn text(&self) -> Option<Term> {
-        let pieces = self.template("a text")?;
+        let pieces = self.template(VALUE)?;
         let typed = self.pieces(&pieces)?;
         self.single(typed, self.node.span.clone())
     }
 
     /// The scalar as a value that goes into a message, where a literal must not look like structure.
     pub(super) fn output(&self) -> Option<Typed> {
-        let pieces = self.template("a value")?;
+        let pieces = self.template(VALUE)?;
         let into_message = self.compiler.output == Format::Hl7v2;
         for piece in pieces.iter().filter(|_| into_message) {
             match piece {
@@ -52,7 +57,7 @@ impl<'c, 'p> Reader<'c, 'p> {
 
     /// The scalar as a value of JSON: a lone path keeps what it leads to whole, and a number or a truth value without quotes is one.
     pub(super) fn built(&self) -> Option<Content> {
-        let pieces = self.template("a value")?;
+        let pieces = self.template(VALUE)?;
         let typed = match pieces.as_slice() {
             [Piece::Literal(word)] if self.is_literal(&word.text) => {
                 return Some(Content::Literal(word.text.as_str().into()));
@@ -83,7 +88,10 @@ impl<'c, 'p> Reader<'c, 'p> {
             let message = format!("{what} is a text, not {}", self.node.what());
             let reported = self.compiler.problems.error("mapping-not-a-text", &self.node.span, message);
             if matches!(self.node.kind, crate::yaml::Kind::Null) {
-                reported.help("to empty it write '', to write HL7's null write ${null}");
+                reported.help(match what {
+                    VALUE => "to empty it write '', to write HL7's null write ${null}",
+                    _ => "write it, or remove the key",
+                });
             }
         }
         text
@@ -121,8 +129,14 @@ impl<'c, 'p> Reader<'c, 'p> {
         self.node.part(range)
     }
 
-    pub(super) fn node(&self) -> &'c Node {
-        self.node
+    /// The same scalar as the filter of an `each`, about one of what it walks over.
+    pub(super) fn filter(&self, here: Here) -> Reader<'c, 'p> {
+        Reader { here, filters: true, ..*self }
+    }
+
+    /// An expression as it stands in the scalar.
+    pub(super) fn written(&self, expression: &Expression) -> &'c str {
+        self.node.text().and_then(|text| text.get(expression.range.clone())).unwrap_or_default()
     }
 
     pub(super) fn at(&self, here: Here) -> Reader<'c, 'p> {
@@ -406,8 +420,11 @@ impl<'c, 'p> Reader<'c, 'p> {
     }
 
     pub(super) fn unknown_name<T>(&self, name: &str, whole: &Expression) -> Option<T> {
+        let names: Vec<String> =
+            self.compiler.names.borrow().iter().map(|named| named.name.clone()).collect();
+        // An `each` without `as` has no name.
         let known: Vec<String> =
-            self.compiler.names.borrow().iter().map(|named| format!("${}", named.name)).collect();
+            names.iter().filter(|name| !name.is_empty()).map(|name| format!("${name}")).collect();
         self.error("mapping-unknown-name", whole.range.clone(), format!("nothing is called `${name}` here"))
             .suggest(&format!("${name}"), known.iter().map(String::as_str));
         None

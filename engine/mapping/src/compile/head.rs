@@ -109,7 +109,10 @@ fn output<'n>(format: Scalar<'n>, fields: &Fields<'n, '_>, problems: &Problems) 
     let words: Vec<&str> = format.split_whitespace().collect();
     let output = match words.as_slice() {
         ["hl7v2", version @ ..] if version.len() < 2 => {
-            message(version.first().copied(), format, fields, problems)
+            let message = message(version.first().copied(), format, fields, problems);
+            // One that builds means another output, whatever else it lacks.
+            let builds = fields.has("build") && !fields.has("rules");
+            message.filter(|_| !builds)
         }
         ["json"] => Some(Output::Build { build: fields.required("build"), layout: None }),
         ["csv"] => {
@@ -122,7 +125,8 @@ fn output<'n>(format: Scalar<'n>, fields: &Fields<'n, '_>, problems: &Problems) 
             None
         }
     };
-    let format = output.as_ref().map(Output::format);
+    let is_message = words.first() == Some(&"hl7v2");
+    let format = output.as_ref().map(Output::format).or(is_message.then_some(Format::Hl7v2));
     for (key, formats) in OF_OUTPUT {
         let span = fields.key_span(key);
         _ = fields.optional(key);
@@ -159,13 +163,17 @@ fn message<'n>(
     problems: &Problems,
 ) -> Option<Output<'n>> {
     let Some(start) = fields.text("start") else {
-        if written.is_some() {
+        // What is not known to be an edit is not blamed for what only an edit can't do.
+        if written.is_none() {
+            return (!fields.has("start")).then_some(Output::Edit);
+        }
+        if !fields.has("start") {
             let message = "a copy of the input keeps its version";
             problems
                 .error("mapping-output", &format.node.span, message)
                 .help("write `output: hl7v2`, or build a new message with `start: empty`");
         }
-        return Some(Output::Edit);
+        return None;
     };
     if start.text != "empty" {
         problems

@@ -130,9 +130,25 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn nothing_of_the_record<T>(&self, whole: &Expression) -> Option<T> {
-        let message = "there is no each or filter of a record path that this could belong to";
-        self.error("mapping-relative", whole.range.clone(), message)
-            .help("write the whole path, as in patient.name.family, or name the each: $report.code");
+        let around = self.compiler.names.borrow().iter().rev().find_map(|named| match named.kind {
+            NameKind::Member(_) => Some(named.name.clone()),
+            _ => None,
+        });
+        let (message, help) = match (self.here, around) {
+            (Here::Segment | Here::Repetition, Some(name)) => {
+                let path = self.written(whole);
+                let help = match name.is_empty() {
+                    true => format!("name that `each`: with `as name` this is $name{path}"),
+                    false => format!("with its name this is ${name}{path}"),
+                };
+                ("here `.` is a part of the message, and not what the `each` around it is at", help)
+            }
+            _ => (
+                "there is no each or filter of a record path that this could belong to",
+                "write the whole path, as in patient.name.family, or name the each: $report.code".to_owned(),
+            ),
+        };
+        self.error("mapping-relative", whole.range.clone(), message).help(help);
         None
     }
 
@@ -164,6 +180,12 @@ impl Reader<'_, '_> {
 
     /// Which of its list the innermost `each` stands at.
     fn position(&self, whole: &Expression) -> Option<Typed> {
+        if self.filters {
+            let message = "`position` counts what a filter lets through, and is not known in it";
+            self.error("mapping-position", whole.range.clone(), message)
+                .help("ask for it in a `when` inside the `each`");
+            return None;
+        }
         let innermost = self.compiler.names.borrow().iter().rev().find(|named| named.is_each()).cloned();
         if innermost.is_none() {
             let message = "`position` counts the list of an `each`, and there is none here";

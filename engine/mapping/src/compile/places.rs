@@ -47,7 +47,13 @@ impl Reader<'_, '_> {
                 let below_segment = match self.here {
                     Here::Segment => true,
                     Here::Repetition => false,
-                    Here::Nothing | Here::Member(_) => {
+                    Here::Member(_) => {
+                        let message = "here `.` is a part of the record, whose members have names";
+                        self.error("mapping-relative", whole.range.clone(), message)
+                            .help("name one, as in .code");
+                        return None;
+                    }
+                    Here::Nothing => {
                         let message = "there is no each, filter or target that this could belong to";
                         self.error("mapping-relative", whole.range.clone(), message)
                             .help("write the whole path, as in PID-3.1");

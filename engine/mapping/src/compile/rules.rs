@@ -41,10 +41,13 @@ impl<'p> Compiler<'p> {
         let Some(changing) = changing else { return Some(()) };
         let mut entries = node.entries().into_iter().flatten();
         let span = entries.find(|entry| entry.key == changing).map_or(&node.span, |entry| &entry.key_span);
-        let message = format!("`{changing}` changes a message, and this mapping builds its output");
-        self.problems
-            .error("mapping-build-rule", span, message)
-            .help("write values under `build:`; rules above it are let, when, stop, fail and park");
+        let (message, instead) = match action {
+            rule::Action::Each { .. } => ("there is no `each` above `build:`".to_owned(), "`$each`"),
+            _ => (format!("`{changing}` changes a message, and this mapping builds its output"), "values"),
+        };
+        let help =
+            format!("write {instead} under `build:`; rules above it are let, when, stop, fail and park");
+        self.problems.error("mapping-build-rule", span, message).help(help);
         None
     }
 
@@ -330,7 +333,7 @@ impl<'p> Compiler<'p> {
         }
         // A filter with errors was reported, and a mapping with errors never runs.
         let filter = said.filter.as_ref();
-        let filter = filter.and_then(|filter| Reader::new(self, reader.node(), inner).test(filter));
+        let filter = filter.and_then(|filter| reader.filter(inner).test(filter));
         let slot = self.name(said.name.as_ref().map_or("", |name| &name.text), kind);
         Some((Walk { over, slot, filter }, inner))
     }
