@@ -127,6 +127,8 @@ pub(crate) struct Compiler<'p> {
     parts: RefCell<Vec<Arc<[Box<str>]>>>,
     names: RefCell<Vec<Named>>,
     slots: Cell<usize>,
+    /// The slots of the named values that were asked for, in the order of asking.
+    asked: RefCell<Vec<usize>>,
 }
 
 /// A name in scope.
@@ -190,6 +192,7 @@ impl<'p> Compiler<'p> {
             parts: RefCell::default(),
             names: RefCell::default(),
             slots: Cell::new(0),
+            asked: RefCell::default(),
         }
     }
 
@@ -212,6 +215,14 @@ impl<'p> Compiler<'p> {
         self.slots.set(slot + 1);
         self.names.borrow_mut().push(Named { name: name.to_owned(), slot, kind });
         slot
+    }
+
+    /// Compiles something, and tells which named values it asks for.
+    fn asking<T>(&self, compile: impl FnOnce() -> T) -> (T, Vec<usize>) {
+        let before = self.asked.borrow().len();
+        let compiled = compile();
+        let asked = self.asked.borrow().get(before..).map(<[usize]>::to_vec);
+        (compiled, asked.unwrap_or_default())
     }
 
     fn named(&self, name: &str) -> Option<Named> {

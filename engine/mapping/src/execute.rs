@@ -15,7 +15,7 @@ use orderly_record::{Diagnostic, Fault};
 
 use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
-use crate::plan::{Action, End, Fact, Form, Over, Rule, SegmentPath, Term, Walk};
+use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, SegmentPath, Walk};
 use crate::scope::{At, Case, Frame, Here, Id, Refusal, Scope, Tree};
 use crate::trace::{Trace, Traced};
 use crate::value::Value;
@@ -167,8 +167,8 @@ impl<'r, 'm> Run<'r, 'm> {
             }
             Action::Each { walk, rules } => self.each(walk, rules, &rule.place, frame)?,
             Action::Let(values) => {
-                for (slot, term) in values {
-                    self.name(*slot, term, frame)?;
+                for named in values {
+                    self.name(named, frame)?;
                 }
             }
             Action::End { end, reason } => return self.end(*end, reason, &rule.place),
@@ -267,10 +267,10 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
-    fn name(&mut self, slot: usize, term: &Term, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {
-        let named = value(term, &self.scope(frame))?.into_owned();
+    fn name(&mut self, said: &Let, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {
+        let named = value(&said.value, &self.scope(frame))?.into_owned();
         self.grow(named.len())?;
-        if let Some(place) = self.names.get_mut(slot) {
+        if let Some(place) = self.names.get_mut(said.slot) {
             *place = named;
         }
         Ok(())

@@ -165,7 +165,7 @@ pub(crate) enum Action {
     Move { segment: Place, anchor: Anchor },
     When { test: Test, then: Vec<Rule>, otherwise: Vec<Rule> },
     Each { walk: Walk, rules: Vec<Rule> },
-    Let(Vec<(usize, Term)>),
+    Let(Vec<Let>),
     End { end: End, reason: Box<str> },
 }
 
@@ -175,6 +175,15 @@ pub(crate) enum End {
     Stop,
     Fail,
     Park,
+}
+
+/// A value that gets a name.
+#[derive(Debug)]
+pub(crate) struct Let {
+    pub(crate) slot: usize,
+    pub(crate) value: Term,
+    /// The slots of the names that the value asks for.
+    pub(crate) asks: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -285,7 +294,10 @@ pub(crate) struct Build {
     pub(crate) place: Span,
     /// What it is repeated for; the rest is about each.
     pub(crate) walk: Option<Walk>,
-    pub(crate) names: Vec<(usize, Term)>,
+    /// The names that the test asks for, which come before it.
+    pub(crate) before: Vec<Let>,
+    /// The other names, for what is not left out.
+    pub(crate) names: Vec<Let>,
     /// Without this it is left out.
     pub(crate) test: Option<Test>,
     pub(crate) content: Content,

@@ -1,11 +1,12 @@
 //! What is under `build:`: maps, lists and values, with `$each`, `$let`, `$when` and `$value` among their keys.
 //!
-//! `$each` comes first: everything else in its map is about one of the list. Then `$let` names, `$when` asks, and the rest is the content.
+//! `$each` comes first: everything else in its map is about one of the list. `$when` asks, after the names of `$let` that it asks for; the
+//! other names and the content are for what it lets through.
 
 use super::expression::Reader;
 use super::{Compiler, Here, head};
 use crate::Format;
-use crate::plan::{Build, Content, Form, Layout, Rule, Writing};
+use crate::plan::{Build, Content, Form, Layout, Let, Rule, Writing};
 use crate::yaml::{Entry, Kind, Node, Span};
 
 /// The keys with a meaning of their own.
@@ -68,19 +69,21 @@ impl<'p> Compiler<'p> {
             None => Some(Vec::new()),
             Some(named) => self.names_of(named, here),
         };
-        let test = match node.get("$when") {
-            None => None,
+        let (test, asked) = match node.get("$when") {
+            None => (None, Vec::new()),
             Some(when) => {
-                let test = Reader::new(self, when, here).condition();
+                let (test, asked) = self.asking(|| Reader::new(self, when, here).condition());
                 complete &= test.is_some();
-                test
+                (test, asked)
             }
         };
+        let names = names.map(|names| asked_first(names, asked));
         let content = match node.get("$value") {
             Some(value) => self.instead(value, entries, here),
             None => self.members(node, entries, here),
         };
-        complete.then_some(Build { place: node.span.clone(), walk, names: names?, test, content: content? })
+        let ((before, names), content) = (names?, content?);
+        complete.then_some(Build { place: node.span.clone(), walk, before, names, test, content })
     }
 
     fn members(&self, node: &Node, entries: &[Entry], here: Here) -> Option<Content> {
@@ -189,6 +192,16 @@ impl<'p> Compiler<'p> {
     }
 }
 
+/// Those of the names that are asked for, also by one another, and the others. A value can only ask for names before its own.
+fn asked_first(names: Vec<Let>, mut asked: Vec<usize>) -> (Vec<Let>, Vec<Let>) {
+    for named in names.iter().rev() {
+        if asked.contains(&named.slot) {
+            asked.extend_from_slice(&named.asks);
+        }
+    }
+    names.into_iter().partition(|named| asked.contains(&named.slot))
+}
+
 fn plain(node: &Node, content: Content) -> Build {
-    Build { place: node.span.clone(), walk: None, names: Vec::new(), test: None, content }
+    Build { place: node.span.clone(), walk: None, before: Vec::new(), names: Vec::new(), test: None, content }
 }

@@ -393,6 +393,7 @@ impl<'c, 'p> Reader<'c, 'p> {
             Reference::Named(name) => match self.compiler.named(name) {
                 Some(named) => match named.kind {
                     NameKind::Value { several } => {
+                        self.compiler.asked.borrow_mut().push(named.slot);
                         Some(Typed { several, ..Typed::one(Term::Name(named.slot)) })
                     }
                     NameKind::Member(schema) => {

@@ -6,7 +6,7 @@ use super::expression::Reader;
 use super::header::{HEADER, is_header};
 use super::{Compiler, Here, NameKind, Typed};
 use crate::expression::{self, Expression, Kind, Reference};
-use crate::plan::{Action, Anchor, Assignment, End, Insert, Over, Part, Place, Rule, Start, Term, Walk};
+use crate::plan::{Action, Anchor, Assignment, End, Insert, Let, Over, Part, Place, Rule, Start, Term, Walk};
 use crate::yaml::{Entry, Node};
 use crate::{Format, rule};
 
@@ -373,7 +373,7 @@ impl<'p> Compiler<'p> {
     }
 
     /// The values that a `let` names, with their slots.
-    pub(super) fn names_of(&self, node: &Node, here: Here) -> Option<Vec<(usize, Term)>> {
+    pub(super) fn names_of(&self, node: &Node, here: Here) -> Option<Vec<Let>> {
         let Some(entries) = node.entries() else {
             let message = format!("`let` is a map of names and values, not {}", node.what());
             self.problems.error("mapping-let", &node.span, message);
@@ -382,12 +382,12 @@ impl<'p> Compiler<'p> {
         let mut values = Vec::new();
         let mut complete = true;
         for entry in entries {
-            let named = self.named_value(entry, here);
+            let (named, asks) = self.asking(|| self.named_value(entry, here));
             complete &= named.is_some();
             // Also a value with errors has its name, so that those who use it are not blamed too.
             let several = named.as_ref().is_some_and(|typed| typed.several);
             let slot = self.name(&entry.key, NameKind::Value { several });
-            values.extend(named.map(|typed| (slot, typed.term)));
+            values.extend(named.map(|typed| Let { slot, value: typed.term, asks }));
         }
         complete.then_some(values)
     }

@@ -81,18 +81,25 @@ impl Run<'_, '_> {
         Ok(written)
     }
 
-    /// Names what a part names, and asks whether it is to be there.
+    /// Asks whether a part is to be there, and names what it names: for one that is left out, only what its condition asks for.
     fn is_wanted(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<bool, Ended> {
         self.case.spend(1)?;
-        for (slot, term) in &build.names {
-            self.name(*slot, term, frame)?;
+        for named in &build.before {
+            self.name(named, frame)?;
         }
-        let Some(test) = &build.test else { return Ok(true) };
-        let wanted = holds(test, &self.scope(frame))?;
-        self.tell(&build.place, wanted, || {
-            if wanted { "the condition holds" } else { "the condition does not hold" }.to_owned()
-        });
-        Ok(wanted)
+        if let Some(test) = &build.test {
+            let wanted = holds(test, &self.scope(frame))?;
+            self.tell(&build.place, wanted, || {
+                if wanted { "the condition holds" } else { "the condition does not hold" }.to_owned()
+            });
+            if !wanted {
+                return Ok(false);
+            }
+        }
+        for named in &build.names {
+            self.name(named, frame)?;
+        }
+        Ok(true)
     }
 
     /// One row, or one for each of what an `$each` walks over; the line of names only above rows.
