@@ -15,7 +15,7 @@ use orderly_record::{Diagnostic, Fault};
 
 use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
-use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, SegmentPath, Walk};
+use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk};
 use crate::scope::{At, Case, Frame, Here, Id, Refusal, Scope, Tree};
 use crate::trace::{Trace, Traced};
 use crate::value::Value;
@@ -225,7 +225,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let places = |list: Vec<At<'static>>| list.into_iter().map(Item::Place).collect();
         let list: Vec<Item> = match &walk.over {
             Over::Segments(path) => {
-                let found = if is_bare(path) {
+                let found = if path.is_bare() {
                     scope.belonging(scope.working, &path.name)?
                 } else {
                     scope.segments(scope.working, path)?
@@ -306,8 +306,4 @@ impl<'r, 'm> Run<'r, 'm> {
             trace.push(Traced { place: place.place(), fired, why: why(), before: None, after: None });
         }
     }
-}
-
-fn is_bare(path: &SegmentPath) -> bool {
-    path.group.is_none() && matches!(path.occurrence, orderly_hl7v2::Select::First)
 }

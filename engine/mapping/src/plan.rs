@@ -68,6 +68,13 @@ pub(crate) struct SegmentPath {
     pub(crate) occurrence: Choice,
 }
 
+impl SegmentPath {
+    /// Whether it is a name alone, which means the current segment of that name.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.group.is_none() && matches!(self.occurrence, Select::First)
+    }
+}
+
 /// What below a segment or a repetition. All absent means the start itself.
 #[derive(Debug, Default)]
 pub(crate) struct Part {

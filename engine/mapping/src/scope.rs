@@ -215,7 +215,7 @@ impl<'f, 's> Scope<'f, 's> {
         else {
             return Ok(None);
         };
-        if segment.group.is_some() || !matches!(segment.occurrence, Select::First) {
+        if !segment.is_bare() {
             return Ok(None);
         }
         let Some(segment) = self.nearest(self.tree(&place.start), &segment.name)? else {

@@ -159,11 +159,7 @@ impl<'p> Compiler<'p> {
         let (value_here, here_is_target) = match &target.start {
             _ if appends => (here, false),
             Start::Segment { .. } if target.part.repetition.is_some() => (Here::Repetition, true),
-            Start::Segment { segment, .. }
-                if segment.group.is_some() || !matches!(segment.occurrence, Select::First) =>
-            {
-                (Here::Segment, true)
-            }
+            Start::Segment { segment, .. } if !segment.is_bare() => (Here::Segment, true),
             _ => (here, false),
         };
         let reader = Reader::new(self, &entry.value, value_here);

@@ -6,10 +6,10 @@
 use csv::{Terminator, Writer, WriterBuilder};
 use orderly_record::Fault;
 
-use super::{Ended, Run};
+use super::{Ended, Item, Run};
 use crate::evaluate::{holds, scalar, value};
 use crate::member::Member;
-use crate::plan::{Build, Content, Layout, Writing};
+use crate::plan::{Build, Content, Layout, Walk, Writing};
 use crate::scope::{Frame, Refusal};
 use crate::value::{Scalar, Value};
 
@@ -45,12 +45,22 @@ impl Run<'_, '_> {
         json: &mut Vec<u8>,
     ) -> Result<bool, Ended> {
         let Some(walk) = &build.walk else { return self.json_part(build, frame, json) };
-        let list = self.walked(walk, frame)?;
-        self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
-        bracketed(json, [b'[', b']'], (1..).zip(&list), |(number, item), json| {
-            let frame = Frame { outer: frame, at: item.at(), slot: Some(walk.slot), number };
+        let list = self.parts(build, walk, frame)?;
+        bracketed(json, [b'[', b']'], frames(&list, walk, frame), |frame, json| {
             self.json_part(build, Some(&frame), json)
         })
+    }
+
+    /// What a part is repeated for.
+    fn parts(
+        &mut self,
+        build: &Build,
+        walk: &Walk,
+        frame: Option<&Frame<'_, '_>>,
+    ) -> Result<Vec<Item>, Refusal> {
+        let list = self.walked(walk, frame)?;
+        self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
+        Ok(list)
     }
 
     fn json_part(
@@ -111,10 +121,8 @@ impl Run<'_, '_> {
         match &build.walk {
             None => self.row(build, None, &mut names, &mut table)?,
             Some(walk) => {
-                let list = self.walked(walk, None)?;
-                self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
-                for (number, item) in (1..).zip(&list) {
-                    let frame = Frame { outer: None, at: item.at(), slot: Some(walk.slot), number };
+                let list = self.parts(build, walk, None)?;
+                for frame in frames(&list, walk, None) {
                     self.row(build, Some(&frame), &mut names, &mut table)?;
                 }
             }
@@ -150,6 +158,16 @@ impl Run<'_, '_> {
         table.flush().map_err(unwritten)?;
         Ok(self.fits(table.get_ref().len())?)
     }
+}
+
+/// Where each of a list stands.
+fn frames<'f, 's>(
+    list: &'s [Item],
+    walk: &Walk,
+    outer: Option<&'f Frame<'f, 's>>,
+) -> impl Iterator<Item = Frame<'f, 's>> {
+    let slot = Some(walk.slot);
+    (1..).zip(list).map(move |(number, item)| Frame { outer, at: item.at(), slot, number })
 }
 
 /// A vector takes what is written to it; should it ever refuse, the message fails and nothing half written leaves.

@@ -94,8 +94,7 @@ impl Run<'_, '_> {
     ) -> Result<(), Ended> {
         let scope = self.scope(frame);
         if let (Start::Segment { segment, .. }, None) = (&place.start, place.part.field) {
-            let bare = segment.group.is_none() && matches!(segment.occurrence, orderly_hl7v2::Select::First);
-            let found = match bare {
+            let found = match segment.is_bare() {
                 true => scope.belonging(scope.working, &segment.name)?,
                 false => scope.segments(scope.working, segment)?,
             };
