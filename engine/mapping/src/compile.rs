@@ -151,8 +151,8 @@ impl Named {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NameKind {
-    /// A `let`; whether it names a list.
-    Value { several: bool },
+    /// A `let`; whether it names a list, and the schema of the objects of the record that it names.
+    Value { several: bool, object: Option<&'static serde_json::Value> },
     /// An `each` over segments.
     Segment,
     /// An `each` over repetitions.
@@ -257,11 +257,13 @@ struct Typed {
     several: bool,
     /// Whether it is a lone path, and of which level (`None` is a segment).
     lone: Option<Option<Level>>,
+    /// The schema, where it is an object of the record as a whole, or a list of them.
+    object: Option<&'static serde_json::Value>,
 }
 
 impl Typed {
     fn one(term: Term) -> Typed {
-        Typed { term, several: false, lone: None }
+        Typed { term, several: false, lone: None, object: None }
     }
 }
 

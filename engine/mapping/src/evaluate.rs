@@ -202,8 +202,31 @@ pub(crate) fn members<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result
         (RecordStart::Here, Here::Member(start)) => Some(start),
         (RecordStart::Here, _) => None,
         (RecordStart::Each(slot), _) => scope.member_of(*slot),
+        (RecordStart::Name(slot), _) => return followed(named_members(*slot, scope)?, path, scope),
     };
-    let mut found = Vec::from_iter(start);
+    followed(Vec::from_iter(start), path, scope)
+}
+
+/// The objects that a `let` named.
+fn named_members<'s>(slot: usize, scope: &Scope<'_, 's>) -> Result<Vec<&'s Member>, Refusal> {
+    let names: &'s [Value<'s>] = scope.names;
+    let Some(named) = names.get(slot) else { return Ok(Vec::new()) };
+    scope.case.spend(named.count())?;
+    let object = |value: &'s Value<'s>| match value {
+        Value::Member(member) => Some(member),
+        _ => None,
+    };
+    Ok(match named {
+        Value::List(values) => values.iter().filter_map(object).collect(),
+        value => object(value).into_iter().collect(),
+    })
+}
+
+fn followed<'s>(
+    mut found: Vec<&'s Member>,
+    path: &'s RecordPath,
+    scope: &Scope<'_, 's>,
+) -> Result<Vec<&'s Member>, Refusal> {
     for step in &path.steps {
         match step {
             RecordStep::Member(name) => {

@@ -115,6 +115,8 @@ pub(crate) enum RecordStart {
     Here,
     /// A named `each`, by its slot.
     Each(usize),
+    /// What a `let` named, by its slot.
+    Name(usize),
 }
 
 #[derive(Debug)]

@@ -57,20 +57,24 @@ impl<'c, 'p> Reader<'c, 'p> {
 
     /// The scalar as a value of JSON: a lone path keeps what it leads to whole, and a number or a truth value without quotes is one.
     pub(super) fn built(&self) -> Option<Content> {
-        let pieces = self.template(VALUE)?;
-        let typed = match pieces.as_slice() {
-            [Piece::Literal(word)] if self.is_literal(&word.text) => {
-                return Some(Content::Literal(word.text.as_str().into()));
-            }
-            [Piece::Expression(only)] => match &only.kind {
-                Kind::Reference(reference) => self.reference(reference, only, true)?,
-                _ => self.value(only)?,
-            },
-            pieces => self.pieces(pieces)?,
-        };
+        if let Some(text) = self.node.text().filter(|text| self.is_literal(text)) {
+            return Some(Content::Literal(text.into()));
+        }
+        let typed = self.whole()?;
         match typed.lone {
             Some(None) => self.single(typed, self.node.span.clone()).map(Content::Value),
             _ => Some(Content::Value(typed.term)),
+        }
+    }
+
+    /// The scalar as a value, of which a lone path keeps what it leads to whole.
+    pub(super) fn whole(&self) -> Option<Typed> {
+        let pieces = self.template(VALUE)?;
+        match pieces.as_slice() {
+            [Piece::Expression(only @ Expression { kind: Kind::Reference(reference), .. })] => {
+                self.reference(reference, only, true)
+            }
+            pieces => self.pieces(pieces),
         }
     }
 
@@ -210,7 +214,7 @@ impl<'c, 'p> Reader<'c, 'p> {
             Kind::List(members) => {
                 let terms: Vec<Option<Term>> = members.iter().map(|member| self.one(member)).collect();
                 let term = Term::List(terms.into_iter().collect::<Option<_>>()?);
-                Typed { term, several: true, lone: None }
+                Typed { several: true, ..Typed::one(term) }
             }
             Kind::Reference(reference) => self.reference(reference, expression, false)?,
             Kind::Call { value, function, arguments } => {
@@ -353,7 +357,7 @@ impl<'c, 'p> Reader<'c, 'p> {
             Gives::One => false,
         };
         let value = input.map(|input| Box::new(input.term));
-        Some(Typed { term: Term::Piped { value, pipe }, several, lone: None })
+        Some(Typed { several, ..Typed::one(Term::Piped { value, pipe }) })
     }
 
     /// What a function is applied to. One that takes a list sees a whole field as all its repetitions.
@@ -388,13 +392,13 @@ impl<'c, 'p> Reader<'c, 'p> {
                 }
                 let several = crate::evaluate::is_list(&place);
                 let level = crate::evaluate::level(&place, self.start_level(reference));
-                Some(Typed { term: Term::Hl7(Box::new(place)), several, lone: Some(level) })
+                Some(Typed { several, lone: Some(level), ..Typed::one(Term::Hl7(Box::new(place))) })
             }
             Reference::Named(name) => match self.compiler.named(name) {
                 Some(named) => match named.kind {
-                    NameKind::Value { several } => {
+                    NameKind::Value { several, object } => {
                         self.compiler.asked.borrow_mut().push(named.slot);
-                        Some(Typed { several, ..Typed::one(Term::Name(named.slot)) })
+                        self.named_value(named.slot, several, object, presence, whole)
                     }
                     NameKind::Member(schema) => {
                         self.record(&[], schema, Origin::Each(named.slot), presence, whole)

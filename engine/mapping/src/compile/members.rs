@@ -208,7 +208,27 @@ impl Reader<'_, '_> {
             self.first_members(schema, range, |name| path.member(name))?;
         }
         let several = path.several;
-        Some(Typed { term: Term::Record(path.resolved(self.compiler)), several, lone: None })
+        let object =
+            Some(schema).filter(|_| presence && matches!(record::shape(schema), Shape::Members { .. }));
+        Some(Typed { term: Term::Record(path.resolved(self.compiler)), several, lone: None, object })
+    }
+
+    /// What a `let` named; as text, of each object its first member.
+    pub(super) fn named_value(
+        &self,
+        slot: usize,
+        several: bool,
+        object: Option<&'static serde_json::Value>,
+        presence: bool,
+        whole: &Expression,
+    ) -> Option<Typed> {
+        let Some(schema) = object.filter(|_| !presence) else {
+            return Some(Typed { several, object, ..Typed::one(Term::Name(slot)) });
+        };
+        let mut steps = Vec::new();
+        self.first_members(schema, whole.range.clone(), |name| steps.push(RecordStep::Member(name.into())))?;
+        let path = RecordPath { start: RecordStart::Name(slot), steps, several };
+        Some(Typed { several, ..Typed::one(Term::Record(path)) })
     }
 
     fn record_path(

@@ -382,7 +382,8 @@ impl<'p> Compiler<'p> {
             complete &= named.is_some();
             // Also a value with errors has its name, so that those who use it are not blamed too.
             let several = named.as_ref().is_some_and(|typed| typed.several);
-            let slot = self.name(&entry.key, NameKind::Value { several });
+            let object = named.as_ref().and_then(|typed| typed.object);
+            let slot = self.name(&entry.key, NameKind::Value { several, object });
             values.extend(named.map(|typed| Let { slot, value: typed.term, asks }));
         }
         complete.then_some(values)
@@ -396,7 +397,10 @@ impl<'p> Compiler<'p> {
             self.problems.error("mapping-name", &entry.key_span, message);
         }
         let reader = Reader::new(self, &entry.value, here);
-        let typed = reader.output()?;
+        let typed = match self.output {
+            Format::Json => reader.whole()?,
+            Format::Hl7v2 | Format::Csv => reader.output()?,
+        };
         if typed.lone == Some(None) {
             reader.single(typed, entry.value.span.clone())?;
             return None;
