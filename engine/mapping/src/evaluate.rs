@@ -22,6 +22,7 @@ pub(crate) const TEXT_BYTES_MAX: usize = 64 << 20;
 pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
     Ok(match term {
         Term::Text(text) => Value::Text(Cow::Borrowed(text)),
+        Term::Literal(literal) => Value::Member(Member::Literal((**literal).into())),
         Term::Null => Value::Null,
         Term::Structure(structure) => Value::Structure(structure.clone()),
         Term::List(terms) => {

@@ -23,6 +23,8 @@ pub(crate) type Choice = Select<Box<Test>>;
 #[derive(Debug)]
 pub(crate) enum Term {
     Text(Box<str>),
+    /// A number or a truth value of JSON, as written.
+    Literal(Box<str>),
     Null,
     Structure(Arc<Structure>),
     List(Vec<Term>),
@@ -317,8 +319,6 @@ pub(crate) struct Build {
 pub(crate) enum Content {
     Members(Vec<(Box<str>, Build)>),
     List(Vec<Build>),
-    /// A number or a truth value, as written.
-    Literal(Box<str>),
     Value(Term),
 }
 

@@ -55,11 +55,8 @@ impl<'c, 'p> Reader<'c, 'p> {
         self.pieces(&pieces)
     }
 
-    /// The scalar as a value of JSON: a lone path keeps what it leads to whole, and a number or a truth value without quotes is one.
+    /// The scalar as a value of JSON.
     pub(super) fn built(&self) -> Option<Content> {
-        if let Some(text) = self.node.text().filter(|text| self.is_literal(text)) {
-            return Some(Content::Literal(text.into()));
-        }
         let typed = self.whole()?;
         match typed.lone {
             Some(None) => self.single(typed, self.node.span.clone()).map(Content::Value),
@@ -67,8 +64,11 @@ impl<'c, 'p> Reader<'c, 'p> {
         }
     }
 
-    /// The scalar as a value, of which a lone path keeps what it leads to whole.
+    /// The scalar as a value, of which a lone path keeps what it leads to whole, and a number or a truth value is one.
     pub(super) fn whole(&self) -> Option<Typed> {
+        if let Some(text) = self.node.text().filter(|text| self.is_literal(text)) {
+            return Some(Typed::one(Term::Literal(text.into())));
+        }
         let pieces = self.template(VALUE)?;
         match pieces.as_slice() {
             [Piece::Expression(only @ Expression { kind: Kind::Reference(reference), .. })] => {

@@ -81,10 +81,6 @@ impl Run<'_, '_> {
             Content::List(parts) => {
                 bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))?
             }
-            Content::Literal(literal) => {
-                json.extend_from_slice(literal.as_bytes());
-                true
-            }
             Content::Value(term) => json_value(&value(term, &self.scope(frame))?, json),
         };
         self.fits(json.len())?;
