@@ -4,7 +4,7 @@ use orderly_tests::running::orderly;
 use orderly_tests::site::Site;
 
 /// How many messages the samples hold.
-const MESSAGES: usize = 56;
+const MESSAGES: usize = 58;
 
 #[tokio::test]
 async fn people_see_a_table_and_the_totals() {
@@ -30,7 +30,7 @@ async fn programs_get_one_object() {
     let objects = orderly(&Site::of(&[]), ["demo", "--json"]).await.ended(0).json();
     let [report] = objects.as_slice() else { panic!("{objects:?}") };
     assert_eq!(report["all_as_expected"], true);
-    assert_eq!((&report["messages"], report["samples"].as_array().unwrap().len()), (&MESSAGES.into(), 52));
+    assert_eq!((&report["messages"], report["samples"].as_array().unwrap().len()), (&MESSAGES.into(), 54));
     assert_eq!(report["samples"][0]["messages"][0]["deliveries"]["hospital-ehr"], "delivered");
 }
 
