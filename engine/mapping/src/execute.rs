@@ -9,6 +9,7 @@ mod edit;
 mod start;
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use orderly_hl7v2::{Groups, Message};
 use orderly_record::{Diagnostic, Fault};
@@ -98,6 +99,8 @@ struct Run<'r, 'm> {
 enum Item {
     /// A part of the working message.
     Place(At<'static>),
+    /// The segments of a group.
+    Group(Vec<Id>),
     /// A member of a list of the record.
     Member(Member),
 }
@@ -106,6 +109,10 @@ impl Item {
     fn at(&self) -> At<'_> {
         match self {
             Item::Place(at) => *at,
+            Item::Group(all) => {
+                let [first, last] = [all.first(), all.last()].map(|id| id.copied().unwrap_or(Id::MAX));
+                At::Group(first, last, all)
+            }
             Item::Member(member) => At::Member(member),
         }
     }
@@ -150,11 +157,7 @@ impl<'r, 'm> Run<'r, 'm> {
     fn rule(&mut self, rule: &Rule, frame: Option<&Frame<'_, '_>>) -> Result<(), Ended> {
         match &rule.action {
             Action::Set(assignments) => self.set(assignments, frame)?,
-            Action::Delete(places) => {
-                for place in places {
-                    self.delete(place, &rule.place, frame)?;
-                }
-            }
+            Action::Delete(places) => self.delete(places, &rule.place, frame)?,
             Action::Keep(names) => self.keep(names, &rule.place)?,
             Action::Insert(insert) => self.insert(insert, &rule.place, frame)?,
             Action::Move { segment, anchor } => self.move_segment(segment, anchor, &rule.place, frame)?,
@@ -232,7 +235,10 @@ impl<'r, 'm> Run<'r, 'm> {
                 };
                 found.into_iter().map(|index| Item::Place(At::Segment(scope.working.id(index)))).collect()
             }
-            Over::Group(name) => places(scope.group_occurrences(name)),
+            Over::Group(name) => {
+                let ids = |range: Range<usize>| range.map(|index| scope.working.id(index)).collect();
+                scope.group_occurrences(name).into_iter().map(|range| Item::Group(ids(range))).collect()
+            }
             Over::Repetitions(place) => places(scope.repetitions(place)?),
             Over::Members(path) => members(path, &scope)?.into_iter().cloned().map(Item::Member).collect(),
         };
@@ -259,12 +265,8 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn is_there(&self, at: At<'_>) -> bool {
-        let index = |id: Id| self.scope(None).working.index(id);
-        match at {
-            At::Segment(id) | At::Repetition(id, ..) => index(id).is_some(),
-            At::Group(first, last) => index(first).is_some() && index(last).is_some(),
-            At::Member(_) => true,
-        }
+        let scope = self.scope(None);
+        matches!(at, At::Member(_)) || scope.span_of(scope.working, at).is_some()
     }
 
     fn name(&mut self, said: &Let, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {

@@ -108,8 +108,8 @@ pub(crate) type Id = u32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At<'s> {
     Segment(Id),
-    /// A group from its first to its last segment.
-    Group(Id, Id),
+    /// A group from its first to its last segment; with all of them it is found when those at its ends are gone.
+    Group(Id, Id, &'s [Id]),
     /// One repetition of a field.
     Repetition(Id, usize, usize),
     /// A member of a list of the record.
@@ -400,7 +400,7 @@ impl<'f, 's> Scope<'f, 's> {
     ) -> Result<Vec<usize>, Refusal> {
         let mut found = Vec::new();
         for (index, range) in ranges.iter().enumerate() {
-            let at = At::Group(tree.id(range.start), tree.id(range.end.saturating_sub(1)));
+            let at = At::Group(tree.id(range.start), tree.id(range.end.saturating_sub(1)), &[]);
             let frame = Frame { outer: self.frame, at, slot: None, number: 0 };
             if evaluate::holds(test, &Scope { frame: Some(&frame), here: Here::Nothing, ..*self })? {
                 found.push(index);
@@ -487,12 +487,13 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     /// All segments of that name that belong to the current occurrence; all of the message outside an `each`. This is what an `each`
-    /// walks over and a `delete` of a bare name removes.
+    /// walks over and a `delete` of a bare name removes. Nothing belongs to what was deleted.
     pub(crate) fn belonging(&self, tree: Tree<'s>, name: &str) -> Result<Vec<usize>, Refusal> {
-        let all = 0..tree.message.segments().len();
-        let Some((index, range)) = self.frame.and_then(|frame| self.span_of(tree, frame.at)) else {
-            return self.named(tree, name, all);
+        let mut frames = self.frame.into_iter().flat_map(Frame::and_outer);
+        let Some(frame) = frames.find(|frame| !matches!(frame.at, At::Member(_))) else {
+            return self.named(tree, name, 0..tree.message.segments().len());
         };
+        let Some((index, range)) = self.span_of(tree, frame.at) else { return Ok(Vec::new()) };
         if range.len() > 1 {
             return self.named(tree, name, range);
         }
@@ -511,12 +512,14 @@ impl<'f, 's> Scope<'f, 's> {
         Ok(Vec::new())
     }
 
-    /// The first segment of what a frame stands at, and all of it.
-    fn span_of(&self, tree: Tree<'s>, at: At<'_>) -> Option<(usize, Range<usize>)> {
+    /// The first segment of what a frame stands at, and all of it; of a group what is left of it.
+    pub(crate) fn span_of(&self, tree: Tree<'s>, at: At<'_>) -> Option<(usize, Range<usize>)> {
         match at {
             At::Segment(id) | At::Repetition(id, ..) => tree.index(id).map(|index| (index, index..index + 1)),
-            At::Group(first, last) => {
-                let (first, last) = (tree.index(first)?, tree.index(last)?);
+            At::Group(first, last, all) => {
+                let index = |id: &Id| tree.index(*id);
+                let first = index(&first).or_else(|| all.iter().find_map(index))?;
+                let last = index(&last).or_else(|| all.iter().rev().find_map(index))?;
                 Some((first, first..last + 1))
             }
             At::Member(_) => None,
@@ -537,15 +540,14 @@ impl<'f, 's> Scope<'f, 's> {
         self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(index, _)| index)
     }
 
-    /// The occurrences of a group as first and last identity, inside the group of the current occurrence when there is one.
-    pub(crate) fn group_occurrences(&self, group: &str) -> Vec<At<'static>> {
+    /// The occurrences of a group, inside the group of the current occurrence when there is one.
+    pub(crate) fn group_occurrences(&self, group: &str) -> Vec<Range<usize>> {
         let tree = self.working;
-        let at = |range: Range<usize>| At::Group(tree.id(range.start), tree.id(range.end.saturating_sub(1)));
         let within = self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(_, range)| range);
         let inside = |range: &Range<usize>| {
             within.as_ref().is_none_or(|within| range.start >= within.start && range.end <= within.end)
         };
-        tree.groups().occurrences(group).filter(inside).map(at).collect()
+        tree.groups().occurrences(group).filter(inside).collect()
     }
 
     fn parts(&self, tree: Tree<'s>, index: usize, part: &'s Part) -> Result<Vec<View<'s>>, Refusal> {

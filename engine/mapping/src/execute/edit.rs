@@ -86,26 +86,35 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// Segments go last, when those of all places are known: what belongs to a deleted segment can't be told any more.
     pub(super) fn delete(
+        &mut self,
+        places: &[Place],
+        rule: &Span,
+        frame: Option<&Frame<'_, '_>>,
+    ) -> Result<(), Ended> {
+        let mut segments = Vec::new();
+        for place in places {
+            match whole_segments(place, &self.scope(frame))? {
+                Some(mut found) => {
+                    self.tell(rule, !found.is_empty(), || format!("{} segments deleted", found.len()));
+                    segments.append(&mut found);
+                }
+                None => self.delete_fields(place, rule, frame)?,
+            }
+        }
+        segments.sort_unstable();
+        segments.dedup();
+        Ok(self.remove(segments)?)
+    }
+
+    fn delete_fields(
         &mut self,
         place: &Place,
         rule: &Span,
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<(), Ended> {
-        let scope = self.scope(frame);
-        if let (Start::Segment { segment, .. }, None) = (&place.start, place.part.field) {
-            let found = match segment.is_bare() {
-                true => scope.belonging(scope.working, &segment.name)?,
-                false => scope.segments(scope.working, segment)?,
-            };
-            self.tell(rule, !found.is_empty(), || format!("{} segments deleted", found.len()));
-            return Ok(self.remove(found)?);
-        }
-        if let Some(index) = scope.whole_segment(place) {
-            self.tell(rule, true, || "1 segment deleted".to_owned());
-            return Ok(self.remove(vec![index])?);
-        }
-        let mut positions = scope.positions(place, false)?;
+        let mut positions = self.scope(frame).positions(place, false)?;
         self.tell(rule, !positions.is_empty(), || format!("{} places deleted", positions.len()));
         // From the last to the first, so that the numbers of those to come stay right.
         positions.sort_by_key(|at| (at.segment, at.field, at.repetition));
@@ -269,5 +278,16 @@ fn shown(message: &Message<'_>, at: &Position) -> String {
     match view.presence() {
         Presence::Empty => String::new(),
         Presence::Null | Presence::Present => message.encoding().charset.decode(view.raw()).into_owned(),
+    }
+}
+
+/// The segments that a place names as a whole; `None` when it names something inside of them.
+fn whole_segments<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Option<Vec<usize>>, Refusal> {
+    match (&place.start, place.part.field) {
+        (Start::Segment { segment, .. }, None) if segment.is_bare() => {
+            scope.belonging(scope.working, &segment.name).map(Some)
+        }
+        (Start::Segment { segment, .. }, None) => scope.segments(scope.working, segment).map(Some),
+        _ => Ok(scope.whole_segment(place).map(|index| vec![index])),
     }
 }
