@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use comfy_table::ColumnConstraint;
+
 use super::report::{Line, Played, Report};
 use crate::output::table;
 
@@ -17,7 +19,7 @@ impl Counts {
         }
     }
 
-    /// `9, 1 parked`: the number alone is of the word that needs no saying.
+    /// `9` and below it `1 parked`: the number alone is of the word that needs no saying.
     fn shown(&self, unsaid: &str) -> String {
         let said = |(word, count): &(String, usize)| match word == unsaid {
             true => count.to_string(),
@@ -25,7 +27,7 @@ impl Counts {
         };
         // What is usual comes first.
         let (usual, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(word, _)| word == unsaid);
-        usual.into_iter().chain(others).map(said).collect::<Vec<_>>().join(", ")
+        usual.into_iter().chain(others).map(said).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -50,6 +52,10 @@ impl Report {
             let counts = |name: &&str| group.deliveries.get(*name).map(|counts| counts.shown("delivered"));
             row.extend(destinations.iter().map(|name| counts(name).unwrap_or_default()));
             table.add_row(row);
+        }
+        // The names of sources stay whole on a narrow screen.
+        if let Some(sources) = table.column_mut(0) {
+            sources.set_constraint(ColumnConstraint::ContentWidth);
         }
         let legend = "Under a destination a number alone counts deliveries that it has, under the fate messages that were routed.";
         format!("{}\n\n{legend}\n{}{}", table.trim_fmt(), self.complaints(), self.totals())
