@@ -54,7 +54,9 @@ fn a_planted_fault_is_seen_by_power_cuts() {
 }
 
 fn seen(fault: Fault, failure: Option<(u64, String)>, sign: &str) {
-    let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen"));
+    let (seed, why) = failure.unwrap_or_else(|| {
+        panic!("{fault:?} was not seen; a binary built alone cannot plant it: cargo build --workspace --bins")
+    });
     assert!(why.contains(sign), "{fault:?} was seen as something else: {why}");
     println!("{fault:?}: seen at seed {seed}: {why}");
 }

@@ -26,7 +26,11 @@ fn what_was_answered_survives_sigkill() {
 fn planted_faults_are_seen() {
     for fault in [Fault::AnswerBeforeCommit, Fault::OrderSwappedOnRetry] {
         let failure = first_failure(&seeds(1, 20), |seed| kill_round(seed, Some(fault)));
-        let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen"));
+        let (seed, why) = failure.unwrap_or_else(|| {
+            panic!(
+                "{fault:?} was not seen; a binary built alone cannot plant it: cargo build --workspace --bins"
+            )
+        });
         println!("{fault:?}: seen at seed {seed}: {why}");
     }
 }
