@@ -15,6 +15,9 @@ async fn people_see_a_table_and_the_totals() {
     }
     let lines = ran.out.lines().count();
     assert!(lines < 30, "{lines} lines do not fit a screen:\n{}", ran.out);
+    let table = ran.out.lines().take_while(|line| !line.is_empty());
+    let columns = table.map(|line| line.chars().count()).max().unwrap_or_default();
+    assert!(columns <= 140, "{columns} columns do not fit a screen:\n{}", ran.out);
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ use comfy_table::ColumnConstraint;
 use super::report::{Line, Played, Report};
 use crate::output::table;
 
+/// How long a line of several counts may be, in characters, so that all destinations fit beside each other.
+const CELL_MAX: usize = "13 filtered".len();
+
 /// How often each word stands in a cell, in the order in which the words first came.
 #[derive(Default)]
 struct Counts(Vec<(String, usize)>);
@@ -19,7 +22,7 @@ impl Counts {
         }
     }
 
-    /// `9` and below it `1 parked`: the number alone is of the word that needs no saying.
+    /// `9, 1 parked`: the number alone is of the word that needs no saying. What is longer than a cell goes on below.
     fn shown(&self, unsaid: &str) -> String {
         let said = |(word, count): &(String, usize)| match word == unsaid {
             true => count.to_string(),
@@ -27,7 +30,17 @@ impl Counts {
         };
         // What is usual comes first.
         let (usual, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(word, _)| word == unsaid);
-        usual.into_iter().chain(others).map(said).collect::<Vec<_>>().join("\n")
+        let mut lines: Vec<String> = Vec::new();
+        for count in usual.into_iter().chain(others).map(said) {
+            match lines.last_mut() {
+                Some(line) if line.len() + ", ".len() + count.len() <= CELL_MAX => {
+                    *line += ", ";
+                    *line += &count;
+                }
+                _ => lines.push(count),
+            }
+        }
+        lines.join("\n")
     }
 }
 
