@@ -197,6 +197,12 @@ mod tests {
     }
 
     #[test]
+    fn a_header_without_a_usable_separator_declares_none() {
+        assert_eq!(members("MSH\u{1c}\rBHS\u{1c}\r"), ["MSH\u{1c}\rBHS\u{1c}\r"]);
+        assert_eq!(members("MSH \rMSH|^~\\&|1\rMSH|^~\\&|2\r"), ["MSH \r", "MSH|^~\\&|1\r", "MSH|^~\\&|2\r"]);
+    }
+
+    #[test]
     fn text_that_looks_like_a_header_is_not_one() {
         let input = "MSH|^~\\&|1\rNTE|1||see\nMSHAPE|x\rNTE|2||MSH|\r";
         assert_eq!(members(input), [input]);

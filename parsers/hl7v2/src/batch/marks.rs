@@ -1,7 +1,7 @@
 //! The lines that begin or end a message, a batch or a file, found in one pass over bytes that come in pieces of any size.
 //!
 //! A mark stands at the start of a line, with at most blanks and frame bytes before it. A line begins where the input begins and after
-//! CR, LF and the byte that starts an MLLP frame. After the first message's header a mark must have that header's field separator, so
+//! CR, LF and the byte that starts an MLLP frame. After the first message's header with a field separator a mark must have that one, so
 //! that a text that happens to have these letters at the start of a line is not taken for one.
 //!
 //! Where no message is, a mark also stands where anything else begins: such stray bytes must not go unseen. Blanks, control and frame
@@ -59,7 +59,7 @@ pub(super) struct Marks {
     place: Place,
     /// How much was read.
     read: u64,
-    /// The first message's field separator.
+    /// The field separator of the first message that declares one.
     separator: Option<u8>,
     /// Whether a message, or a stray run, has begun and goes up to the next mark.
     is_open: bool,
@@ -157,7 +157,8 @@ impl Marks {
         self.place = Place::Rest;
         self.is_open = kind == Kind::Message;
         if kind == Kind::Message {
-            self.separator = self.separator.or(next);
+            // A header that declares none of use is refused by `parse`; it must not hide the next header.
+            self.separator = self.separator.or(next.filter(u8::is_ascii_punctuation));
         }
         let mark = self.mark(kind, name, name.len());
         let is_trailer = matches!(kind, Kind::BatchTrailer | Kind::FileTrailer);
