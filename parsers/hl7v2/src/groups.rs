@@ -1,15 +1,16 @@
 //! Which segments belong together: the groups of the message's structure, seen over the flat list of segments.
 //!
-//! A tolerant walk from left to right by a few rules for each kind of message: certain segments open a group, some are members of it,
-//! anything unknown stays in the group that is open. So an unexpected segment never makes a group fail; the list stays the truth and
-//! groups are ranges of it. A note (NTE) belongs to the segment it follows.
+//! A tolerant walk from left to right along the structure of the dictionary (`walk`): what is missing is passed over, what comes out of
+//! order is taken where it belongs if that is still open, anything unknown stays in the group that is open. So an unexpected segment
+//! never makes a group fail; the list stays the truth and groups are ranges of it. A note (NTE) belongs to the segment it follows.
 
-mod rules;
+mod walk;
 
 use std::ops::Range;
 
+use crate::dictionary::{Structure, Version, structure};
 use crate::message::Message;
-use rules::{Rule, Structure};
+use walk::Walk;
 
 /// The groups of one message, as it was when they were made: they are made anew after segments came or went.
 #[derive(Debug, Clone)]
@@ -41,9 +42,9 @@ impl Groups {
     /// The groups of a message.
     pub fn of(message: &Message<'_>) -> Self {
         let header = message.header();
-        let structure = rules::structure(&header.message_type(), &header.event());
+        let structure = structure(&header.message_type(), &header.event(), &header.structure());
         let names: Vec<&str> = message.segments().iter().map(|segment| segment.name()).collect();
-        Self::walk(&names, structure)
+        Self::walk(&names, structure, Version::nearest(&header.version()))
     }
 
     /// The ranges of segments around this one, innermost first: itself with its notes, for a note then what it is about, then the groups
@@ -63,20 +64,13 @@ impl Groups {
         self.groups.iter().filter(move |group| group.name == name).map(|group| group.range.clone())
     }
 
-    fn walk(names: &[&str], structure: &'static Structure) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
-        let mut open: Vec<Open> = Vec::new();
+    fn walk(names: &[&str], structure: &'static Structure, version: Version) -> Self {
+        let mut walk = Walk::new(names, structure, version);
         let mut segments = places(names);
         for (index, place) in segments.iter_mut().enumerate() {
-            take(names, index, structure, &mut open, &mut groups);
-            for level in &open {
-                if let Some(group) = groups.get_mut(level.group) {
-                    group.range.end = index + 1;
-                }
-            }
-            place.group = open.last().map(|level| level.group);
+            place.group = walk.take(index);
         }
-        Self { groups, segments }
+        Self { groups: walk.finish(), segments }
     }
 }
 
@@ -97,86 +91,6 @@ fn places(names: &[&str]) -> Vec<Place> {
     places
 }
 
-/// A group that is open at some point of the walk.
-struct Open {
-    rule: &'static Rule,
-    /// Whether one of the segments that complete it has come.
-    complete: bool,
-    /// Index of the group in the result.
-    group: usize,
-}
-
-/// One segment's step of the walk: it opens or completes groups by the rules, or leaves those it can't be in.
-fn take(
-    names: &[&str],
-    index: usize,
-    structure: &'static Structure,
-    open: &mut Vec<Open>,
-    groups: &mut Vec<Group>,
-) {
-    let Some(name) = names.get(index) else { return };
-    let mut placed = false;
-    for rule in structure.groups {
-        match role(rule, names, index, open) {
-            Role::None => continue,
-            Role::Completes(depth) => {
-                open.truncate(depth + 1);
-                open.iter_mut().skip(depth).for_each(|level| level.complete = true);
-            }
-            Role::Begins => begin(rule, index, name, open, groups),
-        }
-        placed = true;
-    }
-    if !placed {
-        leave(name, structure, open);
-    }
-}
-
-/// What a segment is to a group.
-enum Role {
-    None,
-    /// It completes the open one, which is this deep.
-    Completes(usize),
-    Begins,
-}
-
-fn role(rule: &'static Rule, names: &[&str], index: usize, open: &[Open]) -> Role {
-    let Some(name) = names.get(index) else { return Role::None };
-    let own = open.iter().position(|level| std::ptr::eq(level.rule, rule));
-    let is_open = |name: &&str| open.iter().any(|level| level.rule.name == *name);
-    if rule.never_in.iter().any(is_open) || (rule.only_in_parent && !rule.within.iter().any(is_open)) {
-        return Role::None;
-    }
-    if rule.completes.contains(name) {
-        let incomplete = own.filter(|&depth| open.get(depth).is_some_and(|level| !level.complete));
-        return incomplete.map_or(Role::Begins, Role::Completes);
-    }
-    let decides = |later: &&&str| rule.opens.contains(*later) || rule.completes.contains(*later);
-    let is_completed =
-        || names.iter().skip(index + 1).find(decides).is_some_and(|later| rule.completes.contains(later));
-    let opens = rule.opens.contains(name) && (!rule.only_if_completed || is_completed());
-    if opens || (rule.needs.contains(name) && own.is_none()) { Role::Begins } else { Role::None }
-}
-
-/// Begins a group, in the innermost open one of those it may stand in; what is open further inside ends.
-fn begin(rule: &'static Rule, index: usize, name: &str, open: &mut Vec<Open>, groups: &mut Vec<Group>) {
-    let parent = |level: &Open| rule.within.contains(&level.rule.name);
-    let depth = open.iter().rposition(parent).map_or(0, |depth| depth + 1);
-    open.truncate(depth);
-    let parent = open.last().map(|level| level.group);
-    open.push(Open { rule, complete: rule.completes.contains(&name), group: groups.len() });
-    groups.push(Group { name: rule.name, range: index..index + 1, parent });
-}
-
-/// A segment that opens nothing: groups are left until one has it as a member. A note, a Z-segment, anything unknown leaves none.
-fn leave(name: &str, structure: &Structure, open: &mut Vec<Open>) {
-    if let Some(depth) = open.iter().rposition(|level| level.rule.members.contains(&name)) {
-        open.truncate(depth + 1);
-    } else if structure.members.contains(&name) {
-        open.clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +98,7 @@ mod tests {
     /// The groups as text: `ORDER_OBSERVATION 2-5`, segments counted from 0, ends included.
     fn groups(kind: &str, event: &str, segments: &str) -> Vec<String> {
         let names: Vec<&str> = segments.split(' ').collect();
-        let groups = Groups::walk(&names, rules::structure(kind, event)).groups;
+        let groups = Groups::walk(&names, structure(kind, event, ""), Version::DEFAULT).groups;
         groups
             .iter()
             .map(|group| format!("{} {}-{}", group.name, group.range.start, group.range.end - 1))
@@ -321,6 +235,113 @@ mod tests {
             groups("VXU", "V04", "MSH PID PD1 NK1 PV1 ORC RXA RXR OBX OBX RXA"),
             ["PATIENT 4-4", "ORDER 5-9", "OBSERVATION 8-8", "OBSERVATION 9-9", "ORDER 10-10"]
         );
+    }
+
+    #[test]
+    fn what_is_missing_costs_the_others_nothing() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH OBX NTE OBX"),
+            ["PATIENT_RESULT 1-3", "ORDER_OBSERVATION 1-3", "OBSERVATION 1-2", "OBSERVATION 3-3"]
+        );
+        assert_eq!(
+            groups("RDE", "O11", "MSH PID RXE RXR RXC ORC RXE"),
+            ["PATIENT 1-1", "ORDER 2-4", "ORDER 5-6"]
+        );
+        assert_eq!(groups("ADT", "A40", "MSH EVN MRG"), ["PATIENT 2-2"]);
+    }
+
+    #[test]
+    fn what_is_out_of_order_goes_where_it_belongs() {
+        assert_eq!(
+            groups("ORU", "R01", "MSH PID OBR ORC OBX OBR ORC OBX"),
+            [
+                "PATIENT_RESULT 1-7",
+                "PATIENT 1-1",
+                "ORDER_OBSERVATION 2-4",
+                "OBSERVATION 4-4",
+                "ORDER_OBSERVATION 5-7",
+                "OBSERVATION 7-7",
+            ]
+        );
+        assert_eq!(
+            groups("ADT", "A01", "MSH PID IN1 IN2 AL1 IN1 PV1 IN1"),
+            ["INSURANCE 2-3", "INSURANCE 5-5", "INSURANCE 7-7"]
+        );
+        assert_eq!(
+            groups("ORM", "O01", "MSH ORC OBR OBX PID PV1 ORC"),
+            [
+                "ORDER 1-3",
+                "ORDER_DETAIL 2-3",
+                "OBSERVATION 3-3",
+                "PATIENT 4-5",
+                "PATIENT_VISIT 5-5",
+                "ORDER 6-6"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_group_of_a_later_version_is_seen_in_it_only() {
+        let names = ["MSH", "PID", "OBX", "OBR", "OBX"];
+        let of = |version| {
+            let groups = Groups::walk(&names, structure("ORU", "R01", ""), Version::nearest(version)).groups;
+            groups.iter().map(|group| (group.name, group.range.start)).collect::<Vec<_>>()
+        };
+        let patient = [("PATIENT_RESULT", 1), ("PATIENT", 1)];
+        let order = [("ORDER_OBSERVATION", 3), ("OBSERVATION", 4)];
+        assert_eq!(of("2.6"), [patient, order].concat());
+        assert_eq!(
+            of("2.3"),
+            [&patient[..], &[("ORDER_OBSERVATION", 2), ("OBSERVATION", 2)], &order].concat()
+        );
+    }
+
+    /// The standard's own structure cannot tell an order after prior results from one more of them, and takes it for that.
+    #[test]
+    fn prior_results_begin_with_their_patient() {
+        assert_eq!(
+            groups("OML", "O21", "MSH PID ORC OBR OBX ORC OBR PID OBR OBX ORC OBR"),
+            [
+                "PATIENT 1-1",
+                "ORDER 2-4",
+                "OBSERVATION_REQUEST 3-4",
+                "OBSERVATION 4-4",
+                "ORDER 5-11",
+                "OBSERVATION_REQUEST 6-11",
+                "PRIOR_RESULT 7-11",
+                "PATIENT_PRIOR 7-7",
+                "ORDER_PRIOR 8-9",
+                "OBSERVATION_PRIOR 9-9",
+                "ORDER_PRIOR 10-11",
+            ]
+        );
+    }
+
+    #[test]
+    fn referrals_problems_and_master_files() {
+        assert_eq!(
+            groups("REF", "I12", "MSH RF1 PRD CTD PRD PID DG1 OBR NTE OBX PV1"),
+            [
+                "PROVIDER_CONTACT 2-3",
+                "PROVIDER_CONTACT 4-4",
+                "OBSERVATION 7-9",
+                "RESULTS_NOTES 9-9",
+                "PATIENT_VISIT 10-10",
+            ]
+        );
+        assert_eq!(
+            groups("PPR", "PC1", "MSH PID PV1 PRB NTE ROL OBX GOL PRB"),
+            [
+                "PATIENT_VISIT 2-2",
+                "PROBLEM 3-7",
+                "PROBLEM_ROLE 5-5",
+                "PROBLEM_OBSERVATION 6-6",
+                "GOAL 7-7",
+                "PROBLEM 8-8",
+            ]
+        );
+        assert_eq!(groups("MFN", "M02", "MSH MFI MFE STF PRA MFE STF ZST"), ["MF_STAFF 2-4", "MF_STAFF 5-7"]);
+        assert_eq!(groups("XYZ", "A01", "MSH PID OBX"), [""; 0]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod acknowledgement;
 mod batch;
 mod charset;
 mod delimiters;
+pub mod dictionary;
 mod edit;
 pub mod escape;
 mod groups;
