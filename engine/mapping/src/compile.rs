@@ -6,6 +6,7 @@ mod build;
 mod expression;
 mod head;
 mod header;
+mod known;
 mod members;
 mod places;
 mod record;
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use orderly_hl7v2::Level;
+use orderly_hl7v2::dictionary::Version;
 use orderly_record::Diagnostic;
 
 use self::expression::Reader;
@@ -88,8 +90,12 @@ fn mapping(
     let head = head::read(&fields, problems);
     let mut compiler = Compiler::new(problems);
     compiler.accepts = head.accepts.unwrap_or(Accepts::Any);
+    compiler.input_version = head.version;
     compiler.output = head.output.as_ref().map_or(Format::Hl7v2, Output::format);
-    compiler.begins_empty = matches!(head.output, Some(Output::Start(_)));
+    if let Some(Output::Start(version)) = head.output {
+        compiler.begins_empty = true;
+        compiler.output_version = version.map(Version::nearest);
+    }
     if let Some(declared) = fields.optional("tables") {
         compiler.tables = tables::read(declared, tables, problems);
     }
@@ -120,8 +126,12 @@ pub(crate) struct Compiler<'p> {
     problems: &'p Problems,
     accepts: Accepts,
     output: Format,
+    /// The version of the messages it takes, as it says itself.
+    input_version: Option<Version>,
     /// Whether the working message is a new one, and not a copy of the input.
     begins_empty: bool,
+    /// The version of the new message.
+    output_version: Option<Version>,
     tables: HashMap<String, Option<Arc<Table>>>,
     /// The parts of the record that are taken, in the order of their slots.
     parts: RefCell<Vec<Arc<[Box<str>]>>>,
@@ -187,13 +197,20 @@ impl<'p> Compiler<'p> {
             problems,
             accepts: Accepts::Any,
             output: Format::Hl7v2,
+            input_version: None,
             begins_empty: false,
+            output_version: None,
             tables: HashMap::new(),
             parts: RefCell::default(),
             names: RefCell::default(),
             slots: Cell::new(0),
             asked: RefCell::default(),
         }
+    }
+
+    /// The version of the message received, or of the one that is made, where the mapping says it.
+    fn version_of(&self, received: bool) -> Option<Version> {
+        if self.begins_empty && !received { self.output_version } else { self.input_version }
     }
 
     fn rules(&self, node: &Node, here: Here) -> Vec<Rule> {

@@ -58,9 +58,29 @@ pub fn has_field(segment: &str, number: usize, version: Version) -> bool {
     SEGMENTS.has_part(segment, number, version)
 }
 
+/// The first version that has the field.
+pub fn field_since(segment: &str, number: usize) -> Option<Version> {
+    SEGMENTS.since(segment, number)
+}
+
 /// How many fields a segment has in the version that has the most.
 pub fn field_count(segment: &str) -> usize {
     SEGMENTS.count(segment)
+}
+
+/// The data types that a field has had in any version.
+pub fn data_types(segment: &str, number: usize) -> impl Iterator<Item = &'static str> {
+    SEGMENTS.data_types(segment, number)
+}
+
+/// The data types that a component has had in any version.
+pub fn component_types(data_type: &str, number: usize) -> impl Iterator<Item = &'static str> {
+    TYPES.data_types(data_type, number)
+}
+
+/// The names of all groups of all message structures.
+pub fn groups() -> impl Iterator<Item = &'static str> {
+    structures::groups()
 }
 
 /// A component of a data type in a version, or as the nearest version has it that knows it. A data type without components is its own
@@ -103,6 +123,7 @@ mod tests {
     fn what_a_version_lacks_is_as_the_nearest_has_it() {
         assert_eq!(field("PID", 39, version("2.1")).unwrap().title, "Tribal Citizenship");
         assert!(!has_field("PID", 39, version("2.1")) && has_field("PID", 39, version("2.5")));
+        assert_eq!((field_since("PID", 33), field_since("PID", 99)), (Version::named("2.4"), None));
         assert!(field("PID", 99, version("2.5")).is_none());
         assert!(field("ZPI", 1, version("2.5")).is_none());
         assert!(field("PID", 0, version("2.5")).is_none());

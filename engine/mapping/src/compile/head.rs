@@ -1,5 +1,7 @@
 //! The head of a mapping: what it takes, what it writes, and the keys that belong to what it writes.
 
+use orderly_hl7v2::dictionary::Version;
+
 use crate::Format;
 use crate::plan::Accepts;
 use crate::problems::Problems;
@@ -21,6 +23,8 @@ const OF_OUTPUT: [(&str, &[Format]); 5] = [
 /// What the head says, as far as it is right; what is wrong was reported.
 pub(super) struct Head<'n> {
     pub(super) accepts: Option<Accepts>,
+    /// The version of the messages it takes.
+    pub(super) version: Option<Version>,
     /// Where `input` stands.
     pub(super) input: Option<Span>,
     pub(super) output: Option<Output<'n>>,
@@ -59,7 +63,7 @@ impl Output<'_> {
 /// Reads `input`, `output` and what goes with them.
 pub(super) fn read<'n>(fields: &Fields<'n, '_>, problems: &Problems) -> Head<'n> {
     let written = fields.required_text("input");
-    let accepts = written.and_then(|input| accepts(input, problems));
+    let (accepts, version) = written.and_then(|input| accepts(input, problems)).unzip();
     let output = match fields.required_text("output") {
         Some(format) => output(format, fields, problems),
         None => {
@@ -74,14 +78,16 @@ pub(super) fn read<'n>(fields: &Fields<'n, '_>, problems: &Problems) -> Head<'n>
             .error("mapping-input", &input.node.span, message)
             .help("write `input: hl7v2 2.5.1`, or build a new message with `start: empty`");
     }
-    Head { accepts, input: written.map(|input| input.node.span.clone()), output }
+    Head { accepts, version: version.flatten(), input: written.map(|input| input.node.span.clone()), output }
 }
 
-fn accepts(input: Scalar<'_>, problems: &Problems) -> Option<Accepts> {
+fn accepts(input: Scalar<'_>, problems: &Problems) -> Option<(Accepts, Option<Version>)> {
     match input.split_whitespace().collect::<Vec<_>>().as_slice() {
-        ["hl7v2", written] => version(written, input, problems).map(|_| Accepts::Hl7v2),
-        ["ccda"] => Some(Accepts::Ccda),
-        ["any"] => Some(Accepts::Any),
+        ["hl7v2", written] => {
+            version(written, input, problems).map(|version| (Accepts::Hl7v2, Some(Version::nearest(version))))
+        }
+        ["ccda"] => Some((Accepts::Ccda, None)),
+        ["any"] => Some((Accepts::Any, None)),
         _ => {
             problems
                 .error(

@@ -4,7 +4,7 @@ use orderly_hl7v2::path::Path;
 use orderly_hl7v2::{Level, Select};
 
 use super::expression::Reader;
-use super::{Compiler, Here, NameKind};
+use super::{Compiler, Here, NameKind, known};
 use crate::Format;
 use crate::expression::{Expression, Reference, Step};
 use crate::plan::{Accepts, Choice, Part, Place, SegmentPath, Start};
@@ -136,6 +136,8 @@ impl Reader<'_, '_> {
         for number in [path.field, path.component, path.subcomponent].into_iter().flatten() {
             self.check_number(number, whole)?;
         }
+        let version = self.compiler.version_of(received);
+        known::check(path, version, &self.span(whole.range.clone()), self.compiler.problems);
         let segment = SegmentPath { group, name: path.segment.as_str().into(), occurrence: occurrence? };
         let part = Part {
             field: path.field,

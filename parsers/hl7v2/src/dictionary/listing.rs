@@ -66,9 +66,18 @@ impl Listing {
         self.versions(name, number).iter().any(|versioned| versioned.distance(version) == 0)
     }
 
+    /// The first version that has it.
+    pub(super) fn since(&self, name: &str, number: usize) -> Option<Version> {
+        self.versions(name, number).iter().map(|versioned| versioned.from).min()
+    }
+
     pub(super) fn part(&self, name: &str, number: usize, version: Version) -> Option<&Part> {
         let nearest = self.versions(name, number).iter().min_by_key(|versioned| versioned.distance(version));
         nearest.map(|versioned| &versioned.part)
+    }
+
+    pub(super) fn data_types(&self, name: &str, number: usize) -> impl Iterator<Item = &'static str> {
+        self.versions(name, number).iter().map(|versioned| versioned.part.data_type)
     }
 
     fn versions(&self, name: &str, number: usize) -> &[Versioned] {

@@ -4,7 +4,7 @@
 //! is a segment, `PATIENT(...)` a group, `{...}` repeats, `[...]` may be missing, `...?` may be missing in some versions, `<...>` is one
 //! of these, and a digit after a bracket is the version, later than 2.5.1, that brought it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{LazyLock, OnceLock};
 
 use super::Version;
@@ -57,6 +57,22 @@ pub(crate) fn structure(kind: &str, event: &str, declared: &str) -> &'static Str
     let all = &*STRUCTURES;
     let line = all.of_event(kind, event).or_else(|| all.named(declared)).or_else(|| all.of_kind(kind));
     line.map_or(&NONE, |line| line.tree.get_or_init(|| Reader::read(line.text)))
+}
+
+/// The names of all groups.
+pub(super) fn groups() -> impl Iterator<Item = &'static str> {
+    static GROUPS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+        let before = |text: &'static str| text.rsplit(['[', '{', '(', ' ', '<']).next();
+        let in_line = |line: &Line| {
+            line.text
+                .split_inclusive('(')
+                .filter_map(|part| part.strip_suffix('('))
+                .filter_map(before)
+                .collect::<Vec<_>>()
+        };
+        STRUCTURES.lines.iter().flat_map(in_line).collect()
+    });
+    GROUPS.iter().copied()
 }
 
 static STRUCTURES: LazyLock<Structures> =
@@ -253,6 +269,16 @@ mod tests {
         assert_eq!(tree("ORU", "R99", "nonsense"), tree("ORU", "R01", ""));
         assert_eq!(tree("ACK", "A01", ""), tree("ACK", "", ""));
         assert_eq!((tree("XYZ", "A01", ""), tree("", "", "")), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn groups_have_names() {
+        let names: Vec<_> = groups().collect();
+        assert!(
+            names.len() > 150
+                && names.iter().all(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+        );
+        assert!(names.contains(&"ORDER_OBSERVATION") && !names.contains(&"PID"));
     }
 
     /// The facts were made by a program: each line is read back as it was written.
