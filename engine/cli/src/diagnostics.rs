@@ -51,6 +51,10 @@ pub(crate) struct JsonDiagnostic<'d> {
     severity: Severity,
     message: &'d str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
@@ -66,7 +70,12 @@ impl<'d> From<&'d Diagnostic> for JsonDiagnostic<'d> {
             Place::File { file, line, column, .. } => (Some(file.as_ref()), Some(*line), Some(*column)),
             Place::Input { .. } | Place::None => (None, None, None),
         };
+        let (path, offset) = match &diagnostic.place {
+            Place::Input { path, offset } => (Some(path.as_str()), Some(*offset)),
+            Place::File { .. } | Place::None => (None, None),
+        };
         let Diagnostic { code, severity, message, help, .. } = diagnostic;
-        JsonDiagnostic { code, severity: *severity, message, file, line, column, help: help.as_deref() }
+        let help = help.as_deref();
+        JsonDiagnostic { code, severity: *severity, message, path, offset, file, line, column, help }
     }
 }

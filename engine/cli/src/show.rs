@@ -10,12 +10,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use orderly_ccda::{Document, Limits};
-use orderly_hl7v2::{Message, normalize, parse};
+use orderly_hl7v2::{Message, normalize, parse, validate};
 use orderly_journal::StoredMessage;
 use orderly_pipeline::{Format, members};
 use orderly_record::{Diagnostic, Record};
 use serde_json::{Value, json};
 
+use crate::diagnostics::JsonDiagnostic;
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
 use crate::output::{print, print_json, table, time};
@@ -39,6 +40,10 @@ pub(crate) struct ShowArgs {
     /// The message's bytes, put together again from its fields, instead.
     #[arg(long)]
     encode: bool,
+    /// Where a message is not as its version of HL7 v2 says: what must be there, lengths, repetitions, codes and data types. Exit code 1
+    /// when there is anything.
+    #[arg(long, conflicts_with_all = ["record", "encode", "raw", "paths"])]
+    validate: bool,
     #[command(flatten)]
     journal: JournalArgs,
     /// JSON, for programs.
@@ -49,7 +54,7 @@ pub(crate) struct ShowArgs {
 impl ShowArgs {
     /// Whether the message is to be shown with all that is known of it, and not one view or part alone.
     fn wants_all(&self) -> bool {
-        self.paths.is_empty() && !self.encode && !self.record
+        self.paths.is_empty() && !self.encode && !self.record && !self.validate
     }
 }
 
@@ -138,6 +143,9 @@ fn show_message(
     if args.record {
         return print_record(&normalize(message));
     }
+    if args.validate {
+        return Ok(print_findings(&validate(message), args.json));
+    }
     if !args.paths.is_empty() {
         return tree::print_paths(message, &args.paths, args.json);
     }
@@ -160,6 +168,10 @@ fn show_document(
     if args.encode {
         return Err(Failure::new("a document is not put together again").help("`--raw` gives its bytes"));
     }
+    if args.validate {
+        return Err(Failure::new("only HL7 v2 is validated")
+            .help("`orderly show` lists what of a document is not as expected"));
+    }
     if args.record {
         return print_record(&orderly_ccda::normalize(document));
     }
@@ -175,6 +187,21 @@ fn show_document(
         }
     }
     Ok(true)
+}
+
+/// Whether there is nothing to find.
+fn print_findings(findings: &[Diagnostic], json: bool) -> bool {
+    for finding in findings {
+        if json {
+            print_json(&JsonDiagnostic::from(finding));
+        } else {
+            print(finding);
+        }
+    }
+    if findings.is_empty() && !json {
+        print("as its version says");
+    }
+    findings.is_empty()
 }
 
 fn print_record(record: &Record) -> Result<bool, Failure> {

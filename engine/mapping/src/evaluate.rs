@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use orderly_hl7v2::{Header, Level, Presence, Select};
-use orderly_record::{Authority, Diagnostic, Fault, Text};
+use orderly_hl7v2::{Header, Level, Message, Presence, Select};
+use orderly_record::{Authority, Diagnostic, Fault, Severity, Text};
 
 use crate::comparison::order;
 use crate::expression::{Operator, Presence as Asked};
@@ -292,11 +292,18 @@ pub(crate) fn fact_text<'s>(fact: Fact, scope: &Scope<'_, 's>) -> Cow<'s, str> {
         Fact::AcceptedAt => Cow::Owned(facts.accepted_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         Fact::Id => Cow::Owned(facts.id.to_string()),
         Fact::SourceName => Cow::Borrowed(facts.source),
+        Fact::Conforms => Cow::Borrowed(scope.case.input.message.map(conforms).unwrap_or_default()),
         fact => match scope.case.header() {
             Some(header) => header_text(fact, header),
             None => Cow::Borrowed(record_text(fact, &scope.case.input.record.header)),
         },
     }
+}
+
+/// Notes are for people: a message that has nothing else conforms.
+fn conforms(message: &Message<'_>) -> &'static str {
+    let is_warning = |finding: &Diagnostic| finding.severity != Severity::Note;
+    if orderly_hl7v2::validate(message).iter().any(is_warning) { "no" } else { "yes" }
 }
 
 fn header_text(fact: Fact, header: &Header) -> Cow<'_, str> {
@@ -311,7 +318,7 @@ fn header_text(fact: Fact, header: &Header) -> Cow<'_, str> {
         Fact::SendingFacility => header.sending_facility(),
         Fact::ReceivingApplication => header.field(5).text(),
         Fact::ReceivingFacility => header.field(6).text(),
-        Fact::AcceptedAt | Fact::Id | Fact::SourceName => Cow::Borrowed(""),
+        Fact::Conforms | Fact::AcceptedAt | Fact::Id | Fact::SourceName => Cow::Borrowed(""),
     }
 }
 
@@ -333,7 +340,7 @@ fn record_text(fact: Fact, header: &orderly_record::Header) -> &str {
         Fact::SendingFacility => authority_name(&header.sending_facility),
         Fact::ReceivingApplication => authority_name(&header.receiving_application),
         Fact::ReceivingFacility => authority_name(&header.receiving_facility),
-        Fact::AcceptedAt | Fact::Id | Fact::SourceName => None,
+        Fact::Conforms | Fact::AcceptedAt | Fact::Id | Fact::SourceName => None,
     };
     text.map(Text::as_str).unwrap_or_default()
 }

@@ -140,6 +140,8 @@ pub(crate) enum Fact {
     SendingFacility,
     ReceivingApplication,
     ReceivingFacility,
+    /// Whether it is as its version says: `yes` or `no`.
+    Conforms,
     AcceptedAt,
     Id,
     SourceName,

@@ -10,17 +10,20 @@
 //!
 //! The way through: `parse` finds the header (`delimiters`, `charset`) and splits → `message`, `segment`, `view` are the tree, `edit`
 //! changes it → `path` names places in it, `groups` says which segments belong together → `normalize` makes the record. `batch` comes
-//! before all that: it splits what holds several messages. `acknowledgement` and `reply` are the answers we give and get.
+//! before all that: it splits what holds several messages. `acknowledgement` and `reply` are the answers we give and get. `dictionary` is
+//! what the standard says of all messages, `meaning` and `conformance` what it says of one.
 
 mod acknowledgement;
 mod batch;
 mod charset;
+mod conformance;
 mod delimiters;
 pub mod dictionary;
 mod edit;
 pub mod escape;
 mod groups;
 mod header;
+mod meaning;
 mod message;
 mod normalize;
 mod parse;
@@ -32,10 +35,12 @@ mod view;
 pub use acknowledgement::{AckCode, AckError, Answer, acknowledge};
 pub use batch::{Batch, Member, Splitter, split};
 pub use charset::Charset;
+pub use conformance::validate;
 pub use delimiters::{Delimiters, Encoding};
 pub use escape::Unencodable;
 pub use groups::Groups;
 pub use header::Header;
+pub use meaning::Meaning;
 pub use message::{Message, Position};
 pub use normalize::normalize;
 pub use parse::{Settings, Unreadable, parse};

@@ -20,12 +20,44 @@ fn with_file() -> Site {
 async fn a_file_is_shown_as_a_tree() {
     let site = with_file();
     let ran = orderly(&site, ["show", "accented.hl7"]).await.ended(0);
-    for line in ["PID-3[2].1", "Müller", "PID-5[1].2"] {
+    for line in [
+        "PID-3[2].1",
+        "Müller",
+        "PID-5[1].2",
+        "Patient Identification",
+        "Family",
+        "PI (Patient internal identifier)",
+    ] {
         assert!(ran.out.contains(line), "{line} is not in:\n{}", ran.out);
     }
     let shown = orderly(&site, ["show", "accented.hl7", "--json"]).await.ended(0).json();
     assert_eq!(shown[0]["segments"][1]["segment"], "PID");
     assert_eq!(shown[0]["segments"][1]["fields"]["PID-5[1].1"], "Müller");
+    assert_eq!(shown[0]["segments"][1]["names"]["PID-3[2].1"], "Patient ID (Internal ID) / ID");
+}
+
+#[tokio::test]
+async fn a_message_is_compared_with_its_version() {
+    let site = Site::filing();
+    site.write(
+        "odd.hl7",
+        "MSH|^~\\&|A|B|C|D|20260305||ADT^A04|L1|P|2.5.1\rPID|1||70014||TESTER^ALMA||19840231|K\r",
+    );
+    site.write(
+        "right.hl7",
+        "MSH|^~\\&|A|B|C|D|20260305||ADT^A04^ADT_A01|L1|P|2.5.1\rPID|1||70014||TESTER^ALMA||19840229|F\r",
+    );
+    let ran = orderly(&site, ["show", "odd.hl7", "--validate"]).await.ended(1);
+    for text in
+        ["PID-7[1] (byte 75)", "this is no date and time", "table 0001, Administrative Sex", "MSH-9[1].3"]
+    {
+        assert!(ran.out.contains(text), "{text} is not in:\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("19840231"), "values stay where they are:\n{}", ran.out);
+    let found = orderly(&site, ["show", "odd.hl7", "--validate", "--json"]).await.ended(1).json();
+    assert_eq!(found[1]["path"], "PID-7[1]");
+    let ran = orderly(&site, ["show", "right.hl7", "--validate"]).await.ended(0);
+    assert!(ran.out.contains("as its version says"), "{}", ran.out);
 }
 
 #[tokio::test]

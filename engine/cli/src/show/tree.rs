@@ -2,61 +2,85 @@
 
 use std::convert::Infallible;
 
-use orderly_hl7v2::{Message, Path, Position, Presence, Select, View};
+use orderly_hl7v2::{Message, Path, Position, Presence, Select, View, dictionary};
 use orderly_journal::StoredMessage;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::output::{print, print_json, time};
 
-/// The whole message: a line for each leaf that holds something.
+/// The whole message: a line for each leaf that holds something, with what it is called and what its code means.
 pub(crate) fn text(message: &Message<'_>) -> String {
     let mut lines = Vec::new();
     for index in 0..message.segments().len() {
         let Some((name, occurrence)) = message.occurrence(index) else { continue };
-        lines.push(if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.to_owned() });
-        for_each_leaf(message, index, &mut |path, text| lines.push(format!("  {path:<18} {text}")));
+        let place = if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.to_owned() };
+        lines.push(
+            format!("{place:<20} {}", dictionary::segment(name).unwrap_or_default()).trim_end().to_owned(),
+        );
+        for_each_leaf(message, index, &mut |at, text| {
+            let (title, meant) = titled(message, at, &text);
+            let path = message.path(at);
+            lines.push(format!("  {path:<18} {title:<TITLE_WIDTH$} {text}{meant}"));
+        });
     }
     lines.join("\n")
 }
 
-/// The whole message for programs: segments with their leaves by path.
+/// Room for most titles.
+const TITLE_WIDTH: usize = 36;
+
+/// What a place is called, cut where there is no room, and what its code means.
+fn titled(message: &Message<'_>, at: &Position, text: &str) -> (String, String) {
+    let Some(meaning) = message.meaning(at) else { return Default::default() };
+    let title = meaning.titles.last().copied().unwrap_or_default();
+    let fits = title.chars().count() <= TITLE_WIDTH;
+    let cut = || title.chars().take(TITLE_WIDTH - 1).chain(['…']).collect();
+    let meant = meaning.of_code(text).filter(|name| *name != text);
+    (if fits { title.to_owned() } else { cut() }, meant.map(|name| format!(" ({name})")).unwrap_or_default())
+}
+
+/// The whole message for programs: segments with their leaves by path, and what these are called.
 pub(crate) fn to_json(message: &Message<'_>) -> Value {
     let segment = |index: usize| {
-        let mut leaves = Map::new();
-        for_each_leaf(message, index, &mut |path, text| {
+        let (mut leaves, mut names) = (Map::new(), Map::new());
+        for_each_leaf(message, index, &mut |at, text| {
+            let path = message.path(at);
+            if let Some(meaning) = message.meaning(at) {
+                names.insert(path.clone(), Value::from(meaning.titles.join(" / ")));
+            }
             leaves.insert(path, Value::String(text));
         });
         let name = message.occurrence(index).map_or("", |(name, _)| name);
-        json!({ "segment": name, "fields": leaves })
+        json!({ "segment": name, "name": dictionary::segment(name), "fields": leaves, "names": names })
     };
     (0..message.segments().len()).map(segment).collect()
 }
 
-fn for_each_leaf(message: &Message<'_>, segment: usize, found: &mut dyn FnMut(String, String)) {
+fn for_each_leaf(message: &Message<'_>, segment: usize, found: &mut dyn FnMut(&Position, String)) {
     let last = message.segments().get(segment).map_or(0, orderly_hl7v2::Segment::last_field);
     for field in 1..=last {
         let position = Position::field(segment, field);
-        leaves(message, &position, &message.view(&position), found);
+        leaves(&position, &message.view(&position), found);
     }
 }
 
 /// A part that has parts is shown by them, any other by its text.
-fn leaves(message: &Message<'_>, at: &Position, view: &View<'_>, found: &mut dyn FnMut(String, String)) {
+fn leaves(at: &Position, view: &View<'_>, found: &mut dyn FnMut(&Position, String)) {
     if view.count() > 1 {
         for (number, child) in (1..).zip(view.children()) {
-            leaves(message, &below(at, number), &child, found);
+            leaves(&below(at, number), &child, found);
         }
         return;
     }
     let inner = view.child(1);
     if inner.count() > 1 {
-        return leaves(message, &below(at, 1), &inner, found);
+        return leaves(&below(at, 1), &inner, found);
     }
     match view.presence() {
         Presence::Empty => {}
-        Presence::Null => found(message.path(at), "\"\"".to_owned()),
-        Presence::Present => found(message.path(at), view.text().into_owned()),
+        Presence::Null => found(at, "\"\"".to_owned()),
+        Presence::Present => found(at, view.text().into_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::expression::{Expression, Member, Reference};
 use crate::plan::{Fact, RecordPath, RecordStart, RecordStep, Term};
 
 /// The facts by name: `message.type`, `source.name`.
-const FACTS: [(&str, &str, Fact); 13] = [
+const FACTS: [(&str, &str, Fact); 14] = [
     ("message", "type", Fact::Type),
     ("message", "event", Fact::Event),
     ("message", "structure", Fact::Structure),
@@ -23,6 +23,7 @@ const FACTS: [(&str, &str, Fact); 13] = [
     ("message", "sending_facility", Fact::SendingFacility),
     ("message", "receiving_application", Fact::ReceivingApplication),
     ("message", "receiving_facility", Fact::ReceivingFacility),
+    ("message", "conforms", Fact::Conforms),
     ("message", "accepted_at", Fact::AcceptedAt),
     ("message", "id", Fact::Id),
     ("source", "name", Fact::SourceName),

@@ -110,17 +110,21 @@ fn definition(name: &str, versions: &[Option<Definition>], text: &mut String) {
     }
 }
 
-/// The first set has its titles in capitals only: where the second has none, its nearest earlier one is taken, and small differences of
-/// wording between versions are not worth a line.
+/// Differences of spelling between versions are not worth a line: of titles with the same letters the latest with capitals where titles
+/// have them is taken. The first set has none, and some early versions of the second have nothing else.
 fn with_titles(mut parts: Vec<Option<Part>>) -> Vec<Option<Part>> {
-    let mut before = String::new();
+    let spelt: Vec<String> = parts.iter().flatten().rev().map(|part| part.title.clone()).collect();
     for part in parts.iter_mut().flatten() {
-        if letters(&part.title) == letters(&before) {
-            part.title.clone_from(&before);
-        }
-        before.clone_from(&part.title);
+        let same = || spelt.iter().filter(|title| letters(title) == letters(&part.title));
+        let best = same().find(|title| has_capitals(title)).or_else(|| same().next());
+        part.title = best.cloned().unwrap_or_default();
     }
     parts
+}
+
+fn has_capitals(title: &str) -> bool {
+    let capitals = title.chars().filter(char::is_ascii_uppercase).count();
+    capitals > 1 && title.chars().any(|letter| letter.is_ascii_lowercase())
 }
 
 fn letters(title: &str) -> String {

@@ -1,0 +1,326 @@
+//! Whether a message is as its version of the standard says: fields that must be there, lengths, repetitions, codes and data types.
+//!
+//! Conformance is an opinion beside the message and changes nothing: hardly any sender conforms, and what it sends is read all the same.
+//! The findings say where and what, never a value of the message.
+
+use orderly_record::{Diagnostic, Fault, Moment};
+
+use crate::dictionary::{self, Part, Version};
+use crate::message::{Message, Position};
+use crate::view::{Presence, View};
+
+/// How many findings are reported; a message with more is not made for its version, and one more tells nobody anything.
+const FINDINGS_MAX: usize = 1_000;
+
+/// Tables that no list ends: namespaces, applications, facilities, authorities, and code systems (99zzz, HL7nnnn).
+const ENDLESS_TABLES: [u16; 5] = [300, 361, 362, 363, 396];
+
+/// What of a message is not as its version has it, in the order of the message, a thousand findings at most. A version that the dictionary
+/// does not know is judged by the nearest.
+pub fn validate(message: &Message<'_>) -> Vec<Diagnostic> {
+    let version = Version::nearest(&message.header().version());
+    let mut validation = Validation { message, version, findings: Vec::new() };
+    let mut offset = message.leading.len();
+    for (index, segment) in message.segments().iter().enumerate() {
+        validation.segment(index, segment.name(), offset);
+        offset += segment.encoded_len();
+        if validation.findings.len() >= FINDINGS_MAX {
+            validation.findings.truncate(FINDINGS_MAX);
+            break;
+        }
+    }
+    validation.findings
+}
+
+/// One validation so far.
+struct Validation<'v> {
+    message: &'v Message<'v>,
+    version: Version,
+    findings: Vec<Diagnostic>,
+}
+
+/// A place that is judged.
+#[derive(Clone, Copy)]
+struct At {
+    position: Position,
+    /// Bytes from the start of the message to its field.
+    offset: usize,
+}
+
+impl Validation<'_> {
+    fn segment(&mut self, index: usize, name: &str, offset: usize) {
+        let at = |field: usize, offset: usize| At { position: Position::field(index, field), offset };
+        if name.starts_with('Z') {
+            return;
+        }
+        if dictionary::segment(name).is_none() {
+            let message = format!("no version has a segment {name}; one of the site's own begins with Z");
+            self.report("hl7-conformance-segment", false, at(1, offset), message);
+            return;
+        }
+        let last = self.message.segments().get(index).map_or(0, crate::Segment::last_field);
+        let defined = (1..=dictionary::field_count(name)).rev();
+        let defined = defined.into_iter().find(|field| dictionary::has_field(name, *field, self.version));
+        let mut place = offset + name.len() + 1;
+        let end = offset
+            + self
+                .message
+                .segments()
+                .get(index)
+                .map_or(0, |segment| segment.encoded_len() - segment.terminator.len());
+        for field in 1..=last.max(defined.unwrap_or(0)) {
+            let view = self.message.field(index, field);
+            // A header's first two fields declare the delimiters, and are read before anything can be judged.
+            if !(is_header(name) && field <= 2) {
+                self.field(name, view, at(field, place.min(end)));
+            }
+            place += view.raw().len() + usize::from(!(is_header(name) && field == 1));
+        }
+    }
+
+    fn field(&mut self, segment: &str, view: View<'_>, at: At) {
+        let field = at.position.field;
+        if !dictionary::has_field(segment, field, self.version) {
+            if view.presence() != Presence::Empty {
+                let message = format!("{} has no such field", self.version);
+                self.report("hl7-conformance-undefined", false, at, message);
+            }
+            return;
+        }
+        let Some(part) = dictionary::field(segment, field, self.version) else { return };
+        match view.presence() {
+            Presence::Empty if part.required => {
+                let message = format!("{} requires {}, and it is missing", self.version, part.title);
+                self.report("hl7-conformance-required", true, at, message);
+            }
+            Presence::Empty | Presence::Null => {}
+            Presence::Present => self.present_field(segment, part, view, at),
+        }
+    }
+
+    fn present_field(&mut self, segment: &str, part: &Part, view: View<'_>, at: At) {
+        if part.withdrawn {
+            let message = format!("{} has withdrawn {}", self.version, part.title);
+            self.report("hl7-conformance-withdrawn", false, at, message);
+        }
+        if view.count() > 1 && !part.repeats {
+            self.report("hl7-conformance-repeats", true, at, format!("{} does not repeat", part.title));
+        }
+        let data_type = self.message.data_type(segment, part, at.position.segment);
+        for (number, repetition) in (1..).zip(view.children()) {
+            let at = At { position: Position { repetition: Some(number), ..at.position }, ..at };
+            self.length(part, repetition, at);
+            self.value(&data_type, part.table, repetition, at);
+        }
+    }
+
+    fn length(&mut self, part: &Part, view: View<'_>, at: At) {
+        let Some(most) = part.length else { return };
+        // Bytes are never fewer than characters, and counting those takes decoding.
+        if view.raw().len() > most {
+            let length = view.whole_text().chars().count();
+            if length > most {
+                let message = format!("{} has {length} characters, where {most} are allowed", part.title);
+                self.report("hl7-conformance-length", false, at, message);
+            }
+        }
+    }
+
+    /// A repetition, component or subcomponent that has a value of this type.
+    fn value(&mut self, data_type: &str, table: Option<u16>, view: View<'_>, at: At) {
+        if view.presence() != Presence::Present {
+            return;
+        }
+        let text = view.text();
+        if matches!(data_type, "TS" | "DTM" | "DT" | "TM" | "NM" | "SI") {
+            if !is_of_type(data_type, text.trim()) {
+                let message = format!("this is no {}", kind(data_type));
+                self.report("hl7-conformance-type", true, at, message);
+            }
+            return;
+        }
+        if let Some(table) = table.filter(|_| self.is_coded(data_type, view)) {
+            self.code(data_type, table, text.trim(), at);
+        }
+        let count = dictionary::component_count(data_type);
+        for (number, child) in (1..).zip(view.children()).take_while(|_| count > 0) {
+            let Some(inner) = below(at, number) else { return };
+            match dictionary::component(data_type, number, self.version) {
+                Some(part) if child.presence() == Presence::Empty && part.required => {
+                    let message = format!("{} requires {}, and it is missing", self.version, part.title);
+                    self.report("hl7-conformance-required", false, inner, message);
+                }
+                Some(part) => self.value(part.data_type, part.table, child, inner),
+                None if child.presence() == Presence::Empty => {}
+                None => {
+                    let message = format!("{} has no such part in a {data_type}", self.version);
+                    self.report("hl7-conformance-undefined", false, inner, message);
+                }
+            }
+        }
+    }
+
+    /// Whether a value's code is one of its field's table: a coded element may name another system (its third part).
+    fn is_coded(&self, data_type: &str, view: View<'_>) -> bool {
+        match data_type {
+            "ID" | "IS" => true,
+            "CE" | "CWE" | "CNE" | "CF" => view.child(3).presence() == Presence::Empty,
+            _ => false,
+        }
+    }
+
+    fn code(&mut self, data_type: &str, number: u16, code: &str, at: At) {
+        let is_list = !ENDLESS_TABLES.contains(&number);
+        let Some(table) = dictionary::table(number).filter(|_| is_list) else { return };
+        if !table.has(code, self.version) {
+            let message = format!("this code is not in table {number:04}, {}", table.title);
+            self.report("hl7-conformance-code", data_type == "ID", at, message);
+        }
+    }
+
+    /// Adds a finding: a warning where a receiver may well stumble, else a note.
+    fn report(&mut self, code: &'static str, is_warning: bool, at: At, message: String) {
+        if self.findings.len() >= FINDINGS_MAX {
+            return;
+        }
+        let finding = match is_warning {
+            true => Diagnostic::warning(code, Fault::Sender, message),
+            false => Diagnostic::note(code, Fault::Sender, message),
+        };
+        self.findings.push(finding.in_input(at.offset, self.message.path(&at.position)));
+    }
+}
+
+fn is_header(segment: &str) -> bool {
+    matches!(segment, "MSH" | "BHS" | "FHS")
+}
+
+fn below(at: At, number: usize) -> Option<At> {
+    let position = match at.position {
+        Position { component: None, .. } => Position { component: Some(number), ..at.position },
+        Position { subcomponent: None, .. } => Position { subcomponent: Some(number), ..at.position },
+        _ => return None,
+    };
+    Some(At { position, ..at })
+}
+
+/// Chapter 2A: dates at any precision, numbers without exponents.
+fn is_of_type(data_type: &str, text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match data_type {
+        "SI" => is_number(text),
+        "NM" => {
+            let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+            let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+            is_number(whole) && (fraction.is_empty() || is_number(fraction))
+        }
+        "DT" => is_number(text) && text.len() <= 8 && Moment::parse_hl7(text).is_some(),
+        // A time is a date's rest.
+        "TM" => {
+            text.starts_with(|first: char| first.is_ascii_digit()) && is_moment(&format!("20000101{text}"))
+        }
+        _ => is_moment(text),
+    }
+}
+
+/// As the standard writes it: ISO 8601 is read, but is not it.
+fn is_moment(text: &str) -> bool {
+    let is_own = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-'));
+    let has_dashes = text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
+    is_own && !has_dashes && Moment::parse_hl7(text).is_some()
+}
+
+fn kind(data_type: &str) -> &'static str {
+    match data_type {
+        "NM" => "number (NM)",
+        "SI" => "whole number (SI)",
+        "DT" => "date (DT, YYYYMMDD)",
+        "TM" => "time (TM, HHMMSS)",
+        _ => "date and time (YYYYMMDDHHMMSS)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Settings, parse};
+
+    fn findings(segments: &str) -> Vec<String> {
+        let bytes = format!("MSH|^~\\&|A|B|C|D|20260305||ADT^A01^ADT_A01|7|P|2.5.1\r{segments}");
+        let message = parse(bytes.as_bytes(), &Settings::default()).unwrap();
+        validate(&message).iter().map(|finding| format!("{} {}", finding.code, finding)).collect()
+    }
+
+    #[test]
+    fn a_conforming_message_has_no_findings() {
+        let segments = "PID|1||70014^^^NORTH^MR||TESTER^ALMA||19840211|F\rPV1|1|I\rZPI|anything|at^all\r";
+        assert_eq!(findings(segments), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        assert_eq!(
+            findings("PID|1\r"),
+            [
+                "hl7-conformance-required PID-3 (byte 58): warning[hl7-conformance-required]: 2.5.1 requires Patient Identifier List, and it is missing",
+                "hl7-conformance-required PID-5 (byte 58): warning[hl7-conformance-required]: 2.5.1 requires Patient Name, and it is missing",
+            ]
+        );
+    }
+
+    fn codes(segment: &str) -> Vec<String> {
+        let of = |finding: String| {
+            let mut words = finding.split(' ');
+            let code = words.next().unwrap_or_default().trim_start_matches("hl7-conformance-").to_owned();
+            format!("{} {code}", words.next().unwrap_or_default())
+        };
+        findings(segment).into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn types_codes_lengths_and_repetitions_are_judged() {
+        let pid = "PID|x||7^^^^XYZ||A^B||2026-02-11|K~F|||||||||||||||||x\r";
+        assert_eq!(
+            codes(pid),
+            [
+                "PID-1[1] type",
+                "PID-3[1].5 code",
+                "PID-7[1] type",
+                "PID-8 repeats",
+                "PID-8[1] code",
+                "PID-25[1] type"
+            ]
+        );
+        assert_eq!(codes("PV1|12345|I\r"), ["PV1-1[1] length"]);
+        assert_eq!(codes("PV1|1|I\rQQQ|1\r"), ["QQQ-1 segment"]);
+        assert_eq!(codes("EVN|A01|20260305|||||||||x\r"), ["EVN-11 undefined"]);
+        assert_eq!(codes("NK1||A^B|SPO^^^^^^^^^^^x\r"), ["NK1-1 required", "NK1-3[1].12 undefined"]);
+    }
+
+    #[test]
+    fn an_observation_s_value_is_of_the_type_it_says() {
+        let obx = |kind: &str, value: &str| codes(&format!("OBX|1|{kind}|A^B^L||{value}||||||F\r"));
+        for (kind, value, right) in [
+            ("NM", "-1.25", true),
+            ("NM", "<5", false),
+            ("NM", "1e3", false),
+            ("NM", "5.", true),
+            ("ST", "<5", true),
+            ("DT", "20260231", false),
+            ("DT", "202602", true),
+            ("TM", "1415", true),
+            ("TM", "25", false),
+            ("TS", "20260305141500.1-0500", true),
+            ("DTM", "202603051", false),
+            ("SN", "<^5", true),
+            ("SN", "<^x", false),
+        ] {
+            assert_eq!(obx(kind, value).is_empty(), right, "{kind} {value}: {:?}", obx(kind, value));
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_findings() {
+        assert_eq!(findings(&"QQQ|1\r".repeat(2_000)).len(), FINDINGS_MAX);
+    }
+}
