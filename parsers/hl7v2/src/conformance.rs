@@ -143,7 +143,9 @@ impl Validation<'_> {
             self.code(data_type, table, text.trim(), at);
         }
         let count = dictionary::component_count(data_type);
-        for (number, child) in (1..).zip(view.children()).take_while(|_| count > 0) {
+        let parts = if count > 0 { count.max(view.count()) } else { 0 };
+        let none = || view.child(usize::MAX);
+        for (number, child) in (1..=parts).zip(view.children().chain(std::iter::repeat_with(none))) {
             let Some(inner) = below(at, number) else { return };
             match dictionary::component(data_type, number, self.version) {
                 Some(part) if child.presence() == Presence::Empty && part.required => {
