@@ -2,6 +2,7 @@
 //! exit code: 0 fine, 1 the answer is no, 2 could not run.
 
 mod check;
+mod corpus;
 mod demo;
 mod diagnostics;
 mod failure;
@@ -38,6 +39,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Corpus(corpus::CorpusArgs),
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
     Replay(replay::ReplayArgs),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Corpus(args) => corpus::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(&args),

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use orderly_ccda::{Document, Limits};
-use orderly_hl7v2::{Message, normalize, parse, validate};
+use orderly_hl7v2::{Message, Unreadable, normalize, parse, validate};
 use orderly_journal::StoredMessage;
 use orderly_pipeline::{Format, members};
 use orderly_record::{Diagnostic, Record};
@@ -109,6 +109,11 @@ fn show(args: &ShowArgs, bytes: &[u8], stored: Option<&StoredMessage>) -> Result
             let reading = stored.map(|stored| args.journal.reading(&stored.source)).unwrap_or_default();
             match parse(bytes, &reading) {
                 Ok(message) => show_message(args, &message, stored),
+                Err(Unreadable { tree: Some(message), diagnostic, .. }) => {
+                    show_message(args, &message, stored)?;
+                    eprintln!("{diagnostic}");
+                    Ok(false)
+                }
                 Err(unreadable) => Ok(say_unreadable(args, &unreadable.diagnostic, stored)),
             }
         }

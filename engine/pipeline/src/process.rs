@@ -123,7 +123,7 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
         },
         Format::Ccda => match orderly_ccda::parse(bytes, &orderly_ccda::Limits::default()) {
             Ok(document) => document_routed(&chosen, &document),
-            Err(diagnostic) => quarantined(Format::Ccda, Unreadable { diagnostic, header: None }),
+            Err(diagnostic) => quarantined(Format::Ccda, Unreadable::opaque(diagnostic, None)),
         },
     }
 }
@@ -291,8 +291,8 @@ fn told(diagnostic: &Diagnostic) -> String {
     }
 }
 
-fn quarantined(format: Format, unreadable: Unreadable) -> Processed {
-    let Unreadable { diagnostic, header } = unreadable;
+fn quarantined(format: Format, unreadable: Unreadable<'_>) -> Processed {
+    let Unreadable { diagnostic, header, .. } = unreadable;
     let summary = header.as_ref().map(Summary::of).unwrap_or_default();
     Processed {
         format: format.name(),
@@ -321,7 +321,7 @@ pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Pro
     };
     let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
     let reply = Reply::rejected(header.clone(), &diagnostic);
-    Processed { reply, format: PART, ..quarantined(format, Unreadable { diagnostic, header }) }
+    Processed { reply, format: PART, ..quarantined(format, Unreadable::opaque(diagnostic, header)) }
 }
 
 /// Only a replay can meet this: a message stored for a source that today's plan no longer has.
@@ -329,5 +329,5 @@ fn no_such_source(format: Format, facts: &Facts<'_>) -> Processed {
     let message = format!("there is no source `{}` in the configuration any more", facts.source);
     let diagnostic = Diagnostic::error("no-such-source", Fault::Configuration, message)
         .with_help("declare the source again to process its messages");
-    quarantined(format, Unreadable { diagnostic, header: None })
+    quarantined(format, Unreadable::opaque(diagnostic, None))
 }

@@ -23,6 +23,7 @@ mod edit;
 pub mod escape;
 mod groups;
 mod header;
+mod leaves;
 mod meaning;
 mod message;
 mod normalize;

@@ -45,23 +45,29 @@ impl Default for Settings {
     }
 }
 
-/// Why bytes are not a message.
+/// Why bytes are not a message that can be processed.
 #[derive(Debug, Clone)]
-pub struct Unreadable {
+pub struct Unreadable<'a> {
     /// What is wrong.
     pub diagnostic: Diagnostic,
     /// The header, when one could be found, so that an answer can be addressed.
     pub header: Option<Header>,
+    /// Its segments, where they could be told apart all the same: for people to look at, never to be processed.
+    pub tree: Option<Message<'a>>,
+}
+
+impl Unreadable<'_> {
+    /// Bytes of which nothing can be seen.
+    pub fn opaque(diagnostic: Diagnostic, header: Option<Header>) -> Self {
+        Self { diagnostic, header, tree: None }
+    }
 }
 
 /// Reads one message. Bytes that hold several are [split](crate::split) first.
-pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable> {
-    let no_header = |diagnostic| Unreadable { diagnostic, header: None };
-    let start = header_start(bytes).ok_or_else(|| no_header(no_header_diagnostic(bytes)))?;
+pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable<'a>> {
+    let Some(start) = header_start(bytes) else { return Err(headless(bytes, settings)) };
     let (leading, body) = bytes.split_at_checked(start).unwrap_or_default();
-    let declaration = declaration(body).ok_or_else(|| bad_delimiters(body, start, settings))?;
-    let delimiters = declaration.delimiters;
-
+    let Some(declaration) = declaration(body) else { return Err(undelimited(leading, body, settings)) };
     let mut diagnostics = Vec::new();
     if !leading.is_empty() {
         let message = format!("{start} bytes before the header");
@@ -74,38 +80,77 @@ pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Un
                 .in_input(start + 4, "MSH-2"),
         );
     }
+    check_header(tree(leading, body, declaration.delimiters, settings, diagnostics)?, start)
+}
 
+/// The tree of a body that begins with a header or, where there is none, with any segment.
+fn tree<'a>(
+    leading: &'a [u8],
+    body: &'a [u8],
+    delimiters: Delimiters,
+    settings: &Settings,
+    mut diagnostics: Vec<Diagnostic>,
+) -> Result<Message<'a>, Unreadable<'a>> {
+    let start = leading.len();
     let end = content_end(body);
     let (content, trailing) = body.split_at_checked(end).unwrap_or_default();
-    let header_line = content.get(line(content, 0, delimiters.field).text).unwrap_or_default();
+    let first_line = content.get(line(content, 0, delimiters.field).text).unwrap_or_default();
+    // Only a message's header says what the bytes are.
+    let header_line = if begins(first_line, "MSH") { first_line } else { &[] };
     let charset = choose_charset(body, header_line, delimiters, start, settings, &mut diagnostics);
     let encoding = Encoding { delimiters, charset: *charset.as_ref().unwrap_or(&settings.fallback) };
-    let header = || Some(Header::new(header_line.to_vec(), encoding));
+    let opaque =
+        |diagnostic| Unreadable::opaque(diagnostic, Some(Header::new(header_line.to_vec(), encoding)));
     if let Err(diagnostic) = charset {
-        return Err(Unreadable { diagnostic, header: header() });
+        return Err(opaque(diagnostic));
     }
-
-    let segments = segments(content, start, &delimiters, &mut diagnostics)
-        .map_err(|diagnostic| Unreadable { diagnostic, header: header() })?;
+    let segments = segments(content, start, &delimiters, &mut diagnostics).map_err(opaque)?;
     if !trailing.is_empty() {
         let message = format!("{} bytes of padding after the last segment", trailing.len());
         diagnostics
             .push(Diagnostic::note("hl7-trailing-bytes", Fault::Sender, message).in_input(start + end, ""));
     }
-    let message = Message { encoding, leading, segments, trailing, diagnostics };
-    check_header(message, start)
+    Ok(Message { encoding, leading, segments, trailing, diagnostics })
+}
+
+/// Bytes without a header of a message. A batch's header, or a segment of any name, still tells how to split them.
+fn headless<'a>(bytes: &'a [u8], settings: &Settings) -> Unreadable<'a> {
+    let diagnostic = no_header_diagnostic(bytes);
+    let start = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let (leading, body) = bytes.split_at_checked(start).unwrap_or_default();
+    let is_batch = begins(body, "FHS") || begins(body, "BHS");
+    let delimiters = match declaration(body).filter(|_| is_batch) {
+        Some(declaration) => declaration.delimiters,
+        None => presumed(body),
+    };
+    let is_segment = segment_name(body).is_ok_and(|(rest, _)| rest.first() == Some(&delimiters.field));
+    let read = || tree(leading, body, delimiters, settings, Vec::new()).ok();
+    Unreadable { diagnostic, header: None, tree: is_segment.then(read).flatten() }
+}
+
+/// A header whose delimiters are of no use: it is read by those it most probably means.
+fn undelimited<'a>(leading: &'a [u8], body: &'a [u8], settings: &Settings) -> Unreadable<'a> {
+    let message = "MSH-1 and MSH-2 must be different punctuation characters";
+    let diagnostic =
+        Diagnostic::error("hl7-bad-delimiters", Fault::Sender, message).in_input(leading.len() + 3, "MSH-1");
+    let encoding =
+        Encoding { delimiters: presumed(body), charset: settings.charset.unwrap_or(settings.fallback) };
+    let header = body.get(line(body, 0, encoding.delimiters.field).text).unwrap_or_default();
+    let header = Some(Header::new(header.to_vec(), encoding));
+    let tree = tree(leading, body, encoding.delimiters, settings, Vec::new()).ok();
+    Unreadable { diagnostic, header, tree }
 }
 
 /// Without a type nothing can be done with a message, and answering AA would be a lie. A missing control id only costs the sender the
 /// matching of answers.
-fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, Unreadable> {
+fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, Unreadable<'_>> {
     let header = message.header();
     let kind = header.field(9).leaf();
     if kind.presence() != Presence::Present || kind.text().trim().is_empty() {
         let diagnostic = Diagnostic::error("hl7-no-type", Fault::Sender, "the header has no message type")
             .in_input(start, "MSH-9")
             .with_help("the sender must fill MSH-9, for example ADT^A01");
-        return Err(Unreadable { diagnostic, header: Some(header) });
+        return Err(Unreadable { diagnostic, header: Some(header), tree: Some(message) });
     }
     if header.control_id().is_empty() {
         let text = "the header has no control id, so answers can't be matched";
@@ -154,16 +199,6 @@ fn no_header_diagnostic(bytes: &[u8]) -> Diagnostic {
         Some(_) => ("hl7-no-header", "no MSH segment begins here"),
     };
     Diagnostic::error(code, Fault::Sender, message).in_input(padding, "")
-}
-
-fn bad_delimiters(body: &[u8], start: usize, settings: &Settings) -> Unreadable {
-    let message = "MSH-1 and MSH-2 must be different punctuation characters";
-    let diagnostic =
-        Diagnostic::error("hl7-bad-delimiters", Fault::Sender, message).in_input(start + 3, "MSH-1");
-    let encoding =
-        Encoding { delimiters: presumed(body), charset: settings.charset.unwrap_or(settings.fallback) };
-    let header = body.get(line(body, 0, encoding.delimiters.field).text).unwrap_or_default();
-    Unreadable { diagnostic, header: Some(Header::new(header.to_vec(), encoding)) }
 }
 
 /// Where the last segment's terminator ends, and padding begins.
@@ -372,6 +407,25 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> &'static str {
         parse(bytes, &Settings::default()).unwrap_err().diagnostic.code
+    }
+
+    #[test]
+    fn what_can_not_be_processed_is_seen_all_the_same() {
+        for (bytes, code, segments) in [
+            ("MSH|^~\\&|A|B|C|D||||7\rPID|1||7^8\r", "hl7-no-type", 2),
+            ("EVN|A04\rPID|1||7^8~9\r\n", "hl7-no-header", 2),
+            ("BHS#*!?:#A\rEVN#A04*B\rBTS#1", "hl7-empty-batch", 3),
+            ("\u{b}PID|1\r\u{1c}\r", "hl7-no-header", 1),
+            ("MSH|^^\\&|A|B|C|D|||ADT^A01|7\rPID|1\r", "hl7-bad-delimiters", 2),
+        ] {
+            let unreadable = parse(bytes.as_bytes(), &Settings::default()).unwrap_err();
+            let tree = unreadable.tree.unwrap();
+            assert_eq!((unreadable.diagnostic.code, tree.segments().len()), (code, segments), "{bytes}");
+            assert_eq!(String::from_utf8(tree.rebuild()).unwrap(), bytes);
+        }
+        for bytes in ["", "\r\n", "GET / HTTP/1.1\r\n", "<ADT_A01>", "{\"a\": 1}", "PID"] {
+            assert!(parse(bytes.as_bytes(), &Settings::default()).unwrap_err().tree.is_none(), "{bytes}");
+        }
     }
 
     #[test]

@@ -15,3 +15,4 @@ mod receivers;
 mod replaying;
 mod showing;
 mod starting;
+mod surveying;
