@@ -53,7 +53,7 @@ async fn a_message_is_compared_with_its_version() {
     }
     assert!(!ran.out.contains("19840231"), "values stay where they are:\n{}", ran.out);
     let found = orderly(&site, ["show", "odd.hl7", "--validate", "--json"]).await.ended(1).json();
-    assert_eq!(found[1]["path"], "PID-7[1]");
+    assert_eq!(found[0]["path"], "PID-7[1]");
     let ran = orderly(&site, ["show", "right.hl7", "--validate"]).await.ended(0);
     assert!(ran.out.contains("as its version says"), "{}", ran.out);
 }

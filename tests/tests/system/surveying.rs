@@ -22,7 +22,7 @@ async fn a_folder_is_read_with_all_that_is_below_it() {
     assert_eq!(refused, ["mail/none.hl7", "mail/notes.txt"]);
     assert_eq!(survey[0]["unknown"], json!({ "XQX": 1, "no segment name": 1 }));
     assert_eq!(survey[0]["tolerances"]["hl7-no-control-id"], 1);
-    assert_eq!(survey[0]["types"]["ADT^A04"]["files"], 1);
+    assert_eq!(survey[0]["types"]["ADT^A04"]["files"], 3);
 
     let text = orderly(&site, ["corpus", "feeds"]).await.ended(0).out;
     for expected in ["ADT^A04", "byte-exact", "hl7-bad-segment-name", "XQX"] {
