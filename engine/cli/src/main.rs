@@ -21,8 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// An HL7 v2 integration engine: takes feeds in over MLLP, stores each message before it answers, rewrites it by
-/// rules written in YAML, and delivers it in order, losing nothing.
+/// An integration engine for HL7 v2 and C-CDA: takes feeds in over MLLP, and files, batches and documents from folders;
+/// stores each message before it answers, rewrites it by rules written in YAML, and delivers it in order, losing nothing.
 #[derive(Parser)]
 #[command(
     name = "orderly",

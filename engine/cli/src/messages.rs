@@ -8,7 +8,7 @@ use orderly_journal::{DeliveryState, Fate, KeyKind, KeyMatch, Match, Query, Read
 use serde::Serialize;
 
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
-use crate::output::{print, print_json, table, time};
+use crate::output::{cell, print, print_json, table, time, visible};
 use crate::{moment, site};
 
 /// Find messages: by patient, control id, order, visit, type, state, time. The newest come first.
@@ -116,6 +116,9 @@ pub(crate) fn run(args: &MessagesArgs) -> CommandResult {
         for summary in &found {
             print_json(&Line::of(summary));
         }
+        if found.len() == args.limit {
+            eprintln!("{}", more(args.limit));
+        }
     } else {
         print(listing(&found, args.limit));
     }
@@ -208,23 +211,24 @@ fn listing(found: &[Summary], limit: usize) -> String {
             .iter()
             .map(|delivery| format!("{} {}", delivery.destination, delivery.state))
             .collect();
-        let fate = line.reason.map_or(line.fate.to_owned(), |reason| format!("{}: {reason}", line.fate));
+        let fate =
+            line.reason.map_or(line.fate.to_owned(), |reason| format!("{}: {}", line.fate, visible(&reason)));
         table.add_row([
             line.id.to_string(),
             line.accepted_at,
             line.source,
-            line.kind,
-            line.control_id,
+            cell(&line.kind),
+            cell(&line.control_id),
             fate,
             deliveries.join(", "),
         ]);
     }
-    let more = if found.len() == limit {
-        format!("\n(the newest {limit}; --limit shows more)")
-    } else {
-        String::new()
-    };
+    let more = if found.len() == limit { format!("\n{}", more(limit)) } else { String::new() };
     format!("{}{more}", table.trim_fmt())
+}
+
+fn more(limit: usize) -> String {
+    format!("(the newest {limit}; --limit shows more)")
 }
 
 /// A message in a list.

@@ -1,5 +1,6 @@
 //! What commands share when they print: tables for people, one JSON object a line for programs, times.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -18,6 +19,30 @@ pub(crate) fn table<'h>(heading: impl IntoIterator<Item = &'h str>) -> Table {
 pub(crate) fn print(text: impl std::fmt::Display) {
     let _ = writeln!(io::stdout(), "{text}");
 }
+
+/// Text that others sent, so that it does nothing to the terminal: control characters are written as `\\x1b`.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let written = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    Cow::Owned(text.chars().map(written).collect())
+}
+
+/// The same for a cell of a table, cut where it would fill the screen.
+pub(crate) fn cell(text: &str) -> String {
+    let text = visible(text);
+    if text.chars().count() <= CELL_CHARACTERS_MAX {
+        return text.into_owned();
+    }
+    text.chars().take(CELL_CHARACTERS_MAX - 1).chain(['…']).collect()
+}
+
+/// Control ids have 20 characters, since 2.7 up to 199.
+const CELL_CHARACTERS_MAX: usize = 60;
 
 /// Prints one JSON object on a line of its own.
 pub(crate) fn print_json(value: &impl Serialize) {

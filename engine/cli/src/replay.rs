@@ -66,8 +66,7 @@ pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
     } else {
         ProgressBar::hidden()
     };
-    let mut failed = 0;
-    let mut waiting = 0;
+    let (mut failed, mut waiting, mut refused) = (0, 0, 0);
     for chunk in ids.chunks(CHUNK) {
         let (ids, only) = (chunk.to_vec(), args.only_state());
         let request = ReplayRequest { ids, also_delivered: args.also_delivered, only };
@@ -76,12 +75,13 @@ pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
         for line in &replayed {
             failed += usize::from(line.problem.is_some() || line.failed > 0 || is_unreadable(line));
             waiting += line.waiting;
+            refused += usize::from(line.problem.is_some());
             tell(line, args.json);
         }
     }
     progress.finish_and_clear();
     if !args.json {
-        let count = ids.len();
+        let count = ids.len() - refused;
         print(format_args!(
             "{count} message{} replayed, {waiting} deliver{} waiting, {failed} not mended",
             plural(count),

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::failure::{CommandResult, Failure};
 use crate::{site, telemetry};
 
-/// Run the engine: listen, store, map, deliver, until SIGTERM or Ctrl-C.
+/// Run the engine: listen, watch folders, store, map, deliver, until SIGTERM or Ctrl-C.
 ///
 /// Logs go to standard error: readable on a terminal, one JSON object a line otherwise; ORDERLY_LOG sets the level
 /// (info, debug, ...). On SIGTERM or Ctrl-C it takes in no more, finishes what is in flight, flushes, and exits with 0.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::diagnostics::JsonDiagnostic;
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
-use crate::output::{print, print_json, table, time};
+use crate::output::{print, print_json, table, time, visible};
 
 /// Show a message or a document, of a file or of the journal: its fields or sections, its record, and what became of it.
 #[derive(Args)]
@@ -62,7 +62,7 @@ impl ShowArgs {
 pub(crate) fn run(args: &ShowArgs) -> CommandResult {
     let (bytes, stored) = find(args)?;
     if args.raw {
-        io::stdout().write_all(&bytes).map_err(Failure::new)?;
+        write_bytes(&bytes)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(stored) = &stored
@@ -142,7 +142,7 @@ fn show_message(
     stored: Option<&StoredMessage>,
 ) -> Result<bool, Failure> {
     if args.encode {
-        io::stdout().write_all(&message.encode()).map_err(Failure::new)?;
+        write_bytes(&message.encode())?;
         return Ok(true);
     }
     if args.record {
@@ -214,6 +214,14 @@ fn print_record(record: &Record) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// A reader that has gone away (`| head`) is not an error.
+fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    match io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(error)),
+        _ => Ok(()),
+    }
+}
+
 fn print_whole(name: &str, inside: Value, stored: Option<&StoredMessage>) {
     print_json(&match stored {
         Some(stored) => json!({ "message": tree::stored_json(stored), name: inside }),
@@ -223,7 +231,7 @@ fn print_whole(name: &str, inside: Value, stored: Option<&StoredMessage>) {
 
 /// What became of a stored message, with every attempt.
 fn fate(stored: &StoredMessage) -> String {
-    let reason = stored.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = stored.reason.as_ref().map(|reason| format!(": {}", visible(reason))).unwrap_or_default();
     let file = stored
         .origin
         .as_ref()
@@ -247,7 +255,7 @@ fn fate(stored: &StoredMessage) -> String {
                 delivery.state.name().to_owned(),
                 delivery.attempts.len().to_string(),
                 last.map(|attempt| time(attempt.at_us)).unwrap_or_default(),
-                delivery.reason.clone().unwrap_or_default(),
+                visible(delivery.reason.as_deref().unwrap_or_default()).into_owned(),
             ]);
         }
         text.push_str(&format!("{}\n", deliveries.trim_fmt()));

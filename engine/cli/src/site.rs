@@ -29,8 +29,32 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
     let (routes, _) = read_folder(&base, "routes")?;
     let (mappings, tables) = read_folder(&base, "mappings")?;
     let texts = Texts { site: main, routes, mappings, tables };
-    let compiled = compile(&texts);
+    let mut compiled = compile(&texts);
+    refuse_linked_folders(&base, &mut compiled);
     Ok(Site { base, texts, compiled })
+}
+
+/// A link makes two names one folder, which only the disk tells.
+fn refuse_linked_folders(base: &Path, compiled: &mut Compiled) {
+    let Some(plan) = &compiled.plan else { return };
+    let clashes = plan.folder_clashes(&|folder| real_path(&base.join(folder)));
+    if !clashes.is_empty() {
+        compiled.diagnostics.extend(clashes);
+        compiled.plan = None;
+    }
+}
+
+/// The path without links; what is not there yet is as written below what is.
+fn real_path(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut missing = Vec::new();
+    for existing in absolute.ancestors() {
+        if let Ok(real) = existing.canonicalize() {
+            return missing.into_iter().rev().fold(real, |path, name| path.join(name));
+        }
+        missing.extend(existing.file_name());
+    }
+    absolute
 }
 
 /// Where the journal of a site lies, whatever else is wrong with the site.

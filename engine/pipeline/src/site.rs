@@ -3,18 +3,19 @@
 //! Reading collects all problems; a part that could not be read is left out, which the problems then forbid to use.
 
 mod files_source;
+mod folders;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use orderly_hl7v2::{Charset, Settings};
 use orderly_mapping::problems::Problems;
-use orderly_mapping::yaml::{Document, Entry, Fields, Node};
+use orderly_mapping::yaml::{Document, Entry, Fields, Node, Span};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    After, Destination, Endpoint, FilesEndpoint, FilesSource, JournalSettings, Listener,
-    MappingFailureAnswer, MllpEndpoint, MllpListener, Processing, Retry, Source,
+    Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer, MllpEndpoint,
+    MllpListener, Processing, Retry, Source,
 };
 
 /// What `orderly.yaml` declares.
@@ -46,8 +47,8 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
         declared_sources: sources.iter().map(|entry| entry.key.clone()).collect(),
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
-    refuse_shared_places(&site.sources, sources, problems);
-    refuse_loops(&site, sources, destinations, problems);
+    refuse_shared_addresses(&site.sources, sources, problems);
+    refuse_folder_clashes(&site, sources, destinations, problems);
     Some(site)
 }
 
@@ -286,82 +287,33 @@ pub fn journal_folder(site: &str) -> String {
     folder.map_or_else(|| journal_defaults().folder, str::to_owned)
 }
 
-/// Two sources cannot have the same address or the same folder: each would get a part of what comes.
-fn refuse_shared_places(sources: &[Source], entries: &[Entry], problems: &Problems) {
+/// Two sources cannot have the same address: each would get a part of what comes.
+fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Problems) {
+    let address = |source: &Source| match &source.listener {
+        Listener::Mllp(mllp) => Some(mllp.listen),
+        Listener::Files(_) => None,
+    };
     for (index, source) in sources.iter().enumerate() {
-        let earlier = sources.get(..index).unwrap_or_default();
-        let Some(entry) = entries.iter().find(|entry| *entry.key == *source.name) else { continue };
-        let first = earlier.iter().find(|other| same_place(&source.listener, &other.listener));
-        let Some(first) = first else { continue };
-        let (code, message, help) = match &source.listener {
-            Listener::Mllp(_) => (
-                "config-address-twice",
-                format!("`{}` listens where `{}` already does", source.name, first.name),
-                "give it a port of its own",
-            ),
-            Listener::Files(_) => (
-                "config-folder-twice",
-                format!("`{}` watches the folder that `{}` already watches", source.name, first.name),
-                "give it a folder of its own",
-            ),
-        };
-        problems.error(code, &entry.key_span, message).help(help);
+        let Some(own) = address(source) else { continue };
+        let mut earlier = sources.iter().take(index);
+        let first = earlier.find(|other| address(other).is_some_and(|other| overlap(own, other)));
+        let (Some(first), Some(span)) = (first, span_of(entries, &source.name)) else { continue };
+        let message = format!("`{}` listens where `{}` already does", source.name, first.name);
+        problems.error("config-address-twice", span, message).help("give it a port of its own");
     }
 }
 
-/// Whether files in that folder are seen by the source.
-fn holds(source: &FilesSource, folder: &str) -> bool {
-    let (mut outer, mut inner) = (files_source::parts(&source.folder), files_source::parts(folder));
-    outer.all(|part| inner.next() == Some(part)) && (source.subfolders || inner.next().is_none())
-}
-
-/// What is put into a watched folder comes in: a destination there would feed on itself, and an archive there be taken again.
-fn refuse_loops(site: &Site, sources: &[Entry], destinations: &[Entry], problems: &Problems) {
-    let span = |entries: &[Entry], name: &str| {
-        entries.iter().find(|entry| entry.key == name).map(|entry| entry.key_span.clone())
-    };
-    for destination in &site.destinations {
-        if let Endpoint::Files(files) = &destination.endpoint
-            && let Some(source) = watching(site, &files.folder, |_| true)
-            && let Some(span) = span(destinations, &destination.name)
-        {
-            let message = format!("`{}` writes into the folder that `{source}` watches", destination.name);
-            problems.error("config-folder-loop", &span, message).help("give it a folder of its own");
-        }
-    }
-    for source in &site.sources {
-        let Listener::Files(files) = &source.listener else { continue };
-        let archive = match &files.after {
-            After::Archive(archive) => Some(archive),
-            After::Delete | After::Leave => None,
-        };
-        let other = [Some(&files.failed), archive].into_iter().flatten().find_map(|folder| {
-            watching(site, folder, |other| !same_place(&source.listener, &other.listener))
-        });
-        if let Some(other) = other
-            && let Some(span) = span(sources, &source.name)
-        {
-            let message = format!("`{}` puts files away in the folder that `{other}` watches", source.name);
-            problems.error("config-folder-loop", &span, message).help("give it a folder of its own");
+fn refuse_folder_clashes(site: &Site, sources: &[Entry], destinations: &[Entry], problems: &Problems) {
+    for clash in
+        folders::clashes(&site.sources, &site.destinations, &site.journal.folder, &folders::as_written)
+    {
+        let entries = if clash.is_destination { destinations } else { sources };
+        if let Some(span) = span_of(entries, &clash.name) {
+            problems.error(clash.code, span, clash.message).help(folders::HELP);
         }
     }
 }
 
-/// The source, among those that are asked about, that watches this folder.
-fn watching(site: &Site, folder: &str, is_asked: impl Fn(&Source) -> bool) -> Option<Arc<str>> {
-    let watches = |source: &&Source| match &source.listener {
-        Listener::Files(files) => is_asked(source) && holds(files, folder),
-        Listener::Mllp(_) => false,
-    };
-    site.sources.iter().find(watches).map(|source| source.name.clone())
-}
-
-fn same_place(one: &Listener, other: &Listener) -> bool {
-    match (one, other) {
-        (Listener::Mllp(one), Listener::Mllp(other)) => overlap(one.listen, other.listen),
-        (Listener::Files(one), Listener::Files(other)) => {
-            holds(one, &other.folder) || holds(other, &one.folder)
-        }
-        (Listener::Mllp(_), Listener::Files(_)) | (Listener::Files(_), Listener::Mllp(_)) => false,
-    }
+fn span_of<'n>(entries: &'n [Entry], name: &str) -> Option<&'n Span> {
+    entries.iter().find(|entry| entry.key == name).map(|entry| &entry.key_span)
 }

@@ -47,6 +47,7 @@ impl FileHandler for Ingest {
             unreadable: 0,
             cut: 0,
             first_unreadable: None,
+            last_id: None,
             in_flight: VecDeque::new(),
         };
         let ended = reading.read(&mut content).await;
@@ -65,7 +66,8 @@ impl FileHandler for Ingest {
             }
             FileEvent::FolderReadable => info!(%source, "the folder can be looked at again"),
             FileEvent::PutAside { reason } => {
-                warn!(%source, "a file was put aside: {}", reason.replace('\n', "; "));
+                let folder = self.failed_folder();
+                warn!(%source, folder, "a file was put aside: {}", reason.replace('\n', "; "));
             }
             FileEvent::Unreadable(problem) => {
                 warn!(%source, "a file cannot be read, trying again: {problem}")
@@ -78,6 +80,17 @@ impl FileHandler for Ingest {
             FileEvent::StoreUnreadable(problem) => {
                 error!(%source, "the journal cannot be read, taking no files until it can: {problem}");
             }
+        }
+    }
+}
+
+impl Ingest {
+    /// Where this source puts files aside; a file's own name may be a patient's, and is not for the log.
+    fn failed_folder(&self) -> &str {
+        let source = self.plan.source(&self.source);
+        match source.map(|source| &source.listener) {
+            Some(Listener::Files(files)) => &files.failed,
+            Some(Listener::Mllp(_)) | None => "",
         }
     }
 }
@@ -160,6 +173,8 @@ struct Reading<'i> {
     cut: u64,
     /// The first of them: its id, and why.
     first_unreadable: Option<(u64, String)>,
+    /// The id of the last message that was handed over.
+    last_id: Option<u64>,
     in_flight: VecDeque<Committed>,
 }
 
@@ -207,7 +222,8 @@ impl Reading<'_> {
         }
         for found in stream.diagnostics() {
             // A file that was cut short on its way, for example.
-            warn!(source = %self.ingest.source, code = found.code, "a file's batch is odd: {}", found.message);
+            let id = self.last_id.unwrap_or_default();
+            warn!(source = %self.ingest.source, id, code = found.code, "the batch of the file that this message came in is odd: {}", found.message);
         }
         let Some(last) = held else { return Ended::Empty };
         match self.hand_over(last, true).await {
@@ -259,6 +275,7 @@ impl Reading<'_> {
             let why = processed.reason.clone().unwrap_or_default();
             self.first_unreadable.get_or_insert((facts.id, why));
         }
+        self.last_id = Some(facts.id);
         let origin = Origin { intake: self.intake.clone(), member: number, last };
         let message = self.ingest.new_message(&facts, &mut processed, Arc::from(member.bytes), Some(origin));
         self.in_flight.push_back(self.ingest.commit_holding(message, room));
@@ -298,7 +315,9 @@ impl Reading<'_> {
             };
             match stored {
                 Ok(()) => {
-                    is_failing.store(false, Ordering::Relaxed);
+                    if is_failing.swap(false, Ordering::Relaxed) {
+                        info!(%source, "files are stored again");
+                    }
                     verdict
                 }
                 Err(NotStored(problem)) => {
@@ -314,20 +333,32 @@ impl Reading<'_> {
         })
     }
 
+    /// The last message of this file that is stored, so that nobody has to count.
+    fn last_stored(&self) -> String {
+        match self.last_id {
+            Some(id) => format!("the one that `orderly show {id}` shows"),
+            None => "the last one that was stored of it before (`orderly messages --file NAME`)".to_owned(),
+        }
+    }
+
     /// What becomes of the file when all that was handed over is stored.
     fn verdict(&self, ended: &Ended) -> Option<Taken> {
         let (id, reason) = self.first_unreadable.clone().unwrap_or_default();
         let aside = |reason: String| Some(Taken::PutAside(reason));
         match ended {
             Ended::Early | Ended::NotStored(_) => None,
-            Ended::Empty => aside("it is empty".to_owned()),
+            Ended::Empty => aside("it is empty\nDrop it again when there is something in it.".to_owned()),
             Ended::Changed => aside(format!(
-                "it changed while it was being read, after {} of its messages were stored\nDrop the rest again, without these.",
-                self.next
+                "it changed while it was being read, after its first {} messages were stored, up to {}\nDrop again what \
+                 follows that message in the file, without what is stored.",
+                self.next,
+                self.last_stored()
             )),
             // What was cut is nowhere whole but in the file.
             Ended::Whole if self.cut > 0 => aside(format!(
-                "{} of its {} messages are larger than allowed, and only their beginnings are kept (orderly show {id}): {reason}",
+                "{} of its {} messages are larger than allowed, and only their beginnings are kept (orderly show {id}): {reason}\n\
+                 Its other messages are stored: do not drop all of it again. Raise the source's `message_size_max`, and drop those \
+                 that were too large in a file of their own.",
                 self.cut, self.next
             )),
             Ended::Whole if self.stored_before == 0 && self.unreadable == self.next => aside(format!(

@@ -8,7 +8,7 @@ use orderly_record::Record;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
-use crate::output::{print, print_json, table};
+use crate::output::{cell, print, print_json, table, visible};
 
 /// What it is, and a line for each section.
 pub(crate) fn text(document: &Document) -> String {
@@ -26,8 +26,8 @@ pub(crate) fn text(document: &Document) -> String {
             .collect();
         sections.add_row([
             section.kind.as_deref().unwrap_or("-").to_owned(),
-            section.title.as_deref().unwrap_or_default().to_owned(),
-            section.code.as_ref().and_then(|code| code.code.as_deref()).unwrap_or_default().to_owned(),
+            cell(section.title.as_deref().unwrap_or_default()),
+            cell(section.code.as_ref().and_then(|code| code.code.as_deref()).unwrap_or_default()),
             section.entries.to_string(),
             unread.join(", "),
         ]);
@@ -57,7 +57,8 @@ fn about(record: &Record) -> String {
         ("vital signs", record.vital_signs.len()),
         ("visits", record.visits.len()),
     ];
-    let mut lines: Vec<String> = parts.iter().map(|(name, value)| format!("{name:<10} {value}")).collect();
+    let mut lines: Vec<String> =
+        parts.iter().map(|(name, value)| format!("{name:<10} {}", visible(value))).collect();
     let held = elements.iter().filter(|(_, count)| *count > 0);
     let held: Vec<String> = held.map(|(name, count)| format!("{count} {name}")).collect();
     lines.push(format!("{:<10} {}", "record", held.join(", ")));

@@ -7,21 +7,22 @@ use orderly_journal::StoredMessage;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
-use crate::output::{print, print_json, time};
+use crate::output::{print, print_json, time, visible};
 
 /// The whole message: a line for each leaf that holds something, with what it is called and what its code means.
 pub(crate) fn text(message: &Message<'_>) -> String {
     let mut lines = Vec::new();
     for index in 0..message.segments().len() {
         let Some((name, occurrence)) = message.occurrence(index) else { continue };
-        let place = if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.to_owned() };
+        let name = visible(name);
+        let place = if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.to_string() };
         lines.push(
-            format!("{place:<20} {}", dictionary::segment(name).unwrap_or_default()).trim_end().to_owned(),
+            format!("{place:<20} {}", dictionary::segment(&name).unwrap_or_default()).trim_end().to_owned(),
         );
         for_each_leaf(message, index, &mut |at, text| {
             let (title, meant) = titled(message, at, &text);
             let path = message.path(at);
-            lines.push(format!("  {path:<18} {title:<TITLE_WIDTH$} {text}{meant}"));
+            lines.push(format!("  {path:<18} {title:<TITLE_WIDTH$} {}{meant}", visible(&text)));
         });
     }
     lines.join("\n")
@@ -105,7 +106,7 @@ pub(crate) fn print_paths(message: &Message<'_>, paths: &[String], json: bool) -
             if json {
                 print_json(&json!({ "path": message.path(place), "value": value }));
             } else {
-                print(format_args!("{:<18} {value}", message.path(place)));
+                print(format_args!("{:<18} {}", message.path(place), visible(&value)));
             }
         }
     }

@@ -1,12 +1,12 @@
 //! `files:` of a source: a folder in which files are dropped.
 
-use std::path::{Component, Path};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Fields, Node, Scalar};
 
+use super::folders::as_written;
 use crate::plan::{After, Complete, FileOrder, FilesSource, Identify};
 
 /// How long a file must look the same to be taken for complete, when nothing is said: longer than senders pause between two writes.
@@ -205,14 +205,9 @@ fn warn_of_half_files(fields: &Fields<'_, '_>, source: &FilesSource, problems: &
     }
 }
 
-/// The parts of a folder's path: `in`, `in/` and `./in` are the same.
-pub(super) fn parts(folder: &str) -> impl Iterator<Item = Component<'_>> {
-    Path::new(folder).components().filter(|part| !matches!(part, Component::CurDir))
-}
-
 /// A file put away where it came from would be taken again for ever.
 fn refuse_same_folder(fields: &Fields<'_, '_>, source: &FilesSource, problems: &Problems) {
-    let same = |other: &str| parts(other).eq(parts(&source.folder));
+    let same = |other: &str| as_written(other) == as_written(&source.folder);
     let archived = matches!(&source.after, After::Archive(archive) if same(archive));
     for (key, is_same) in [("archive", archived), ("failed", same(&source.failed))] {
         if let (true, Some(span)) = (is_same, fields.key_span(key)) {

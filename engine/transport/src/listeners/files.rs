@@ -133,13 +133,13 @@ fn name_of(found: &Found) -> Arc<str> {
 
 /// Why a file is put aside that was written to after it was read.
 fn changed_afterwards(taken: &Taken) -> String {
-    let before = match taken {
-        Taken::Stored => "what was in it before is stored",
-        Taken::PutAside(reason) => reason,
-    };
-    format!(
-        "it was written to after it was taken in: {before}\nDrop again what came later, without what was there before."
-    )
+    match taken {
+        Taken::Stored => "it was written to after it was taken in: what was in it before is stored\nDrop again what came later, \
+                          without what was there before."
+            .to_owned(),
+        // The reason says by itself what is stored of it.
+        Taken::PutAside(reason) => format!("{reason}\nIt was written to again since."),
+    }
 }
 
 /// How long to rest after a turn.

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,9 +20,8 @@ pub(super) const HIDDEN: &str = ".orderly-";
 /// How many names are tried until a free one is found. The second already holds the time.
 const NAMES_MAX: u32 = 100;
 
-/// Names have at most 255 bytes. Of a name that leaves no room for the ending of its reason's, so many characters stay.
+/// Names have at most 255 bytes.
 const NAME_BYTES_MAX: usize = 255;
-const NAME_CHARACTERS_KEPT: usize = 60;
 const REASON: &str = ".reason.txt";
 
 /// What came of putting a file away.
@@ -204,16 +204,27 @@ fn write_reason(file: &Path, reason: &str) -> io::Result<PathBuf> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let fits = name.len() + REASON.len() <= NAME_BYTES_MAX;
-    let name: String =
-        if fits { name.into_owned() } else { name.chars().take(NAME_CHARACTERS_KEPT).collect() };
-    let beside = file.with_file_name(format!("{name}{REASON}"));
+    let beside = reason_beside(file);
     let mut written = File::create(&beside)?;
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     writeln!(written, "{reason}\nput aside: {now}")?;
     written.sync_all()?;
     Ok(beside)
+}
+
+/// Where the reason lies: beside the file, under its name, or as much of it as leaves room for the ending and for what tells this name
+/// from others that begin alike.
+fn reason_beside(file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    if name.len() + REASON.len() <= NAME_BYTES_MAX {
+        return file.with_file_name(format!("{name}{REASON}"));
+    }
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let ending = format!("-{:016x}{REASON}", hasher.finish());
+    let room = NAME_BYTES_MAX - ending.len();
+    let end = name.char_indices().map(|(start, _)| start).take_while(|start| *start <= room).last();
+    file.with_file_name(format!("{}{ending}", name.get(..end.unwrap_or_default()).unwrap_or_default()))
 }
 
 /// `x.hl7` → `x-20260305T141500.123456Z.hl7`; after the first attempt with a number too.
