@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
+use orderly_record::Fault;
 
 use crate::diagnostics;
 use crate::failure::Failure;
@@ -26,10 +27,15 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
     let main = read(config).map_err(|failure| {
         failure.help("name the site's file with --config, or run `orderly demo` to see one at work")
     })?;
-    let (routes, _) = read_folder(&base, "routes")?;
-    let (mappings, tables) = read_folder(&base, "mappings")?;
+    let mut unreadable = Vec::new();
+    let (routes, _) = read_folder(&base, "routes", &mut unreadable)?;
+    let (mappings, tables) = read_folder(&base, "mappings", &mut unreadable)?;
     let texts = Texts { site: main, routes, mappings, tables };
     let mut compiled = compile(&texts);
+    if !unreadable.is_empty() {
+        compiled.diagnostics.extend(unreadable);
+        compiled.plan = None;
+    }
     refuse_linked_folders(&base, &mut compiled);
     Ok(Site { base, texts, compiled })
 }
@@ -129,10 +135,20 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("{} cannot be read: {error}", path.display()))
 }
 
+fn not_read(file: &Path, error: &io::Error) -> Diagnostic {
+    let help = match error.kind() {
+        io::ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "make it readable, or remove it",
+    };
+    let message = format!("{} cannot be read: {error}", file.display());
+    Diagnostic::error("config-unreadable", Fault::Configuration, message).with_help(help)
+}
+
 type Folder = (Vec<Text>, BTreeMap<String, String>);
 
-/// The YAML files of a folder in the order of their names, without tests, and the CSV files by path below it.
-fn read_folder(base: &Path, name: &str) -> Result<Folder, Failure> {
+/// The YAML files of a folder in the order of their names, without tests, and the CSV files by path below it. One that cannot be read is
+/// an error among the others.
+fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Result<Folder, Failure> {
     let folder = base.join(name);
     let mut files = Vec::new();
     list(&folder, &mut files)?;
@@ -143,11 +159,17 @@ fn read_folder(base: &Path, name: &str) -> Result<Folder, Failure> {
         if name.ends_with(".test.yaml") {
             continue;
         }
-        if name.ends_with(".yaml") || name.ends_with(".yml") {
-            texts.push(read(&file)?);
-        } else if name.ends_with(".csv") {
-            let below = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
-            tables.insert(below, read(&file)?.text);
+        let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+        if !is_yaml && !name.ends_with(".csv") {
+            continue;
+        }
+        match fs::read_to_string(&file) {
+            Ok(text) if is_yaml => texts.push(Text { file: file.display().to_string(), text }),
+            Ok(text) => {
+                let below = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
+                tables.insert(below, text);
+            }
+            Err(error) => unreadable.push(not_read(&file, &error)),
         }
     }
     Ok((texts, tables))

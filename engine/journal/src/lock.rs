@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::JournalError;
 use crate::layout;
@@ -28,7 +29,7 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -47,6 +48,21 @@ impl Lock {
         Ok(Lock { _file: file })
     }
 }
+
+/// Tries for a moment: a holder that is just ending, or a program that the holder is just starting and that has not let go of its files
+/// yet, is no second engine.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < given_up => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

@@ -243,11 +243,14 @@ fn syntax_error(source: &Arc<Source>, error: &serde_yaml::Error) -> Diagnostic {
     // The place is part of the diagnostic; the library's sentence repeats it at its end.
     let message = written.rsplit_once(" at line ").map_or(written.as_str(), |(message, _)| message);
     let mut diagnostic = problems::error("yaml-syntax", &span, format!("this is not YAML: {message}"));
-    let line = source.text.lines().nth(span.line.saturating_sub(1)).unwrap_or_default();
-    if line.contains("${") {
-        diagnostic.help = Some("YAML cut this value; put it in quotes".to_owned());
-    } else if line.contains('\t') {
+    // The scanner may stop only after the line that is to blame, or before it.
+    let mut lines = source.text.lines().skip(span.line.saturating_sub(1));
+    let (line, next) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let is_tabbed = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+    if is_tabbed(line) || is_tabbed(next) || (line.contains('\t') && !line.contains("${")) {
         diagnostic.help = Some("indent with spaces, never with tabs".to_owned());
+    } else if line.contains("${") {
+        diagnostic.help = Some("YAML cut this value; put it in quotes".to_owned());
     }
     diagnostic
 }
@@ -493,6 +496,8 @@ mod tests {
 
     #[test]
     fn a_flow_map_that_cuts_an_expression_says_so() {
+        let found = parse("a.yaml", "rules:\n  - set:\n      PID-3: ${PID-3}\n\t\tPID-5: x\n").unwrap_err();
+        assert_eq!(found[0].help.as_deref(), Some("indent with spaces, never with tabs"));
         let found = parse("a.yaml", "set: { PID-3: ${PID-3, x} }").unwrap_err();
         assert_eq!(found[0].help.as_deref(), Some("YAML cut this value; put it in quotes"));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orderly_mapping::Mapping;
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{self, Document};
-use orderly_record::{Diagnostic, Severity};
+use orderly_record::{Diagnostic, Fault, Severity};
 use sha2::{Digest, Sha256};
 
 use crate::plan::{Plan, Route};
@@ -131,16 +131,26 @@ fn routes(texts: &Texts, known: &Known<'_>, problems: &Problems) -> Vec<Route> {
     }
     if routes.is_empty() && problems.errors() == 0 {
         let message = "there is no route: every message would be stored and go nowhere";
-        problems.add(Diagnostic {
-            code: "config-no-routes",
-            severity: Severity::Warning,
-            fault: orderly_record::Fault::Configuration,
-            place: orderly_record::Place::None,
-            message: message.to_owned(),
-            help: Some("add a file to the routes folder".to_owned()),
-        });
+        let warning = Diagnostic::warning("config-no-routes", Fault::Configuration, message);
+        problems.add(warning.with_help("add a file to the routes folder"));
+    } else if problems.errors() == 0 {
+        warn_of_unrouted(known.site, &routes, problems);
     }
     routes
+}
+
+/// What comes in there would be stored and go nowhere.
+fn warn_of_unrouted(site: &site::Site, routes: &[Route], problems: &Problems) {
+    for (index, source) in site.sources.iter().enumerate() {
+        if !routes.iter().any(|route| route.source == index) {
+            let message =
+                format!("no route takes what comes from `{}`: it is stored and goes nowhere", source.name);
+            let warning = Diagnostic::warning("config-source-unrouted", Fault::Configuration, message);
+            problems.add(
+                warning.with_help(format!("add a route with `from: {}`, or remove the source", source.name)),
+            );
+        }
+    }
 }
 
 /// The plan's version: equal texts under equal names give an equal one.

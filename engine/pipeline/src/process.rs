@@ -287,6 +287,7 @@ fn told(diagnostic: &Diagnostic) -> String {
     match &diagnostic.place {
         Place::File { file, line, .. } => format!("{file}:{line}: {}", diagnostic.message),
         Place::Input { path, .. } if !path.is_empty() => format!("{path}: {}", diagnostic.message),
+        Place::Input { offset: offset @ 1.., .. } => format!("{} (byte {offset})", diagnostic.message),
         Place::Input { .. } | Place::None => diagnostic.message.clone(),
     }
 }

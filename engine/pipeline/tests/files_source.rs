@@ -34,14 +34,14 @@ fn source(lines: &[&str]) -> FilesSource {
     }
 }
 
-/// What is wrong, as `line:column code message | help`.
+/// What is wrong in the file, as `line:column code message | help`.
 fn wrong(sources: &str) -> Vec<String> {
     let told = |found: orderly_pipeline::Diagnostic| {
-        let Place::File { line, column, .. } = &found.place else { panic!("{found:?}") };
+        let Place::File { line, column, .. } = &found.place else { return None };
         let help = found.help.map(|help| format!(" | {help}")).unwrap_or_default();
-        format!("{line}:{column} {} {}{help}", found.code, found.message)
+        Some(format!("{line}:{column} {} {}{help}", found.code, found.message))
     };
-    compiled(sources).diagnostics.into_iter().map(told).collect()
+    compiled(sources).diagnostics.into_iter().filter_map(told).collect()
 }
 
 #[test]
@@ -172,6 +172,25 @@ fn a_folder_is_watched_by_one_source_and_a_source_is_of_one_kind() {
             "6:3 config-folder-loop `out` writes into the folder that `lab` watches | give it a folder of its own"
         ]
     );
+    let journal = |folder: &str| {
+        wrong(&format!("{}journal:\n  folder: {folder}\n", lab(&["folder: in/lab", "subfolders: true"])))
+    };
+    assert_eq!(
+        journal("./in/lab/journal"),
+        [
+            "2:3 config-folder-loop `lab` watches the folder in which the journal lies | give it a folder of its own"
+        ]
+    );
+    assert_eq!(journal("in/journal"), Vec::<String>::new());
+    for own in ["./", "routes", "mappings/"] {
+        assert_eq!(
+            wrong(&lab(&[&format!("folder: {own}")])),
+            [
+                "2:3 config-folder-loop `lab` watches the folder of the configuration | give it a folder of its own"
+            ],
+            "{own}"
+        );
+    }
     let both = lab(&["folder: in"]) + "    mllp:\n      listen: 127.0.0.1:0\n";
     assert_eq!(
         wrong(&both),

@@ -101,18 +101,24 @@ impl Engine {
         #[cfg(feature = "planted-faults")]
         plant_from_environment();
         let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
-        let listeners = match bind(&settings).await {
-            Ok(listeners) => listeners,
-            Err(error) => {
-                journal.close();
-                return Err(error);
-            }
-        };
         let journal_threads = spawn_journal(writer, indexer)?;
+        match Engine::begin(&settings, journal.clone()).await {
+            Ok(engine) => Ok(Engine { journal_threads, ..engine }),
+            Err(error) => {
+                // What cannot start holds nothing either.
+                journal.close();
+                let _ = tokio::task::spawn_blocking(move || join(journal_threads)).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin(settings: &Settings, journal: Journal) -> Result<Engine, StartError> {
+        let listeners = bind(settings).await?;
         let (stop, stopped) = watch::channel(false);
         let (abandon, abandoned) = watch::channel(false);
         let inboxes = inboxes(&settings.plan, &journal);
-        let control = control::Control::start(&settings, journal.clone())?;
+        let control = control::Control::start(settings, journal.clone())?;
         let mut engine = Engine {
             listening: Vec::new(),
             listeners: JoinSet::new(),
@@ -120,13 +126,16 @@ impl Engine {
             control,
             stop,
             abandon,
-            workers: spawn_workers(&settings, &journal, &inboxes, &abandoned)?,
+            workers: spawn_workers(settings, &journal, &inboxes, &abandoned)?,
             inboxes,
             journal,
-            journal_threads,
+            journal_threads: Vec::new(),
         };
         for (source, listener) in listeners {
-            engine.listen(source, listener, settings.plan.clone(), &stopped, &abandoned)?;
+            if let Err(error) = engine.listen(source, listener, settings.plan.clone(), &stopped, &abandoned) {
+                engine.abandon().await;
+                return Err(error);
+            }
         }
         warn_of_stranded(&settings.plan, &engine.reader());
         info!(plan = %settings.plan.version, "started");

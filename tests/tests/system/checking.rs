@@ -69,6 +69,45 @@ async fn people_see_the_line_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_file_that_can_not_be_read_hides_no_other_error() {
+    let site = wrong();
+    site.write("mappings/latin.yaml", b"mapping: M\xfcller\n");
+    std::os::unix::fs::symlink(site.path("nowhere"), site.path("routes/lost.yaml")).unwrap();
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    let codes: Vec<_> = found.iter().filter_map(|found| found["code"].as_str()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "config-unreadable").count(), 2, "{found:?}");
+    assert_eq!(found.len(), PLACES.len() + 4, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_nobody_takes_from_is_warned_of() {
+    let site = Site::filing();
+    site.amend("orderly.yaml", "sources:\n", "sources:\n  lab:\n    files:\n      folder: inbox\n");
+    let ran = orderly(&site, ["check"]).await.ended(0);
+    assert!(ran.out.contains("no route takes what comes from `lab`"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn folders_that_are_one_by_a_link_are_refused() {
+    let site = Site::filing();
+    site.write("inbox/keep.txt", "");
+    std::os::unix::fs::symlink(site.path("inbox"), site.path("outbox2")).unwrap();
+    site.amend(
+        "orderly.yaml",
+        "sources:\n",
+        "sources:\n  lab:\n    files:\n      folder: inbox\n  imaging:\n    files:\n      folder: outbox2\n",
+    );
+    let ran = orderly(&site, ["check"]).await.ended(1);
+    assert!(
+        ran.out.contains("`imaging` watches the folder that `lab` already watches (by their real paths)"),
+        "{}",
+        ran.out
+    );
+    let ran = orderly(&site, ["run"]).await.ended(2);
+    assert!(ran.err.contains("config-folder-twice"), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn broken_yaml_and_a_missing_file_are_told_apart() {
     let site = Site::filing();
     site.write("orderly.yaml", "sources: [\n");

@@ -63,6 +63,25 @@ const QUESTIONS: &[(&[&str], &[&str])] = &[
 ];
 
 #[tokio::test]
+async fn what_a_sender_writes_does_nothing_to_the_terminal() {
+    let site = Site::filing();
+    let engine = Running::start(&site).await;
+    let long = "7".repeat(600);
+    for control_id in ["RV\u{1b}[31mX\u{7}", &long] {
+        let message = format!(
+            "MSH|^~\\&|A|B|C|D|20260305||ADT^A\u{1b}[2J01|{control_id}|P|2.3\rPID|1||7||T\u{1b}[1mX\r"
+        );
+        Sender::connect(engine.address("clinic")).await.send(message.as_bytes()).await;
+    }
+    let listed = orderly(&site, ["messages"]).await.ended(0).out;
+    assert!(listed.contains("RV\\u{1b}[31mX\\u{7}") && !listed.contains(['\u{1b}', '\u{7}']), "{listed}");
+    assert!(listed.contains("777…") && !listed.contains(&long), "{listed}");
+    let shown = orderly(&site, ["show", "1"]).await.ended(0).out;
+    assert!(shown.contains("T\\u{1b}[1mX") && !shown.contains('\u{1b}'), "{shown}");
+    assert_eq!(engine.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn every_word_finds_its_messages_with_and_without_an_engine() {
     let site = Site::filing();
     let engine = fed(&site).await;
