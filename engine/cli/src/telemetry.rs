@@ -12,6 +12,11 @@ pub(crate) fn start(default_level: &str) {
     let quiet = "notify=off".parse().map(|directive| filter.clone().add_directive(directive));
     let filter = quiet.unwrap_or(filter);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What a panic says may quote a message; where it happened never does.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a panic inside the engine; this is our fault");
+    }));
     if std::io::stderr().is_terminal() {
         builder.with_target(false).init();
     } else {

@@ -238,11 +238,17 @@ fn followed<'s>(
             }
         }
     }
-    let flat = |one: &'s Member| match one {
-        Member::List(members) => members.iter().collect(),
-        other => vec![other],
-    };
-    Ok(found.into_iter().flat_map(flat).collect())
+    let mut flat = Vec::with_capacity(found.len());
+    for one in found {
+        match one {
+            Member::List(members) => {
+                scope.case.spend(members.len())?;
+                flat.extend(members.iter());
+            }
+            other => flat.push(other),
+        }
+    }
+    Ok(flat)
 }
 
 fn select_members<'s>(

@@ -311,18 +311,33 @@ fn quarantined(format: Format, unreadable: Unreadable<'_>) -> Processed {
 /// whatever they hold, and rejected: the sender is told `why` if it can be named.
 #[must_use]
 pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+    let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
+    let header = header_of(plan, facts, bytes);
+    let reply = Reply::rejected(header.clone(), &diagnostic);
+    Processed {
+        reply,
+        format: PART,
+        ..quarantined(Format::of(bytes), Unreadable::opaque(diagnostic, header))
+    }
+}
+
+/// The fate of a message that this program could not process to its end: quarantined whole, so that a better program can replay it.
+#[must_use]
+pub fn failed_inside(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    let why = "processing it failed inside the engine; this is our fault: the log has the place of the panic";
+    let diagnostic = Diagnostic::error("engine-panic", Fault::Engine, why);
+    quarantined(Format::of(bytes), Unreadable::opaque(diagnostic, header_of(plan, facts, bytes)))
+}
+
+fn header_of(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Option<Header> {
     let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
-    let format = Format::of(bytes);
-    let header = match format {
+    match Format::of(bytes) {
         Format::Ccda => None,
         Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &reading) {
             Ok(message) => Some(message.header()),
             Err(unreadable) => unreadable.header,
         },
-    };
-    let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
-    let reply = Reply::rejected(header.clone(), &diagnostic);
-    Processed { reply, format: PART, ..quarantined(format, Unreadable::opaque(diagnostic, header)) }
+    }
 }
 
 /// Only a replay can meet this: a message stored for a source that today's plan no longer has.

@@ -17,6 +17,8 @@ pub enum Fault {
     FileRemovedBeforeCommit = 4,
     /// A file is marked as out of the way before it is.
     FileReleasedBeforeMove = 5,
+    /// Processing panics at every second message.
+    ProcessingPanics = 6,
 }
 
 /// Whether this fault is planted.

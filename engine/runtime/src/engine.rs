@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -13,7 +14,7 @@ use orderly_pipeline::Plan;
 use orderly_transport::listeners::{BindError, Listener, Place};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::arrive;
 use crate::control;
@@ -329,7 +330,17 @@ fn spawn_with_runtime(
     spawn(name, move || runtime.block_on(task))
 }
 
+/// A thread that ends because of a panic says so: what it did is not done any more.
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    let thread = name.to_owned();
+    let run = move || {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            error!(
+                thread,
+                "a part of the engine has failed and stands still; this is our fault: restart the engine"
+            );
+        }
+    };
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
 }
 

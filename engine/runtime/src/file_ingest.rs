@@ -10,10 +10,10 @@ use std::sync::{Arc, PoisonError};
 
 use orderly_journal::{CommitError, Intake, IntakeStanding, Origin};
 use orderly_pipeline::plan::Listener;
-use orderly_pipeline::{Fate, Member, Stream, not_whole, process};
+use orderly_pipeline::{Fate, Member, Stream};
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::files::{
-    Arrival, Content, ContentError, FileEvent, FileHandler, Standing, Taken, Taking,
+    Arrival, Content, ContentError, FileEvent, FileHandler, Outcome, Standing, Taken, Taking,
 };
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
@@ -32,7 +32,10 @@ const KIB_IN_FLIGHT: usize = 32 << 10;
 impl FileHandler for Ingest {
     async fn standings(&self) -> Result<Vec<Standing>, String> {
         let intakes = self.journal.reader().intakes(&self.source).map_err(|error| error.to_string())?;
-        Ok(intakes.into_iter().map(standing).collect())
+        // Those that are out of the way are not to come back only because that could not be stored yet.
+        let unreleased = self.unreleased.lock().unwrap_or_else(PoisonError::into_inner);
+        let standings = intakes.into_iter().map(standing);
+        Ok(standings.filter(|standing| !unreleased.contains(&standing.identity)).collect())
     }
 
     async fn file(&self, arrival: Arrival) -> Taking {
@@ -72,6 +75,12 @@ impl FileHandler for Ingest {
             FileEvent::Unreadable(problem) => {
                 warn!(%source, "a file cannot be read, trying again: {problem}")
             }
+            FileEvent::GoneHalfTaken { stored } => warn!(
+                %source,
+                stored,
+                "a file went out of the folder before all of it was taken in; its first messages are stored, the others are \
+                 not: have its sender send them again"
+            ),
             FileEvent::Stuck(problem) => warn!(
                 %source,
                 "a file is stored and cannot be put away, trying again; give the engine's user the right to write in \
@@ -102,7 +111,9 @@ fn standing(standing: IntakeStanding) -> Standing {
     let taken = match unreadable {
         0 => Taken::Stored,
         _ => Taken::PutAside(
-            "not all in it could be read as messages: see the quarantined messages of this source".to_owned(),
+            "not all in it could be read as messages: see the quarantined messages of this source\nIts other messages are \
+             stored: do not drop all of it again."
+                .to_owned(),
         ),
     };
     Standing {
@@ -187,7 +198,7 @@ enum Ended {
     /// Because it changed meanwhile.
     Changed,
     /// Before its end: it is gone on with later.
-    Early,
+    Early(Option<Arc<std::io::Error>>),
     /// Because something could not be stored.
     NotStored(NotStored),
 }
@@ -244,11 +255,8 @@ impl Reading<'_> {
         match problem {
             ContentError::Changed if self.next > 0 => Ended::Changed,
             // It is still being written, and nothing of it is stored.
-            ContentError::Changed | ContentError::Stopping => Ended::Early,
-            ContentError::Unreadable(problem) => {
-                warn!(source = %self.ingest.source, "a file cannot be read to its end, trying again: {problem}");
-                Ended::Early
-            }
+            ContentError::Changed | ContentError::Stopping => Ended::Early(None),
+            ContentError::Unreadable(problem) => Ended::Early(Some(Arc::new(problem))),
         }
     }
 
@@ -256,6 +264,8 @@ impl Reading<'_> {
     async fn hand_over(&mut self, member: Member, last: bool) -> Result<(), NotStored> {
         let number = self.next;
         self.next += 1;
+        // Also of one that is stored: the whole of it is nowhere but in the file.
+        self.cut += u64::from(member.cut);
         if number < self.stored_before {
             return Ok(());
         }
@@ -263,11 +273,10 @@ impl Reading<'_> {
         self.hear_of_stored()?;
         let facts = self.ingest.facts();
         let mut processed = if member.cut {
-            self.cut += 1;
             let why = format!("the message is larger than the {} bytes that are allowed", member.bytes.len());
-            not_whole(&self.ingest.plan, &facts, &member.bytes, &why)
+            self.ingest.not_whole(&facts, &member.bytes, &why)
         } else {
-            process(&self.ingest.plan, &facts, &member.bytes)
+            self.ingest.process(&facts, &member.bytes)
         };
         self.ingest.note(facts.id, &processed);
         if processed.fate == Fate::Quarantined {
@@ -307,7 +316,7 @@ impl Reading<'_> {
         let in_flight = self.in_flight;
         Box::pin(async move {
             if planted::is_planted(Fault::FileRemovedBeforeCommit) && !is_empty {
-                return Some(Taken::Stored);
+                return Outcome::Taken(Taken::Stored);
             }
             let stored = match ended {
                 Ended::NotStored(problem) => Err(problem),
@@ -327,7 +336,7 @@ impl Reading<'_> {
                     {
                         error!(%source, "a file could not be stored, trying again: {problem}");
                     }
-                    None
+                    Outcome::NotStored
                 }
             }
         })
@@ -342,29 +351,36 @@ impl Reading<'_> {
     }
 
     /// What becomes of the file when all that was handed over is stored.
-    fn verdict(&self, ended: &Ended) -> Option<Taken> {
-        let (id, reason) = self.first_unreadable.clone().unwrap_or_default();
-        let aside = |reason: String| Some(Taken::PutAside(reason));
+    fn verdict(&self, ended: &Ended) -> Outcome {
+        let aside = |reason: String| Outcome::Taken(Taken::PutAside(reason));
+        // What was stored before may hold the first of them.
+        let why = match &self.first_unreadable {
+            Some((id, reason)) => format!("(orderly show {id}): {reason}"),
+            None => "(orderly messages --state quarantined)".to_owned(),
+        };
         match ended {
-            Ended::Early | Ended::NotStored(_) => None,
+            Ended::Early(problem) => {
+                Outcome::Later { stored: self.next.max(self.stored_before), problem: problem.clone() }
+            }
+            Ended::NotStored(_) => Outcome::NotStored,
             Ended::Empty => aside("it is empty\nDrop it again when there is something in it.".to_owned()),
-            Ended::Changed => aside(format!(
+            Ended::Changed => Outcome::Taken(Taken::Torn(format!(
                 "it changed while it was being read, after its first {} messages were stored, up to {}\nDrop again what \
                  follows that message in the file, without what is stored.",
                 self.next,
                 self.last_stored()
-            )),
+            ))),
             // What was cut is nowhere whole but in the file.
             Ended::Whole if self.cut > 0 => aside(format!(
-                "{} of its {} messages are larger than allowed, and only their beginnings are kept (orderly show {id}): {reason}\n\
+                "{} of its {} messages are larger than allowed, and only their beginnings are kept {why}\n\
                  Its other messages are stored: do not drop all of it again. Raise the source's `message_size_max`, and drop those \
                  that were too large in a file of their own.",
                 self.cut, self.next
             )),
             Ended::Whole if self.stored_before == 0 && self.unreadable == self.next => aside(format!(
-                "nothing in it could be read as a message: {reason}\nWhat it holds is kept in quarantine: orderly show {id}"
+                "nothing in it could be read as a message {why}\nWhat it holds is kept in quarantine."
             )),
-            Ended::Whole => Some(Taken::Stored),
+            Ended::Whole => Outcome::Taken(Taken::Stored),
         }
     }
 }

@@ -3,12 +3,15 @@
 //! What always holds: the answer of a stored message is written by [`Reply::stored`](orderly_pipeline::Reply::stored)
 //! after the commit told us so, and by nothing else; bytes that cannot be read are stored too, as quarantined.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, Journal, NewMessage, Origin};
-use orderly_pipeline::{Facts, NotTaken, PairFate, Plan, Processed, members, not_whole, process};
+use orderly_pipeline::{
+    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, members, not_whole, process,
+};
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Place, Received};
 use orderly_transport::mllp_frame::ProblemKind;
@@ -56,11 +59,35 @@ impl Ingest {
     async fn take(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let facts = self.facts();
         let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
-            tokio::task::block_in_place(|| process(&self.plan, &facts, bytes))
+            tokio::task::block_in_place(|| self.process(&facts, bytes))
         } else {
-            process(&self.plan, &facts, bytes)
+            self.process(&facts, bytes)
         };
         self.store(&facts, processed, bytes).await
+    }
+
+    /// Processes a message. One that our code cannot bear is quarantined, so that it neither ends its source nor comes again and again.
+    pub(crate) fn process(&self, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+        // A plan is only read; what was half made is dropped.
+        let processed = catch_unwind(AssertUnwindSafe(|| {
+            if planted::is_planted(Fault::ProcessingPanics) && facts.id.is_multiple_of(2) {
+                std::panic::panic_any("a planted panic");
+            }
+            process(&self.plan, facts, bytes)
+        }));
+        processed.unwrap_or_else(|_| self.failed_inside(facts, bytes))
+    }
+
+    /// Bytes that are kept and never processed.
+    pub(crate) fn not_whole(&self, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+        let told = catch_unwind(AssertUnwindSafe(|| not_whole(&self.plan, facts, bytes, why)));
+        told.unwrap_or_else(|_| self.failed_inside(facts, bytes))
+    }
+
+    fn failed_inside(&self, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+        let told = catch_unwind(AssertUnwindSafe(|| failed_inside(&self.plan, facts, bytes)));
+        // Not even its header can be looked at.
+        told.unwrap_or_else(|_| failed_inside(&self.plan, facts, &[]))
     }
 
     async fn store(&self, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -162,7 +189,7 @@ impl Handler for Ingest {
         if members.len() > MEMBERS_MAX {
             let facts = self.facts();
             let why = format!("the frame holds more than {MEMBERS_MAX} messages");
-            let processed = not_whole(&self.plan, &facts, &received.bytes, &why);
+            let processed = self.not_whole(&facts, &received.bytes, &why);
             answer.frames.extend(self.store(&facts, processed, &received.bytes).await);
             return answer;
         }
@@ -181,7 +208,7 @@ impl Handler for Ingest {
             return None;
         }
         let facts = self.facts();
-        let processed = not_whole(&self.plan, &facts, &problem.bytes, &kind.to_string());
+        let processed = self.not_whole(&facts, &problem.bytes, &kind.to_string());
         let answer = self.store(&facts, processed, &problem.bytes).await;
         // A peer that broke off is not listening, one that began anew waits for the answer to its new frame.
         matches!(kind, ProblemKind::TooLarge | ProblemKind::Stalled).then_some(answer).flatten()

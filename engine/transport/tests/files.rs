@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use globset::{Glob, GlobSetBuilder};
 use orderly_transport::listeners::files::{
-    After, Arrival, Complete, ContentError, FileEvent, FileHandler, Identify, Order, Standing, Taken, Taking,
+    After, Arrival, Complete, ContentError, FileEvent, FileHandler, Identify, Order, Outcome, Standing,
+    Taken, Taking,
 };
 use orderly_transport::listeners::{FilesListener, FilesListenerSettings};
 use tempfile::TempDir;
@@ -30,6 +31,7 @@ struct Seen {
     files: Vec<(String, u64, String)>,
     released: usize,
     put_aside: Vec<String>,
+    gone_half_taken: Vec<u64>,
     changed: usize,
     /// The identity of each file that was offered, by name.
     offered: BTreeMap<String, Arc<str>>,
@@ -38,8 +40,8 @@ struct Seen {
 struct Owner {
     seen: watch::Sender<Seen>,
     standings: Mutex<Vec<Standing>>,
-    /// What becomes of a file by its content; stored when nothing is said. `None` once, then stored.
-    verdicts: Mutex<HashMap<String, Option<Taken>>>,
+    /// What becomes of a file by its content, once; stored when nothing is said.
+    verdicts: Mutex<HashMap<String, Outcome>>,
     /// A file to write to while it is being read, once.
     disturb: Mutex<Option<PathBuf>>,
     /// Says when files may become certain.
@@ -58,7 +60,7 @@ impl FileHandler for Owner {
         let (name, identity) = (arrival.name.to_string(), arrival.identity.clone());
         self.seen.send_modify(|seen| drop(seen.offered.insert(name, identity)));
         if self.later.load(Ordering::Relaxed) {
-            return Box::pin(async { None });
+            return Box::pin(async { Outcome::NotStored });
         }
         loop {
             match arrival.content.chunk() {
@@ -71,14 +73,14 @@ impl FileHandler for Owner {
                 Ok(None) => break,
                 Err(ContentError::Changed) => {
                     self.seen.send_modify(|seen| seen.changed += 1);
-                    return Box::pin(async { None });
+                    return Box::pin(async { Outcome::Later { stored: 0, problem: None } });
                 }
-                Err(_) => return Box::pin(async { None }),
+                Err(_) => return Box::pin(async { Outcome::Later { stored: 0, problem: None } }),
             }
         }
         let content = String::from_utf8(bytes).unwrap();
         let verdict = self.verdicts.lock().unwrap().remove(&content);
-        if verdict != Some(None) {
+        if !matches!(verdict, Some(Outcome::NotStored | Outcome::Later { .. })) {
             let file = (arrival.name.to_string(), arrival.stored, content);
             self.seen.send_modify(|seen| seen.files.push(file));
         }
@@ -87,7 +89,7 @@ impl FileHandler for Owner {
             if let Some(mut held) = held {
                 drop(held.wait_for(|go_on| *go_on).await);
             }
-            verdict.unwrap_or(Some(Taken::Stored))
+            verdict.unwrap_or(Outcome::Taken(Taken::Stored))
         })
     }
 
@@ -96,8 +98,12 @@ impl FileHandler for Owner {
     }
 
     fn file_event(&self, event: FileEvent) {
-        if let FileEvent::PutAside { reason } = event {
-            self.seen.send_modify(|seen| seen.put_aside.push(reason));
+        match event {
+            FileEvent::PutAside { reason } => self.seen.send_modify(|seen| seen.put_aside.push(reason)),
+            FileEvent::GoneHalfTaken { stored } => {
+                self.seen.send_modify(|seen| seen.gone_half_taken.push(stored))
+            }
+            _ => {}
         }
     }
 }
@@ -344,7 +350,12 @@ fn what_cannot_be_taken_is_put_aside_with_the_reason_beside_it() {
     let mut watched = Watched::new();
     watched.drop_file("bad.hl7", "bad");
     let reason = "it is no message".to_owned();
-    watched.owner.verdicts.lock().unwrap().insert("bad".to_owned(), Some(Taken::PutAside(reason.clone())));
+    watched
+        .owner
+        .verdicts
+        .lock()
+        .unwrap()
+        .insert("bad".to_owned(), Outcome::Taken(Taken::PutAside(reason.clone())));
     watched.watch(|_| {});
     let seen = watched.wait_for("the file to be put aside", |seen| seen.released == 1);
     assert_eq!(seen.put_aside, std::slice::from_ref(&reason));
@@ -358,7 +369,7 @@ fn what_cannot_be_taken_is_put_aside_with_the_reason_beside_it() {
 fn what_could_not_be_stored_is_tried_again_from_where_it_stands() {
     let mut watched = Watched::new();
     watched.drop_file("a.hl7", "a");
-    watched.owner.verdicts.lock().unwrap().insert("a".to_owned(), None);
+    watched.owner.verdicts.lock().unwrap().insert("a".to_owned(), Outcome::NotStored);
     watched.watch(|_| {});
     let seen = watched.wait_for("the file", |seen| seen.released == 1);
     assert_eq!(seen.files, [("a.hl7".to_owned(), 0, "a".to_owned())]);
@@ -437,11 +448,102 @@ fn what_is_written_to_a_file_after_it_was_read_is_put_aside_and_not_lost() {
     assert_eq!(tree(&watched.path("in/failed"))[0], ("results.hl7".to_owned(), "first and more".to_owned()));
 }
 
+/// Two messages of a file are stored, and it cannot be read further now.
+fn half_taken(watched: &Watched, content: &str) {
+    let later = Outcome::Later { stored: 2, problem: None };
+    watched.owner.verdicts.lock().unwrap().insert(content.to_owned(), later);
+}
+
+fn append(file: &Path, content: &str) {
+    File::options().append(true).open(file).unwrap().write_all(content.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_is_taken_in_part_is_gone_on_with_and_holds_nobody_up() {
+    let mut watched = Watched::new();
+    half_taken(&watched, "a");
+    watched.drop_file("a.hl7", "a");
+    watched.drop_file("b.hl7", "b");
+    watched.watch(|_| {});
+    let seen = watched.wait_for("both files", |seen| seen.released == 2);
+    let taken = |name: &str, stored| (name.to_owned(), stored, name.trim_end_matches(".hl7").to_owned());
+    assert_eq!(seen.files, [taken("b.hl7", 0), taken("a.hl7", 2)]);
+}
+
+#[test]
+fn what_changes_after_it_was_taken_in_part_is_put_aside_and_not_taken_anew() {
+    for (after, identify) in [
+        (After::Delete, Identify::Inode),
+        (After::Leave, Identify::Inode),
+        (After::Delete, Identify::Content),
+        (After::Leave, Identify::Content),
+    ] {
+        let mut watched = Watched::new();
+        half_taken(&watched, "a");
+        watched.drop_file("a.hl7", "a");
+        watched.drop_file("b.hl7", "b");
+        let (go_on, held) = watch::channel(false);
+        *watched.owner.held.lock().unwrap() = Some(held);
+        watched.watch(|settings| (settings.after, settings.identify) = (after.clone(), identify));
+        watched.wait_for("the second file", |seen| seen.files.len() == 1);
+        append(&watched.path("in/a.hl7"), " and more");
+        go_on.send_replace(true);
+        let seen = watched.wait_for("the reason", |seen| seen.put_aside.len() == 1);
+        assert!(
+            seen.put_aside[0].starts_with("it changed after its first 2 messages were stored"),
+            "{seen:?}"
+        );
+        watched.drop_file("c.hl7", "a sign that the folder was looked at again");
+        let seen = watched.wait_for("the sign", |seen| seen.files.len() == 2);
+        assert_eq!(names(&seen), ["b.hl7", "c.hl7"], "{after:?} {identify:?}");
+        assert_eq!(seen.put_aside.len(), 1, "{after:?} {identify:?}");
+        let lies = if after == After::Leave { "in/a.hl7" } else { "in/failed/a.hl7" };
+        assert_eq!(fs::read_to_string(watched.path(lies)).unwrap(), "a and more");
+    }
+}
+
+#[test]
+fn what_goes_before_all_of_it_is_taken_is_told() {
+    let mut watched = Watched::new();
+    half_taken(&watched, "a");
+    watched.drop_file("a.hl7", "a");
+    watched.drop_file("b.hl7", "b");
+    let (go_on, held) = watch::channel(false);
+    *watched.owner.held.lock().unwrap() = Some(held);
+    watched.watch(|_| {});
+    watched.wait_for("the second file", |seen| seen.files.len() == 1);
+    fs::remove_file(watched.path("in/a.hl7")).unwrap();
+    go_on.send_replace(true);
+    let seen = watched.wait_for("the news", |seen| !seen.gone_half_taken.is_empty() && seen.released == 2);
+    assert_eq!(seen.gone_half_taken, [2]);
+}
+
+#[test]
+fn no_reason_takes_the_place_of_a_file_or_of_another_reason() {
+    let mut watched = Watched::new();
+    let long = |number: u32| format!("{}{number}.hl7", "L".repeat(240));
+    for (name, content) in [("bad.hl7", "bad"), (&long(1), "one"), (&long(2), "two")] {
+        let verdict = Outcome::Taken(Taken::PutAside(format!("{content} is no message")));
+        watched.owner.verdicts.lock().unwrap().insert(content.to_owned(), verdict);
+        watched.drop_file(name, content);
+    }
+    fs::create_dir_all(watched.path("in/failed")).unwrap();
+    fs::write(watched.path("in/failed/bad.hl7.reason.txt"), "somebody's own").unwrap();
+    watched.watch(|_| {});
+    watched.wait_for("all three to be put aside", |seen| seen.released == 3);
+    let contents: Vec<String> =
+        tree(&watched.path("in/failed")).into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents.len(), 7, "{contents:?}");
+    for expected in ["somebody's own", "bad is no message", "one is no message", "two is no message"] {
+        assert!(contents.iter().any(|content| content.starts_with(expected)), "{expected}: {contents:?}");
+    }
+}
+
 #[test]
 fn a_file_that_a_crash_left_half_deleted_gets_its_name_back() {
     let mut watched = Watched::new();
     fs::create_dir_all(watched.path("in")).unwrap();
-    fs::write(watched.path("in/.orderly-a.hl7"), "a").unwrap();
+    fs::write(watched.path("in/.orderly-taken-a.hl7"), "a").unwrap();
     watched.watch(|settings| settings.after = After::Delete);
     let seen = watched.wait_for("the file", |seen| seen.released == 1);
     assert_eq!(seen.files, [("a.hl7".to_owned(), 0, "a".to_owned())]);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use orderly_ccda::looks_like_xml;
 use orderly_hl7v2::split;
 use orderly_journal::{Fate, Query, StoredMessage};
+use orderly_queue::planted::Fault;
 use orderly_tests::peers::admission;
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
@@ -131,13 +132,13 @@ async fn what_is_no_message_lies_aside_with_its_reason_and_is_kept() {
     let reason = |name: &str| fs::read_to_string(site.path("inbox/failed").join(name)).unwrap();
     assert!(reason(reasons[0]).starts_with("it is empty\n"));
     assert!(
-        reason(reasons[1]).contains("What it holds is kept in quarantine: orderly show "),
+        reason(reasons[1]).contains("What it holds is kept in quarantine."),
         "{}",
         reason(reasons[1])
     );
     let stored = stored(&site);
     assert_eq!(stored.keys().collect::<Vec<_>>(), ["entities.xml", "half.hl7", "memo.txt"]);
-    assert!(reason(reasons[2]).contains(&format!("orderly show {}\n", stored["memo.txt"][0].id)));
+    assert!(reason(reasons[2]).contains(&format!("(orderly show {}):", stored["memo.txt"][0].id)));
     let found = orderly(&site, ["messages", "--file", "half.hl7", "--json"]).await.ended(0).json();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|found| found["file"] == "half.hl7"), "{found:?}");
@@ -169,12 +170,63 @@ async fn a_message_beyond_the_limit_is_kept_in_part_and_its_neighbours_whole() {
     assert_eq!(seen, expected);
     let reason = stored["three.hl7"][1].reason.as_deref().unwrap_or_default();
     assert!(reason.contains("larger than the 1024 bytes"), "{reason}");
+    // What was cut is nowhere whole but in the file.
+    let aside = fs::read_to_string(site.path("inbox/failed/three.hl7.reason.txt")).unwrap();
+    assert!(aside.starts_with("1 of its 3 messages are larger than allowed"), "{aside}");
+    assert!(aside.contains("Its other messages are stored"), "{aside}");
+    assert!(site.path("inbox/failed/three.hl7").exists());
     let replayed = orderly(&site, ["replay", &stored["three.hl7"][1].id.to_string()]).await.ended(1);
     assert!(
         replayed.out.contains("only a part of it was kept"),
         "half a message must not go out: {replayed:?}"
     );
     assert_eq!(engine.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_kept_aside_also_when_a_crash_came_in_between() {
+    let site = site();
+    site.amend("orderly.yaml", "poll: 50ms", "poll: 50ms\n      message_size_max: 1KiB");
+    let engine = Running::start(&site).await;
+    let long = [admission("L0"), b"NTE|1||".to_vec(), vec![b'x'; 5_000], b"\r".to_vec()].concat();
+    let others = (1..5_000).flat_map(|number| admission(&format!("L{number}")));
+    drop_file(&site, "many.hl7", &long.into_iter().chain(others).collect::<Vec<u8>>());
+    until("the first of them", || {
+        let stored = site.journal().search(&Query { limit: 1, ..Query::default() }).unwrap();
+        (!stored.is_empty()).then_some(())
+    })
+    .await;
+    engine.kill().await;
+    let engine = Running::start(&site).await;
+    taken(&site).await;
+    let aside = fs::read_to_string(site.path("inbox/failed/many.hl7.reason.txt")).unwrap();
+    assert!(aside.starts_with("1 of its 5000 messages are larger than allowed"), "{aside}");
+    assert_eq!(stored(&site)["many.hl7"].len(), 5_000);
+    assert_eq!(engine.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_message_that_our_code_can_not_bear_ends_nothing() {
+    let site = site();
+    let planted = format!("ORDERLY_PLANTED_FAULT={}", Fault::ProcessingPanics as u8);
+    let engine = Running::start_under(&site, &["env", &planted]).await;
+    drop_file(
+        &site,
+        "four.hl7",
+        &(1..5).flat_map(|number| admission(&format!("P{number}"))).collect::<Vec<u8>>(),
+    );
+    taken(&site).await;
+    drop_file(&site, "five.hl7", &admission("P5"));
+    taken(&site).await;
+    let fates: Vec<Fate> = stored(&site).values().flatten().map(|message| message.fate).collect();
+    assert_eq!(fates.len(), 5);
+    assert_eq!(fates.iter().filter(|fate| **fate == Fate::Quarantined).count(), 2, "{fates:?}");
+    let log = engine.log().join("\n");
+    assert!(log.contains("a panic inside the engine") && !log.contains("a planted panic"), "{log}");
+    assert_eq!(engine.stop().await.code(), Some(0));
+    // A better program takes them.
+    let replayed = orderly(&site, ["replay", "--state", "quarantined"]).await.ended(0);
+    assert!(replayed.out.contains("2 messages replayed"), "{replayed:?}");
 }
 
 /// Of a file this large only a small part may ever be in memory.

@@ -17,7 +17,7 @@ use self::hint::Hint;
 use self::scan::{Found, Listing, Patience};
 use self::standings::Standings;
 pub use arrival::{Arrival, Content, ContentError};
-pub use handler::{FileEvent, FileHandler, Standing, Taken, Taking};
+pub use handler::{FileEvent, FileHandler, Outcome, Standing, Taken, Taking};
 pub use settings::{After, Complete, FilesListenerSettings, Identify, Order};
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
@@ -106,7 +106,16 @@ struct Round<'s, H> {
     /// Whether it could not be looked at the last time.
     is_away: bool,
     /// Files of which an operator was told that they cannot be read or put out of the way, or that they stay with their reason elsewhere.
-    failing: HashSet<PathBuf>,
+    failing: HashSet<(Trouble, PathBuf)>,
+}
+
+/// What an operator was told of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Trouble {
+    Unreadable,
+    Forbidden,
+    Stuck,
+    Stays,
 }
 
 /// A file that is stored, or never will be, and what is to be done with it.
@@ -138,7 +147,7 @@ fn changed_afterwards(taken: &Taken) -> String {
                           without what was there before."
             .to_owned(),
         // The reason says by itself what is stored of it.
-        Taken::PutAside(reason) => format!("{reason}\nIt was written to again since."),
+        Taken::PutAside(reason) | Taken::Torn(reason) => format!("{reason}\nIt was written to again since."),
     }
 }
 
@@ -223,7 +232,7 @@ impl<H: FileHandler> Round<'_, H> {
         }
         if !self.failing.is_empty() {
             let there: HashSet<&PathBuf> = listing.files.iter().map(|found| &found.path).collect();
-            self.failing.retain(|path| there.contains(path));
+            self.failing.retain(|(_, path)| there.contains(path));
         }
         Ok(listing)
     }
@@ -246,7 +255,9 @@ impl<H: FileHandler> Round<'_, H> {
 
     fn release(&mut self, identities: Vec<Arc<str>>) {
         for identity in identities {
-            self.standings.forget(&identity);
+            if let Some(stored) = self.standings.forget(&identity) {
+                self.handler.file_event(FileEvent::GoneHalfTaken { stored });
+            }
             self.handler.released(&identity);
         }
     }
@@ -266,9 +277,7 @@ impl<H: FileHandler> Round<'_, H> {
                     in_flight.push_back((found, identity, taking));
                 }
                 Ok(None) => {}
-                Err(reason) => {
-                    certain.push(Certain { found, identity: None, taken: Taken::PutAside(reason) });
-                }
+                Err(taken) => certain.push(Certain { found, identity: None, taken }),
             }
             if in_flight.len() >= FILES_IN_FLIGHT {
                 self.settle(&mut in_flight, FILES_IN_FLIGHT / 2, &mut certain).await;
@@ -287,8 +296,14 @@ impl<H: FileHandler> Round<'_, H> {
         while in_flight.len() > most {
             let Some((found, identity, taking)) = in_flight.pop_front() else { break };
             match taking.await {
-                None => self.standings.doubt(),
-                Some(taken) => {
+                Outcome::NotStored => self.standings.doubt(),
+                Outcome::Later { stored, problem } => {
+                    self.standings.store_some(identity, name_of(&found), stored);
+                    if let Some(problem) = problem {
+                        self.complain(Trouble::Unreadable, &found, FileEvent::Unreadable(problem));
+                    }
+                }
+                Outcome::Taken(taken) => {
                     self.standings.store(identity.clone(), name_of(&found), taken.clone());
                     certain.push(Certain { found, identity: Some(identity), taken });
                 }
@@ -298,7 +313,10 @@ impl<H: FileHandler> Round<'_, H> {
     }
 
     /// Opens a complete file. Nothing when it is not to be taken now, a reason when it cannot be taken at all.
-    fn arrive(&mut self, found: &Found) -> Result<Option<Arrival>, String> {
+    fn arrive(&mut self, found: &Found) -> Result<Option<Arrival>, Taken> {
+        if self.failing.contains(&(Trouble::Stays, found.path.clone())) {
+            return Ok(None);
+        }
         let mut content = match Content::open(found, self.stopped.clone()) {
             Ok(content) => content,
             Err(ContentError::Changed | ContentError::Stopping) => return Ok(None),
@@ -314,20 +332,29 @@ impl<H: FileHandler> Round<'_, H> {
             // Its content had to be read to know it; the next look puts it away.
             return Ok(None);
         }
+        if let Some(stored) = self.standings.torn(found, &identity) {
+            return Err(Taken::Torn(format!(
+                "it changed after its first {stored} messages were stored\nDrop again what follows them in the file, without \
+                 what is stored (orderly messages --file)."
+            )));
+        }
         Ok(Some(Arrival { identity, name: name_of(found), stored, content }))
     }
 
-    fn unreadable(&mut self, found: &Found, error: io::Error) -> Result<Option<Arrival>, String> {
+    fn unreadable(&mut self, found: &Found, error: io::Error) -> Result<Option<Arrival>, Taken> {
         match error.kind() {
             io::ErrorKind::NotFound => Ok(None),
-            io::ErrorKind::PermissionDenied if !self.failing.contains(&found.path) => {
-                Err("the engine's user may not read it; give it the right to, and drop the file again"
-                    .to_owned())
+            io::ErrorKind::PermissionDenied
+                if self.failing.insert((Trouble::Forbidden, found.path.clone())) =>
+            {
+                let reason =
+                    "the engine's user may not read it; give it the right to, and drop the file again";
+                Err(Taken::PutAside(reason.to_owned()))
             }
             io::ErrorKind::PermissionDenied => Ok(None),
             // A share or a disk that fails now may not later.
             _ => {
-                self.complain(found, FileEvent::Unreadable(error));
+                self.complain(Trouble::Unreadable, found, FileEvent::Unreadable(Arc::new(error)));
                 Ok(None)
             }
         }
@@ -355,7 +382,7 @@ impl<H: FileHandler> Round<'_, H> {
         let Certain { found, identity, taken } = file;
         let done = match &taken {
             Taken::Stored => disposal.taken(&found),
-            Taken::PutAside(reason) => disposal.failed(&found, reason),
+            Taken::PutAside(reason) | Taken::Torn(reason) => disposal.failed(&found, reason),
         };
         let (done, aside) = match done {
             Ok(Done::Changed) => {
@@ -365,7 +392,7 @@ impl<H: FileHandler> Round<'_, H> {
             done => (
                 done,
                 match taken {
-                    Taken::PutAside(reason) => Some(reason),
+                    Taken::PutAside(reason) | Taken::Torn(reason) => Some(reason),
                     Taken::Stored => None,
                 },
             ),
@@ -373,13 +400,16 @@ impl<H: FileHandler> Round<'_, H> {
         let done = match done {
             Ok(done) => done,
             Err(error) => {
-                self.complain(&found, FileEvent::Stuck(error));
+                self.complain(Trouble::Stuck, &found, FileEvent::Stuck(error));
                 return None;
             }
         };
         // What stays without having an identity would be met again at each look.
         let stays_unread = done == Done::Left && identity.is_none();
-        let is_news = if stays_unread { self.failing.insert(found.path) } else { done != Done::Replaced };
+        let is_news = match stays_unread {
+            true => self.failing.insert((Trouble::Stays, found.path)),
+            false => done != Done::Replaced,
+        };
         if let Some(reason) = aside.filter(|_| is_news) {
             self.handler.file_event(FileEvent::PutAside { reason });
         }
@@ -387,8 +417,8 @@ impl<H: FileHandler> Round<'_, H> {
     }
 
     /// Once for each file, until it is gone.
-    fn complain(&mut self, found: &Found, event: FileEvent) {
-        if self.failing.insert(found.path.clone()) {
+    fn complain(&mut self, trouble: Trouble, found: &Found, event: FileEvent) {
+        if self.failing.insert((trouble, found.path.clone())) {
             self.handler.file_event(event);
         }
     }

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// How the name begins that a file has for the moment in which it is deleted.
-pub(super) const HIDDEN: &str = ".orderly-";
+pub(super) const HIDDEN: &str = ".orderly-taken-";
 
 /// How many names are tried until a free one is found. The second already holds the time.
 const NAMES_MAX: u32 = 100;
@@ -92,7 +92,14 @@ impl<'s> Disposal<'s> {
         }
         let done = self.take_away(found, &hidden)?;
         if done == Done::Gone {
-            gone_is_fine(fs::remove_file(&hidden))?;
+            match fs::symlink_metadata(&hidden) {
+                // Somebody who has it open wrote to it in this very moment: it is put aside at the next look.
+                Ok(metadata) if Stat::of(&metadata) != found.stat => {
+                    renameat_with(CWD, &hidden, CWD, &found.path, RenameFlags::NOREPLACE)?;
+                    return Ok(Done::Changed);
+                }
+                _ => gone_is_fine(fs::remove_file(&hidden))?,
+            }
         }
         Ok(done)
     }
@@ -101,7 +108,7 @@ impl<'s> Disposal<'s> {
     fn carry(&mut self, found: &Found, folder: &Path, reason: Option<&str>) -> io::Result<Done> {
         let wanted = folder.join(&found.below);
         if let Some(parent) = wanted.parent() {
-            fs::create_dir_all(parent)?;
+            self.make(parent)?;
         }
         for attempt in 0..NAMES_MAX {
             let target = if attempt == 0 { wanted.clone() } else { dated(&wanted, attempt) };
@@ -119,6 +126,15 @@ impl<'s> Disposal<'s> {
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name was found"))
+    }
+
+    /// Makes a folder that is not there, with those around it, and remembers to flush what they are made in.
+    fn make(&mut self, folder: &Path) -> io::Result<()> {
+        let missing = folder.ancestors().take_while(|folder| !folder.exists());
+        self.touched.extend(
+            missing.filter_map(Path::parent).filter(|parent| parent.parent().is_some()).map(Path::to_owned),
+        );
+        fs::create_dir_all(folder)
     }
 
     /// Moves the very file that was found to another path, which must be free, and removes its markers.
@@ -204,12 +220,24 @@ fn write_reason(file: &Path, reason: &str) -> io::Result<PathBuf> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let beside = reason_beside(file);
-    let mut written = File::create(&beside)?;
+    let (beside, mut written) = free_reason(file)?;
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     writeln!(written, "{reason}\nput aside: {now}")?;
     written.sync_all()?;
     Ok(beside)
+}
+
+/// A file for the reason that no other has: one put aside before may be called like it.
+fn free_reason(file: &Path) -> io::Result<(PathBuf, File)> {
+    let wanted = reason_beside(file);
+    for attempt in 0..NAMES_MAX {
+        let beside = if attempt == 0 { wanted.clone() } else { dated(&wanted, attempt) };
+        match File::create_new(&beside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|created| (beside, created)),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name was found for a reason"))
 }
 
 /// Where the reason lies: beside the file, under its name, or as much of it as leaves room for the ending and for what tells this name

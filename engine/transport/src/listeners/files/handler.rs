@@ -35,8 +35,24 @@ pub struct Standing {
     pub taken: Option<Taken>,
 }
 
-/// What will have become of a file; nothing when not all of it could be stored now, and the rest is to be tried later.
-pub type Taking = Pin<Box<dyn Future<Output = Option<Taken>> + Send>>;
+/// What will have become of a file.
+pub type Taking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// What became of a file that was handed over.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It needs to be read no more.
+    Taken(Taken),
+    /// It could not be read to its end now. So many of its messages are stored, and it is gone on with at another look.
+    Later {
+        /// How many of its messages are stored: the first ones.
+        stored: u64,
+        /// Why, when somebody should know.
+        problem: Option<Arc<io::Error>>,
+    },
+    /// Not all of it could be stored, and the rest is to be tried later.
+    NotStored,
+}
 
 /// What became of a file that needs to be read no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +61,8 @@ pub enum Taken {
     Stored,
     /// It is to be put aside, for this reason; what of it could be stored is.
     PutAside(String),
+    /// The same, because it changed after its first messages were stored: it is not to be taken as a new file either.
+    Torn(String),
 }
 
 /// Something that an operator should know. Names of files are not in it: they may name patients.
@@ -60,7 +78,12 @@ pub enum FileEvent {
         reason: String,
     },
     /// A file cannot be read now; this is tried again.
-    Unreadable(io::Error),
+    Unreadable(Arc<io::Error>),
+    /// A file went out of the folder before all of it was taken in.
+    GoneHalfTaken {
+        /// How many of its messages are stored: the first ones.
+        stored: u64,
+    },
     /// A file that is stored cannot be put out of the way; this is tried again, and it is not taken in again.
     Stuck(io::Error),
     /// What is stored cannot be found out; this is tried again.

@@ -27,6 +27,17 @@ struct Known {
     taken: Option<Taken>,
 }
 
+impl Known {
+    /// Whether its first messages are stored and the others never will be, as it is.
+    fn is_half_taken(&self) -> bool {
+        match self.taken {
+            None => self.stored > 0,
+            Some(Taken::Torn(_)) => true,
+            Some(Taken::Stored | Taken::PutAside(_)) => false,
+        }
+    }
+}
+
 impl Standings {
     pub(super) fn new(identify: Identify) -> Standings {
         Standings { identify, known: None, hashed: HashMap::new(), seen_in: None }
@@ -75,6 +86,34 @@ impl Standings {
         known.map_or((0, false), |known| (known.stored, known.taken.is_some()))
     }
 
+    /// So many of a file's messages are stored, and it is gone on with later.
+    pub(super) fn store_some(&mut self, identity: Arc<str>, name: Arc<str>, stored: u64) {
+        if let Some(known) = &mut self.known
+            && stored > 0
+        {
+            known.insert(identity, Known { name, stored, taken: None });
+        }
+    }
+
+    /// How many messages are stored of the file as it was before it changed, if it was not taken in to its end by then.
+    pub(super) fn torn(&self, found: &Found, identity: &Arc<str>) -> Option<u64> {
+        let known = self.known.as_ref()?;
+        if known.contains_key(identity) {
+            return None;
+        }
+        let is_it =
+            |(other, known): &(&Arc<str>, &Known)| known.is_half_taken() && self.is_of(other, known, found);
+        known.iter().find(is_it).map(|(_, known)| known.stored)
+    }
+
+    /// Whether a known identity is that of this file, as it is or was.
+    fn is_of(&self, identity: &str, known: &Known, found: &Found) -> bool {
+        match self.identify {
+            Identify::Inode => found.file_key.is_of(identity),
+            Identify::Content => *known.name == *found.below.to_string_lossy(),
+        }
+    }
+
     /// A file is stored to its end.
     pub(super) fn store(&mut self, identity: Arc<str>, name: Arc<str>, taken: Taken) {
         if let Some(known) = &mut self.known {
@@ -82,11 +121,10 @@ impl Standings {
         }
     }
 
-    /// A file is out of the way.
-    pub(super) fn forget(&mut self, identity: &Arc<str>) {
-        if let Some(known) = &mut self.known {
-            known.remove(identity);
-        }
+    /// A file is out of the way; of one that was not taken in to its end, how many of its messages are stored.
+    pub(super) fn forget(&mut self, identity: &Arc<str>) -> Option<u64> {
+        let forgotten = self.known.as_mut()?.remove(identity)?;
+        (forgotten.taken.is_none() && forgotten.stored > 0).then_some(forgotten.stored)
     }
 
     /// The files that were put out of the way, by us before a crash or by a person: those that are not in a listing, which shows it.
@@ -112,9 +150,15 @@ impl Standings {
     /// The volume is a part of the identity: what is on another one may just not be mounted.
     fn gone_by_inode(&self, known: &HashMap<Arc<str>, Known>, listing: &Listing) -> Vec<Arc<str>> {
         let there: HashSet<&Arc<str>> = listing.files.iter().map(|found| &found.key).collect();
-        let is_gone =
-            |identity: &&Arc<str>| identity.starts_with(&listing.volume) && !there.contains(*identity);
-        known.keys().filter(is_gone).cloned().collect()
+        // What was taken in part and has changed since is there all the same.
+        let is_there = |identity: &Arc<str>, known: &Known| {
+            there.contains(identity)
+                || (known.is_half_taken() && listing.files.iter().any(|found| found.file_key.is_of(identity)))
+        };
+        let is_gone = |(identity, known): &(&Arc<str>, &Known)| {
+            identity.starts_with(&listing.volume) && !is_there(identity, known)
+        };
+        known.iter().filter(is_gone).map(|(identity, _)| identity.clone()).collect()
     }
 
     /// A file that is known by its name and its content is gone when there is none of its name, or one of other content. Nothing else
@@ -128,7 +172,9 @@ impl Standings {
         let is_gone = |(identity, known): &(&Arc<str>, &Known)| match by_name.get(&*known.name) {
             None => true,
             // Not read yet: it may be it.
-            Some(found) => self.hashed.get(&found.key).is_some_and(|other| other != *identity),
+            Some(found) => {
+                !known.is_half_taken() && self.hashed.get(&found.key).is_some_and(|other| other != *identity)
+            }
         };
         known.iter().filter(is_gone).map(|(identity, _)| identity.clone()).collect()
     }
