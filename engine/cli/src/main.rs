@@ -12,6 +12,7 @@ mod moment;
 mod output;
 mod replay;
 mod run;
+mod schema;
 mod send;
 mod show;
 mod site;
@@ -43,6 +44,7 @@ enum Command {
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
     Replay(replay::ReplayArgs),
+    Schema(schema::SchemaArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
 }
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),
     };

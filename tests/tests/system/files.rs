@@ -131,11 +131,7 @@ async fn what_is_no_message_lies_aside_with_its_reason_and_is_kept() {
     assert_eq!(failed, expected);
     let reason = |name: &str| fs::read_to_string(site.path("inbox/failed").join(name)).unwrap();
     assert!(reason(reasons[0]).starts_with("it is empty\n"));
-    assert!(
-        reason(reasons[1]).contains("What it holds is kept in quarantine."),
-        "{}",
-        reason(reasons[1])
-    );
+    assert!(reason(reasons[1]).contains("What it holds is kept in quarantine."), "{}", reason(reasons[1]));
     let stored = stored(&site);
     assert_eq!(stored.keys().collect::<Vec<_>>(), ["entities.xml", "half.hl7", "memo.txt"]);
     assert!(reason(reasons[2]).contains(&format!("(orderly show {}):", stored["memo.txt"][0].id)));

@@ -1,4 +1,4 @@
-//! `orderly corpus`: what the parsers make of a folder.
+//! `orderly corpus`: what the parsers make of a folder; `orderly schema`: what a record is made of.
 
 use orderly_tests::peers::admission;
 use orderly_tests::running::orderly;
@@ -32,4 +32,18 @@ async fn a_folder_is_read_with_all_that_is_below_it() {
     orderly(&site, ["corpus", "feeds/odd.hl7"]).await.ended(0);
     let missing = orderly(&site, ["corpus", "nothing"]).await.ended(2);
     assert!(missing.err.contains("nothing cannot be read"), "{}", missing.err);
+}
+
+#[tokio::test]
+async fn a_record_has_what_its_schema_says() {
+    let site = Site::of(&[]);
+    site.write("one.hl7", admission("W1"));
+    let schema: serde_json::Value =
+        serde_json::from_str(&orderly(&site, ["schema", "record"]).await.ended(0).out).unwrap();
+    let record: serde_json::Value =
+        serde_json::from_str(&orderly(&site, ["show", "one.hl7", "--record"]).await.ended(0).out).unwrap();
+    for (member, _) in record.as_object().unwrap() {
+        assert!(schema["properties"][member]["description"].is_string(), "{member} is not in the schema");
+    }
+    orderly(&site, ["schema", "nonsense"]).await.ended(2);
 }
