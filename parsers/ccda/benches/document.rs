@@ -1,4 +1,5 @@
-//! What one document costs: parsing and normalizing. Run with `cargo bench -p orderly-ccda`.
+//! What one document costs, parsed and normalized, beside quick-xml's bare event loop and a tree of roxmltree over the same bytes. Run with
+//! `cargo bench -p orderly-ccda`.
 
 use std::hint::black_box;
 
@@ -14,6 +15,18 @@ fn repeated(times: usize) -> String {
     format!("{header}<structuredBody>{}</structuredBody>{footer}", body.repeat(times))
 }
 
+fn events(bytes: &[u8]) -> usize {
+    let mut reader = quick_xml::Reader::from_reader(bytes);
+    let mut count = 0;
+    while let Ok(event) = reader.read_event() {
+        if matches!(event, quick_xml::events::Event::Eof) {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
 fn documents(criterion: &mut Criterion) {
     let limits = Limits::default();
     for (name, text) in [("ccd", repeated(1)), ("ccd_of_2_mb", repeated(100))] {
@@ -24,6 +37,17 @@ fn documents(criterion: &mut Criterion) {
             bench.iter(|| parse(black_box(text.as_bytes()), &limits).is_ok())
         });
         group.bench_function("normalize", |bench| bench.iter(|| normalize(black_box(&document))));
+        group.bench_function("parse and normalize", |bench| {
+            bench.iter(|| {
+                parse(black_box(text.as_bytes()), &limits).map(|document| normalize(&document)).is_ok()
+            });
+        });
+        group.bench_function("quick-xml, events only", |bench| {
+            bench.iter(|| events(black_box(text.as_bytes())))
+        });
+        group.bench_function("roxmltree", |bench| {
+            bench.iter(|| roxmltree::Document::parse(black_box(&text)).is_ok());
+        });
         group.finish();
     }
 }
