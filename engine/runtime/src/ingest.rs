@@ -71,6 +71,7 @@ impl Ingest {
         // A plan is only read; what was half made is dropped.
         let processed = catch_unwind(AssertUnwindSafe(|| {
             if planted::is_planted(Fault::ProcessingPanics) && facts.id.is_multiple_of(2) {
+                #[expect(clippy::panic, reason = "that is what is planted")]
                 std::panic::panic_any("a planted panic");
             }
             process(&self.plan, facts, bytes)

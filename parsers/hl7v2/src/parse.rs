@@ -53,7 +53,7 @@ pub struct Unreadable<'a> {
     /// The header, when one could be found, so that an answer can be addressed.
     pub header: Option<Header>,
     /// Its segments, where they could be told apart all the same: for people to look at, never to be processed.
-    pub tree: Option<Message<'a>>,
+    pub tree: Option<Box<Message<'a>>>,
 }
 
 impl Unreadable<'_> {
@@ -124,7 +124,7 @@ fn headless<'a>(bytes: &'a [u8], settings: &Settings) -> Unreadable<'a> {
         None => presumed(body),
     };
     let is_segment = segment_name(body).is_ok_and(|(rest, _)| rest.first() == Some(&delimiters.field));
-    let read = || tree(leading, body, delimiters, settings, Vec::new()).ok();
+    let read = || tree(leading, body, delimiters, settings, Vec::new()).ok().map(Box::new);
     Unreadable { diagnostic, header: None, tree: is_segment.then(read).flatten() }
 }
 
@@ -137,7 +137,7 @@ fn undelimited<'a>(leading: &'a [u8], body: &'a [u8], settings: &Settings) -> Un
         Encoding { delimiters: presumed(body), charset: settings.charset.unwrap_or(settings.fallback) };
     let header = body.get(line(body, 0, encoding.delimiters.field).text).unwrap_or_default();
     let header = Some(Header::new(header.to_vec(), encoding));
-    let tree = tree(leading, body, encoding.delimiters, settings, Vec::new()).ok();
+    let tree = tree(leading, body, encoding.delimiters, settings, Vec::new()).ok().map(Box::new);
     Unreadable { diagnostic, header, tree }
 }
 
@@ -150,7 +150,7 @@ fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, U
         let diagnostic = Diagnostic::error("hl7-no-type", Fault::Sender, "the header has no message type")
             .in_input(start, "MSH-9")
             .with_help("the sender must fill MSH-9, for example ADT^A01");
-        return Err(Unreadable { diagnostic, header: Some(header), tree: Some(message) });
+        return Err(Unreadable { diagnostic, header: Some(header), tree: Some(Box::new(message)) });
     }
     if header.control_id().is_empty() {
         let text = "the header has no control id, so answers can't be matched";
