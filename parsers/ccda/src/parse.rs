@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use orderly_record::Diagnostic;
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::attributes::AttrError;
@@ -36,9 +37,9 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Document, Diagnostic> {
     };
     let mut builder = Builder::new(&decoded.text, limits);
     builder.read().map_err(place)?;
-    let Builder { unescaped, nodes, attributes, names, .. } = builder;
-    let document = finish(decoded.text, decoded.width, Parts { unescaped, nodes, attributes, names });
-    Ok(document)
+    let Builder { unescaped, nodes, attributes, names, identified, .. } = builder;
+    let parts = Parts { unescaped, nodes, attributes, names, identified };
+    Ok(finish(decoded.text, decoded.width, parts))
 }
 
 struct Parts {
@@ -46,15 +47,14 @@ struct Parts {
     nodes: Vec<Node>,
     attributes: Vec<Attribute>,
     names: Vec<Name>,
+    identified: Vec<u32>,
 }
 
 fn finish(text: String, width: Width, parts: Parts) -> Document {
-    let Parts { unescaped, nodes, attributes, names } = parts;
-    let (identified, diagnostics) = (Vec::new(), Vec::new());
-    let mut document = Document { text, unescaped, width, nodes, attributes, names, identified, diagnostics };
-    let with_id = |index: &u32| document.element(*index).is_some_and(|one| one.attribute("ID").is_some());
-    let indexes = 0..u32::try_from(document.nodes.len()).unwrap_or(u32::MAX);
-    let mut identified: Vec<u32> = indexes.filter(with_id).collect();
+    let Parts { unescaped, nodes, attributes, names, mut identified } = parts;
+    let diagnostics = Vec::new();
+    let mut document =
+        Document { text, unescaped, width, nodes, attributes, names, identified: Vec::new(), diagnostics };
     // Stable: of equal ids the first in the document comes first.
     identified.sort_by(|one, other| {
         let id = |index: u32| document.element(index).and_then(|element| element.attribute("ID"));
@@ -90,10 +90,12 @@ struct Builder<'i> {
     nodes: Vec<Node>,
     attributes: Vec<Attribute>,
     names: Vec<Name>,
-    known_names: HashMap<(Namespace, &'i str), u32>,
+    /// Elements that have an `ID`, in the order of the document.
+    identified: Vec<u32>,
+    known_names: HashMap<(Namespace, &'i str), u32, RandomState>,
     open: Vec<Open>,
-    /// For each name of an element its siblings under each open element, the innermost last.
-    siblings: HashMap<u32, Vec<Siblings>>,
+    /// For each name's number its siblings under each open element, the innermost last.
+    siblings: Vec<Vec<Siblings>>,
     /// Where the text goes: into which node, and whether after it.
     slot: Option<(u32, bool)>,
     is_done: bool,
@@ -108,16 +110,17 @@ impl<'i> Builder<'i> {
             nodes: Vec::new(),
             attributes: Vec::new(),
             names: Vec::new(),
-            known_names: HashMap::new(),
+            identified: Vec::new(),
+            known_names: HashMap::default(),
             open: Vec::new(),
-            siblings: HashMap::new(),
+            siblings: Vec::new(),
             slot: None,
             is_done: false,
         }
     }
 
     fn read(&mut self) -> Result<(), Refused> {
-        if let Some(place) = self.text.bytes().position(|byte| byte < b' ' && !b"\t\n\r".contains(&byte)) {
+        if let Some(place) = forbidden(self.text.as_bytes()) {
             return Err((place, refusal::malformed("a character that XML does not allow")));
         }
         let mut reader = NsReader::from_str(self.text);
@@ -223,7 +226,10 @@ impl<'i> Builder<'i> {
     /// Which of its name the element is among its siblings. Where there is only one it has no number, so the first gets its own when the
     /// second comes.
     fn ordinal(&mut self, name: u32, parent: u32, index: u32) -> u32 {
-        let known = self.siblings.entry(name).or_default();
+        if self.siblings.len() <= name as usize {
+            self.siblings.resize_with(name as usize + 1, Vec::new);
+        }
+        let Some(known) = self.siblings.get_mut(name as usize) else { return 0 };
         // Elements are numbered in document order: whatever is above the parent's number lies in an element that is closed.
         while known.last().is_some_and(|siblings| siblings.parent > parent) {
             known.pop();
@@ -275,13 +281,20 @@ impl<'i> Builder<'i> {
                 return Err(refusal::over("ccda-too-many-attributes", "attributes in all", max));
             }
             let name = self.name(attribute.key, reader, false, place)?;
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| self.of_reader(&error))?;
+            // Most values have nothing in them that XML would read as something else.
+            let value = match memchr::memchr3(b'&', b'\n', b'\r', attribute.value.as_bytes()) {
+                None if !attribute.value.contains('\t') => attribute.value,
+                _ => attribute
+                    .normalized_value(XmlVersion::Implicit1_0)
+                    .map_err(|error| self.of_reader(&error))?,
+            };
             if value.len() > self.limits.text_bytes_max {
                 return Err(self.too_long());
             }
             is_base64 |= attribute.key.0 == "representation" && value == "B64";
+            if attribute.key.0 == "ID" {
+                self.identified.push(small(self.nodes.len()));
+            }
             let value = self.span(&value);
             self.attributes.push(Attribute { name, value });
         }
@@ -312,13 +325,13 @@ impl<'i> Builder<'i> {
             },
         };
         let local = local.into_inner();
-        if !is_name(local) {
-            return Err(refusal::malformed("a name with characters that names do not have"));
-        }
         // The name as it stands in the text lives as long as the text; every name is found behind the place where its tag begins.
         let local = self.in_text(local).unwrap_or_else(|| self.text.get(place..place).unwrap_or_default());
         if let Some(known) = self.known_names.get(&(namespace, local)) {
             return Ok(*known);
+        }
+        if !is_name(local) {
+            return Err(refusal::malformed("a name with characters that names do not have"));
         }
         if self.names.len() >= self.limits.names_max {
             return Err(refusal::over("ccda-too-many-names", "names", self.limits.names_max));
@@ -441,6 +454,16 @@ fn of_attribute(error: &AttrError) -> Diagnostic {
         AttrError::Duplicated(..) => refusal::malformed("an attribute that stands there twice"),
         _ => refusal::malformed("an attribute that is not name=\"value\""),
     }
+}
+
+/// Where the first control character stands that XML does not allow.
+fn forbidden(text: &[u8]) -> Option<usize> {
+    let is_forbidden = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    // Block by block, which the compiler makes a few instructions of; hardly ever is there one.
+    let block = text
+        .chunks(256)
+        .position(|block| block.iter().fold(false, |found, byte| found | is_forbidden(byte)))?;
+    text.iter().skip(block * 256).position(is_forbidden).map(|place| block * 256 + place)
 }
 
 /// Letters, digits, and what XML allows between them; the prefix is split off.
