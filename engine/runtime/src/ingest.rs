@@ -3,6 +3,7 @@
 //! What always holds: the answer of a stored message is written by [`Reply::stored`](orderly_pipeline::Reply::stored)
 //! after the commit told us so, and by nothing else; bytes that cannot be read are stored too, as quarantined.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use orderly_pipeline::{
 };
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Place, Received};
-use orderly_transport::mllp_frame::ProblemKind;
+use orderly_transport::mllp_frame::{ProblemKind, Tally};
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
@@ -204,7 +205,8 @@ impl Handler for Ingest {
     async fn problem(&self, problem: FrameProblem) -> Option<Vec<u8>> {
         let FrameProblem { problem, peer, connection } = problem;
         let (kind, offset, bytes_count) = (problem.kind, problem.offset, problem.bytes_count);
-        warn!(source = %self.source, %peer, connection, offset, bytes_count, "not a frame: {kind}");
+        let code = kind.code();
+        warn!(source = %self.source, %peer, connection, code, offset, bytes_count, "not a frame: {kind}");
         if !holds_a_message(kind) {
             return None;
         }
@@ -219,8 +221,9 @@ impl Handler for Ingest {
         let source = &self.source;
         match event {
             ConnectionEvent::Opened { connection, peer } => debug!(%source, %peer, connection, "connected"),
-            ConnectionEvent::Closed { connection, peer, reason, messages_count, .. } => {
+            ConnectionEvent::Closed { connection, peer, reason, messages_count, tally } => {
                 debug!(%source, %peer, connection, messages_count, "disconnected: {reason:?}");
+                tell_habits(source, peer, connection, tally);
             }
             ConnectionEvent::Refused { peer, connections_max } => {
                 warn!(%source, %peer, connections_max, "turned away: as many connections as allowed are open");
@@ -232,6 +235,23 @@ impl Handler for Ingest {
                 error!(%source, "a connection's task failed; this is our fault")
             }
         }
+    }
+}
+
+/// What a peer's framing has that no standard knows, and was taken all the same.
+fn tell_habits(source: &str, peer: SocketAddr, connection: u64, tally: Tally) {
+    let Tally { filler_bytes, empty_frames, noise_bytes, ends_without_return } = tally;
+    if filler_bytes + empty_frames + noise_bytes + ends_without_return > 0 {
+        info!(
+            source,
+            %peer,
+            connection,
+            filler_bytes,
+            empty_frames,
+            noise_bytes,
+            ends_without_return,
+            "the peer's frames were not all as they should be, and were taken"
+        );
     }
 }
 

@@ -100,6 +100,22 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// Its stable code, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EndWithoutReturn(_) => "mllp-end-without-return",
+            Self::Noise => "mllp-noise",
+            Self::NoStartBlock => "mllp-no-start-block",
+            Self::Restarted => "mllp-restarted",
+            Self::TooLarge => "mllp-too-large",
+            Self::CutOff => "mllp-cut-off",
+            Self::Stalled => "mllp-stalled",
+            Self::SpeaksTls => "mllp-speaks-tls",
+            Self::SpeaksHttp => "mllp-speaks-http",
+            Self::NotMllp => "mllp-not-mllp",
+        }
+    }
+
     /// Whether the byte stream cannot be used any further, so that the connection is closed.
     pub fn is_fatal(self) -> bool {
         match self {
