@@ -112,7 +112,7 @@ pub fn acknowledge(header: Option<&Header>, answer: &Answer<'_>) -> Vec<u8> {
     } else if !answer.errors.is_empty() {
         old_error_segment(&mut writer, answer.errors);
     }
-    writer.bytes
+    if encoding.charset.is_transcoded() { encoding.charset.send(&writer.bytes) } else { writer.bytes }
 }
 
 fn message_header(writer: &mut Writer, header: Option<&Header>, version: Version, answer: &Answer<'_>) {

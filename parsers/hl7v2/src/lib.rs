@@ -8,7 +8,7 @@
 //! is a diagnostic beside it; only what can't be read at all is an [`Unreadable`], and then with the header, where there was one, so
 //! that the sender can be answered.
 //!
-//! The way through: `parse` finds the header (`delimiters`, `charset`) and splits → `message`, `segment`, `view` are the tree, `edit`
+//! The way through: `parse` finds the header (`delimiters`, `charset`, `wire`) and splits → `message`, `segment`, `view` are the tree, `edit`
 //! changes it → `path` names places in it, `groups` says which segments belong together → `normalize` makes the record. `batch` comes
 //! before all that: it splits what holds several messages. `acknowledgement` and `reply` are the answers we give and get.
 
@@ -27,6 +27,7 @@ pub mod path;
 mod reply;
 mod segment;
 mod view;
+mod wire;
 
 pub use acknowledgement::{AckCode, AckError, Answer, acknowledge};
 pub use batch::{Batch, Member, Splitter, split};

@@ -375,6 +375,7 @@ impl Walk {
 
     fn finish(self) -> Record {
         let mut record = self.record;
+        record.results.extend(self.specimens.finish());
         record.visit = record.visits.first().cloned();
         if record.patients.len() > 1 {
             record.patient = record.patients.first().cloned();

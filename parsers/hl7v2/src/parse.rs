@@ -18,6 +18,7 @@ use crate::header::Header;
 use crate::message::Message;
 use crate::segment::Segment;
 use crate::view::{Presence, nth_part};
+use crate::wire;
 
 /// The most fields a message may have, all segments together. A field of no length takes one byte on the wire, but 24 in memory, and a
 /// segment some 100; this keeps a hostile frame from being many times its size. The largest real messages have some 100,000.
@@ -56,36 +57,45 @@ pub struct Unreadable {
 
 /// Reads one message. Bytes that hold several are [split](crate::split) first.
 pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable> {
+    match wire::utf_16(bytes) {
+        Some(charset) => parse_wide(bytes, charset),
+        None => parse_bytes(bytes, settings),
+    }
+}
+
+/// UTF-16 has no byte that means what it means elsewhere: its text is parsed, and what comes of it is put upon the bytes.
+fn parse_wide(bytes: &[u8], charset: Charset) -> Result<Message<'_>, Unreadable> {
+    let text = charset.read(bytes);
+    let as_text = Settings { charset: Some(Charset::utf_8()), ..Settings::default() };
+    match parse_bytes(text.as_bytes(), &as_text) {
+        Ok(message) => Ok(wire::adopt(message, &text, bytes, charset)),
+        Err(Unreadable { diagnostic, header }) => Err(Unreadable {
+            diagnostic: wire::placed(diagnostic, &text),
+            header: header.map(|header| header.in_charset(charset)),
+        }),
+    }
+}
+
+fn parse_bytes<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable> {
     let no_header = |diagnostic| Unreadable { diagnostic, header: None };
     let start = header_start(bytes).ok_or_else(|| no_header(no_header_diagnostic(bytes)))?;
     let (leading, body) = bytes.split_at_checked(start).unwrap_or_default();
     let declaration = declaration(body).ok_or_else(|| bad_delimiters(body, start, settings))?;
     let delimiters = declaration.delimiters;
-
     let mut diagnostics = Vec::new();
-    if !leading.is_empty() {
-        let message = format!("{start} bytes before the header");
-        diagnostics.push(Diagnostic::note("hl7-leading-bytes", Fault::Sender, message).in_input(0, ""));
-    }
-    if declaration.repaired {
-        let message = "MSH-2 is damaged and was read as ^~\\&";
-        diagnostics.push(
-            Diagnostic::warning("hl7-delimiters-repaired", Fault::Sender, message)
-                .in_input(start + 4, "MSH-2"),
-        );
-    }
+    report_header(start, declaration.repaired, &mut diagnostics);
 
     let end = content_end(body);
     let (content, trailing) = body.split_at_checked(end).unwrap_or_default();
     let header_line = content.get(line(content, 0, delimiters.field).text).unwrap_or_default();
     let charset = choose_charset(body, header_line, delimiters, start, settings, &mut diagnostics);
     let encoding = Encoding { delimiters, charset: *charset.as_ref().unwrap_or(&settings.fallback) };
-    let header = || Some(Header::new(header_line.to_vec(), encoding));
+    let header = || Some(Header::new(wire::text(header_line, encoding.charset).into_owned(), encoding));
     if let Err(diagnostic) = charset {
         return Err(Unreadable { diagnostic, header: header() });
     }
 
-    let segments = segments(content, start, &delimiters, &mut diagnostics)
+    let segments = segments(content, start, &encoding, &mut diagnostics)
         .map_err(|diagnostic| Unreadable { diagnostic, header: header() })?;
     if !trailing.is_empty() {
         let message = format!("{} bytes of padding after the last segment", trailing.len());
@@ -94,6 +104,21 @@ pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Un
     }
     let message = Message { encoding, leading, segments, trailing, diagnostics };
     check_header(message, start)
+}
+
+/// Says what is odd before the first segment, and about its delimiters.
+fn report_header(start: usize, is_repaired: bool, diagnostics: &mut Vec<Diagnostic>) {
+    if start > 0 {
+        let message = format!("{start} bytes before the header");
+        diagnostics.push(Diagnostic::note("hl7-leading-bytes", Fault::Sender, message).in_input(0, ""));
+    }
+    if is_repaired {
+        let message = "MSH-2 is damaged and was read as ^~\\&";
+        diagnostics.push(
+            Diagnostic::warning("hl7-delimiters-repaired", Fault::Sender, message)
+                .in_input(start + 4, "MSH-2"),
+        );
+    }
 }
 
 /// Without a type nothing can be done with a message, and answering AA would be a lie. A missing control id only costs the sender the
@@ -163,7 +188,8 @@ fn bad_delimiters(body: &[u8], start: usize, settings: &Settings) -> Unreadable 
     let encoding =
         Encoding { delimiters: presumed(body), charset: settings.charset.unwrap_or(settings.fallback) };
     let header = body.get(line(body, 0, encoding.delimiters.field).text).unwrap_or_default();
-    Unreadable { diagnostic, header: Some(Header::new(header.to_vec(), encoding)) }
+    let header = wire::text(header, encoding.charset).into_owned();
+    Unreadable { diagnostic, header: Some(Header::new(header, encoding)) }
 }
 
 /// Where the last segment's terminator ends, and padding begins.
@@ -188,69 +214,84 @@ fn choose_charset(
 ) -> Result<Charset, Diagnostic> {
     let warning =
         |code, message: String| Diagnostic::warning(code, Fault::Sender, message).in_input(start, "MSH-18");
-    if let Some(charset) = settings.charset {
-        if !charset.accepts(body) {
-            let message = format!("the bytes are not {}, which the source's setting says", charset.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-        }
-        return Ok(charset);
-    }
     let utf_8 = Charset::utf_8();
     let is_utf_8 = utf_8.accepts(body);
     let guess = if is_utf_8 { utf_8 } else { settings.fallback };
+    if let Some(charset) = settings.charset {
+        if !is_in(charset, body) {
+            let message = format!("the bytes are not {}, which the source's setting says", charset.name());
+            diagnostics.push(warning("hl7-charset-mismatch", message));
+        }
+        return Ok(if charset.is_wide() { guess } else { charset });
+    }
     let field = nth_part(header_line, delimiters.field, 18).unwrap_or_default();
-    let name =
-        delimiters.repetition.map_or(field, |repetition| nth_part(field, repetition, 1).unwrap_or_default());
-    let name = utf_8.decode(name);
+    let names = field.split(|&byte| Some(byte) == delimiters.repetition);
+    // Plain bytes mean the same wherever they are read. An escape is a letter in no charset, but changes the meaning in some.
     let is_plain = body.is_ascii() && !body.contains(&0x1B);
-    match declared(&name) {
-        Declared::Charset(charset) if is_plain || charset.accepts(body) => {
-            if charset != utf_8 && is_utf_8 && !is_plain {
-                let message = format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
-                diagnostics.push(warning("hl7-charset-doubtful", message));
-            }
-            Ok(charset)
+    let (charset, odd) = match declaration_of(names, body, is_plain) {
+        Declared::Charset(charset) if is_in(charset, body) => {
+            let is_doubtful = charset != utf_8 && is_utf_8 && !body.is_ascii();
+            let message = || format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
+            (charset, is_doubtful.then(|| ("hl7-charset-doubtful", message())))
         }
         Declared::Charset(charset) => {
             let message =
                 format!("the bytes are not {}, which MSH-18 says; read as {}", charset.name(), guess.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-            Ok(guess)
+            (guess, (!is_plain).then_some(("hl7-charset-mismatch", message)))
         }
         Declared::Ascii if !is_plain => {
             let message =
                 format!("MSH-18 says ASCII, but there are bytes beyond it; read as {}", guess.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-            Ok(guess)
+            (guess, Some(("hl7-charset-mismatch", message)))
         }
-        Declared::Unsplittable if !is_plain => {
+        Declared::Unsupported if !is_plain => {
             let message = "the charset that MSH-18 declares is not supported";
             let help = "if the bytes are in another charset, say so with the source's `charset` setting";
-            Err(Diagnostic::error("hl7-charset-unsupported", Fault::Sender, message)
+            return Err(Diagnostic::error("hl7-charset-unsupported", Fault::Sender, message)
                 .in_input(start, "MSH-18")
-                .with_help(help))
+                .with_help(help));
         }
-        Declared::Unknown if !name.trim().is_empty() && !is_plain => {
+        Declared::Unknown if !field.trim_ascii().is_empty() && !is_plain => {
             let message = format!("MSH-18 names an unknown charset; read as {}", guess.name());
-            diagnostics.push(warning("hl7-charset-unknown", message));
-            Ok(guess)
+            (guess, Some(("hl7-charset-unknown", message)))
         }
-        Declared::Ascii | Declared::Unsplittable | Declared::Unknown => Ok(guess),
+        Declared::Ascii | Declared::Unsupported | Declared::Unknown => (guess, None),
+    };
+    diagnostics.extend(odd.map(|(code, message)| warning(code, message)));
+    Ok(charset)
+}
+
+/// Whether bytes that have a header to be read can be in this charset. In UTF-16 they have none.
+fn is_in(charset: Charset, body: &[u8]) -> bool {
+    !charset.is_wide() && charset.accepts(body)
+}
+
+/// What the repetitions of MSH-18 declare. The first holds for the message; the others are what a sender may switch to, and count when
+/// the first is ASCII or nothing and the bytes are more than that (`~ISO IR87` in Japan).
+fn declaration_of<'n>(names: impl Iterator<Item = &'n [u8]>, body: &[u8], is_plain: bool) -> Declared {
+    let mut all = names.map(|name| declared(&Charset::utf_8().decode(name)));
+    let first = all.next().unwrap_or(Declared::Unknown);
+    if is_plain || !matches!(first, Declared::Ascii | Declared::Unknown) {
+        return first;
     }
+    let has_escape = body.contains(&0x1B);
+    let fits = |declared: &Declared| matches!(declared, Declared::Charset(charset) if charset.is_stateful() == has_escape && is_in(*charset, body));
+    all.find(fits).unwrap_or(first)
 }
 
 fn segments<'a>(
     content: &'a [u8],
     start: usize,
-    delimiters: &Delimiters,
+    encoding: &Encoding,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Segment<'a>>, Diagnostic> {
+    let separator = encoding.delimiters.field;
     let mut segments = Vec::with_capacity(16);
     let mut fields = 0;
     let mut at = 0;
     while at < content.len() {
-        let line = line(content, at, delimiters.field);
-        let segment = segment(content, &line, delimiters.field);
+        let line = line(content, at, separator);
+        let segment = segment(content, &line, encoding);
         fields += segment.parts.len();
         let too_many = match () {
             () if fields > FIELDS_MAX => {
@@ -271,9 +312,13 @@ fn segments<'a>(
     Ok(segments)
 }
 
-fn segment<'a>(content: &'a [u8], line: &Line, separator: u8) -> Segment<'a> {
+fn segment<'a>(content: &'a [u8], line: &Line, encoding: &Encoding) -> Segment<'a> {
+    let separator = encoding.delimiters.field;
     let text = content.get(line.text.clone()).unwrap_or_default();
     let terminator = content.get(line.terminator.clone()).unwrap_or_default();
+    if encoding.charset.is_transcoded() {
+        return wire::segment(text, terminator, encoding.charset, separator);
+    }
     let mut parts = Vec::with_capacity(memchr::memchr_iter(separator, text).count() + 1);
     let mut from = 0;
     for to in memchr::memchr_iter(separator, text) {
@@ -281,7 +326,7 @@ fn segment<'a>(content: &'a [u8], line: &Line, separator: u8) -> Segment<'a> {
         from = to + 1;
     }
     parts.push(Cow::Borrowed(text.get(from..).unwrap_or_default()));
-    Segment { parts, terminator }
+    Segment { parts, wire: Vec::new(), terminator }
 }
 
 /// Says what is odd about a segment; it stays in the message as it is.
@@ -490,13 +535,17 @@ mod tests {
             ("ASCII", plain, "UTF-8", &[]),
             ("ASCII", latin, "windows-1252", &["hl7-charset-mismatch"]),
             ("KLINGON", latin, "windows-1252", &["hl7-charset-unknown"]),
-            ("BIG-5", plain, "UTF-8", &[]),
+            ("BIG-5", plain, "Big5", &[]),
+            ("BIG-5", b"\xA4\x7C", "Big5", &[]),
+            ("UNICODE UTF-16", plain, "UTF-8", &[]),
+            ("CNS 11643-1992", plain, "UTF-8", &[]),
+            ("ASCII~8859/2", latin, "ISO-8859-2", &[]),
         ];
         for (declared, letters, expected, odd) in table {
             assert_eq!(charset(declared, letters, &usual), Ok((*expected, odd.to_vec())), "{declared}");
         }
-        assert_eq!(charset("BIG-5", b"\xA4\x7C", &usual), Err("hl7-charset-unsupported"));
-        assert_eq!(charset("ISO IR87", b"\x1B$B$|\x1B(B", &usual), Err("hl7-charset-unsupported"));
+        assert_eq!(charset("CNS 11643-1992", b"\xA4\xA4", &usual), Err("hl7-charset-unsupported"));
+        assert_eq!(charset("ISO IR87", b"\x1B$B;|\x1B(B", &usual), Ok(("ISO-2022-JP", vec![])));
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl Specimens {
         self.waiting.push(specimen);
     }
 
+    /// Specimens that no order came for, as where an instrument tells which containers it has: a report of nothing else.
+    pub(super) fn finish(self) -> Option<Report> {
+        let first = self.waiting.first().filter(|_| !self.given)?;
+        let source = first.source.clone();
+        Some(Report { specimens: self.waiting, source, ..Report::default() })
+    }
+
     /// Each order has those before it; the first has all, later ones the first few.
     fn give(&mut self, report: &mut Report) {
         if self.waiting.is_empty() {
