@@ -71,7 +71,7 @@ impl Reply {
     }
 
     fn write(&self, code: AckCode, errors: &[AckError], facts: &Facts<'_>) -> Option<Vec<u8>> {
-        if self.header.as_ref().is_some_and(|header| header.message_type() == "ACK") {
+        if self.header.as_ref().is_some_and(Header::is_acknowledgement) {
             return None;
         }
         let control_id = format!("ORD{}", facts.id);

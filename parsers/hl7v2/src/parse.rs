@@ -138,6 +138,12 @@ fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, U
             .diagnostics
             .push(Diagnostic::warning("hl7-no-control-id", Fault::Sender, text).in_input(start, "MSH-10"));
     }
+    if header.field(14).presence() == Presence::Present {
+        let text = "the message continues an earlier one, and is not read together with it";
+        message
+            .diagnostics
+            .push(Diagnostic::warning("hl7-continuation", Fault::Sender, text).in_input(start, "MSH-14"));
+    }
     Ok(message)
 }
 
@@ -340,11 +346,31 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
         let help = "a line end within a text must be sent as \\.br\\ or \\X0D\\";
         let diagnostic = Diagnostic::warning("hl7-bad-segment-name", Fault::Sender, message);
         diagnostics.push(diagnostic.in_input(offset, "").with_help(help));
+    } else if let Some((code, message)) = continuation(segment, name) {
+        let path = if name == b"DSC" { "DSC-1" } else { "" };
+        diagnostics.push(Diagnostic::warning(code, Fault::Sender, message).in_input(offset, path));
     } else if index > 0 && name == b"MSH" {
         let message = "a second header: these are several messages in one";
         diagnostics.push(
             Diagnostic::warning("hl7-several-messages", Fault::Sender, message).in_input(offset, "MSH[2]"),
         );
+    }
+}
+
+/// Whether what a message says goes on elsewhere (chapter 2, "Continuation messages and segments"). The parts stay what they are: they are
+/// not put together here.
+fn continuation(segment: &Segment<'_>, name: &[u8]) -> Option<(&'static str, &'static str)> {
+    let has_pointer = || segment.parts.get(1).is_some_and(|pointer| !pointer.trim_ascii().is_empty());
+    match name {
+        b"ADD" => Some((
+            "hl7-segment-continued",
+            "the content of the segment before goes on here, and is not read as part of it",
+        )),
+        b"DSC" if has_pointer() => Some((
+            "hl7-message-continued",
+            "the message goes on in another one, and is not read together with it",
+        )),
+        _ => None,
     }
 }
 
@@ -491,6 +517,21 @@ mod tests {
             assert_eq!(refusal(bytes), *code, "{}", bytes.escape_ascii());
         }
         assert_eq!(outline("MSH|^~\\&|A|B|C|D|||ADT^A01\r").1, ["hl7-no-control-id"]);
+    }
+
+    #[test]
+    fn what_goes_on_elsewhere_is_reported() {
+        let table = [
+            ("OBX|1|FT|X||half\rADD| and half\rADD|.||||||F\rNTE|1\r", vec!["hl7-segment-continued"; 2]),
+            ("OBX|1\rADD\rDSC|P1|F\r", vec!["hl7-segment-continued", "hl7-message-continued"]),
+            ("OBX|1\rDSC\r", vec![]),
+            ("OBX|1\rDSC| |F\r", vec![]),
+        ];
+        for (segments, codes) in table {
+            assert_eq!(outline(&format!("{HEADER}\r{segments}")).1, codes, "{segments}");
+        }
+        let continued = format!("{HEADER}||P1\rADD| half.\r");
+        assert_eq!(outline(&continued).1, ["hl7-segment-continued", "hl7-continuation"]);
     }
 
     #[test]
