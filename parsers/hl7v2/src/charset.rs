@@ -127,6 +127,9 @@ impl Charset {
 
     /// The bytes to send for these of a tree. What came in can always be sent again; a character that can't is `?`, which no edit leaves.
     pub(crate) fn send(self, tree: &[u8]) -> Vec<u8> {
+        if tree.is_ascii() && !self.is_wide() {
+            return tree.to_vec();
+        }
         let text = String::from_utf8_lossy(tree);
         self.write(&text).unwrap_or_else(|_| {
             let one = |character: char| self.write(character.encode_utf8(&mut [0; 4])).unwrap_or(vec![b'?']);

@@ -138,7 +138,7 @@ fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, U
             .diagnostics
             .push(Diagnostic::warning("hl7-no-control-id", Fault::Sender, text).in_input(start, "MSH-10"));
     }
-    if header.field(14).presence() == Presence::Present {
+    if message.field(0, 14).presence() == Presence::Present {
         let text = "the message continues an earlier one, and is not read together with it";
         message
             .diagnostics
@@ -224,7 +224,7 @@ fn choose_charset(
     let is_utf_8 = utf_8.accepts(body);
     let guess = if is_utf_8 { utf_8 } else { settings.fallback };
     if let Some(charset) = settings.charset {
-        if !is_in(charset, body) {
+        if !is_in(charset, body, false) {
             let message = format!("the bytes are not {}, which the source's setting says", charset.name());
             diagnostics.push(warning("hl7-charset-mismatch", message));
         }
@@ -235,7 +235,7 @@ fn choose_charset(
     // Plain bytes mean the same wherever they are read. An escape is a letter in no charset, but changes the meaning in some.
     let is_plain = body.is_ascii() && !body.contains(&0x1B);
     let (charset, odd) = match declaration_of(names, body, is_plain) {
-        Declared::Charset(charset) if is_in(charset, body) => {
+        Declared::Charset(charset) if is_in(charset, body, is_plain) => {
             let is_doubtful = charset != utf_8 && is_utf_8 && !body.is_ascii();
             let message = || format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
             (charset, is_doubtful.then(|| ("hl7-charset-doubtful", message())))
@@ -267,9 +267,9 @@ fn choose_charset(
     Ok(charset)
 }
 
-/// Whether bytes that have a header to be read can be in this charset. In UTF-16 they have none.
-fn is_in(charset: Charset, body: &[u8]) -> bool {
-    !charset.is_wide() && charset.accepts(body)
+/// Whether bytes that have a header to be read can be in this charset. In UTF-16 they have none; plain ones can be in any other.
+fn is_in(charset: Charset, body: &[u8], is_plain: bool) -> bool {
+    !charset.is_wide() && (is_plain || charset.accepts(body))
 }
 
 /// What the repetitions of MSH-18 declare. The first holds for the message; the others are what a sender may switch to, and count when
@@ -281,7 +281,7 @@ fn declaration_of<'n>(names: impl Iterator<Item = &'n [u8]>, body: &[u8], is_pla
         return first;
     }
     let has_escape = body.contains(&0x1B);
-    let fits = |declared: &Declared| matches!(declared, Declared::Charset(charset) if charset.is_stateful() == has_escape && is_in(*charset, body));
+    let fits = |declared: &Declared| matches!(declared, Declared::Charset(charset) if charset.is_stateful() == has_escape && is_in(*charset, body, false));
     all.find(fits).unwrap_or(first)
 }
 

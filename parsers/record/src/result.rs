@@ -59,6 +59,9 @@ pub struct Report {
     /// Notes about the order or the report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Why this is asked for now: why it is cancelled, where `order_control` says that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_reason: Option<Coded>,
     /// How far the order is (HL7 table 0038).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_status: Option<Text>,

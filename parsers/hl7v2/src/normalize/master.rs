@@ -4,9 +4,10 @@
 
 use orderly_record::{Coded, MasterEntry, Organization, Provider, Text};
 
-use super::values::{addresses, coded, identifier, name, telecoms, text, time};
+use super::values::{addresses, coded, identifier, name, telecoms, text, texts, time};
 use super::visit::location;
 use super::{Fields, Walk};
+use crate::view::View;
 
 /// The file that the entries after it are of.
 #[derive(Default)]
@@ -26,7 +27,7 @@ pub(super) fn file(mfi: &Fields<'_>, walk: &mut Walk) {
 pub(super) fn entry(mfe: &Fields<'_>, walk: &mut Walk) {
     let source = walk.location("MFE");
     let entry = MasterEntry {
-        keys: mfe.field(4).children().filter_map(coded).collect(),
+        keys: keys(mfe.field(4), &texts(mfe.field(5))),
         file: walk.file.code.clone(),
         file_action: walk.file.action.clone(),
         action: text(mfe.first(1)),
@@ -43,7 +44,7 @@ pub(super) fn entry(mfe: &Fields<'_>, walk: &mut Walk) {
 pub(super) fn result(mfa: &Fields<'_>, walk: &mut Walk) {
     let source = walk.location("MFA");
     let entry = MasterEntry {
-        keys: mfa.field(5).children().filter_map(coded).collect(),
+        keys: keys(mfa.field(5), &texts(mfa.field(6))),
         file: walk.file.code.clone(),
         action: text(mfa.first(1)),
         control_id: text(mfa.first(2)),
@@ -54,6 +55,16 @@ pub(super) fn result(mfa: &Fields<'_>, walk: &mut Walk) {
     };
     walk.record.master_entries.push(entry);
     walk.file.is_waiting = false;
+}
+
+/// The keys of an entry, each of the type in the same place of the next field. A place (PL) is no code: it is kept whole.
+fn keys(field: View<'_>, types: &[Text]) -> Vec<Coded> {
+    let mut types = types.iter();
+    let key = |view: View<'_>| match types.next().map(Text::as_str) {
+        Some("PL") => Some(Coded { code: Some(Text::new(view.whole_text())), ..Coded::default() }),
+        _ => coded(view),
+    };
+    field.children().filter_map(key).collect()
 }
 
 /// What an entry is about: the first such segment after its MFE; without one it is an entry itself.

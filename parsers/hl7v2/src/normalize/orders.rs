@@ -100,7 +100,7 @@ impl Walk {
             return;
         }
         let order = result::order(fields, source);
-        let comes_late = next != Some("OBR") && self.drug_order.is_none();
+        let comes_late = (next != Some("OBR") || self.requests_lead()) && self.drug_order.is_none();
         match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
             Some(report) => result::complete(report, order),
             None => {
@@ -182,6 +182,13 @@ impl Walk {
         } else {
             self.specimens.waiting.last_mut()
         }
+    }
+
+    /// The structures in which an ORC follows its OBR (chapter 7).
+    fn requests_lead(&self) -> bool {
+        let header = &self.record.header;
+        header.kind.as_deref() == Some("OUL")
+            && matches!(header.event.as_deref(), Some("R22" | "R23" | "R24"))
     }
 
     /// The structures whose orders are members of their specimen's group (chapters 4 and 7).

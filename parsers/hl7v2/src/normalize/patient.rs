@@ -13,6 +13,8 @@ const OLD_IDENTIFIERS_MAX: usize = 16;
 pub(super) fn patient(pid: &Fields<'_>, source: Location) -> Patient {
     let names = all_names(pid);
     let deceased_at = time(pid.first(29));
+    // Some send zeros or words there for that the patient lives.
+    let is_date = deceased_at.as_ref().is_some_and(|time| time.moment().is_some());
     let mut telecoms_of_all = telecoms(pid.field(13), Some("PRN"));
     telecoms_of_all.extend(telecoms(pid.field(14), Some("WPN")));
     telecoms_of_all.extend(telecoms(pid.field(40), None));
@@ -34,7 +36,7 @@ pub(super) fn patient(pid: &Fields<'_>, source: Location) -> Patient {
         birth_place: text(pid.first(23)),
         multiple_birth: flag(pid.first(24)),
         birth_order: text(pid.first(25)),
-        deceased: flag(pid.first(30)).or(deceased_at.is_some().then_some(true)),
+        deceased: flag(pid.first(30)).or(is_date.then_some(true)),
         deceased_at,
         mother_identifiers: super::values::identifiers(pid.field(21)),
         citizenships: all_coded(pid.field(26)),

@@ -44,7 +44,7 @@ pub(super) fn order(orc: &Fields<'_>, source: Location) -> Report {
         group_number: entity(orc.first(4)),
         ordered_at: time(orc.first(9)),
         ordering_facility: ordering_facility(orc),
-        reasons: all_coded(orc.field(16)),
+        order_reason: coded(orc.first(16)),
         source: Some(source),
         ..schedule(orc.first(7))
     }
@@ -95,9 +95,7 @@ pub(super) fn complete(report: &mut Report, order: Report) {
     if report.notes.is_empty() {
         report.notes = order.notes;
     }
-    if report.reasons.is_empty() {
-        report.reasons = order.reasons;
-    }
+    report.order_reason = order.order_reason;
     report.order_status = order.order_status;
     report.group_number = order.group_number;
     report.ordering_facility = order.ordering_facility;

@@ -9,14 +9,19 @@ use crate::view::{Presence, View};
 
 /// The first leaf's text without blanks around it.
 pub(super) fn text(view: View<'_>) -> Option<Text> {
-    let leaf = view.leaf();
     // Most parts of most fields are empty: they are passed over before anything is decoded.
-    if leaf.raw().is_empty() || leaf.raw() == b"\"\"" {
+    if view.raw().is_empty() {
         return None;
     }
-    let text = leaf.text();
-    let trimmed = text.trim_ascii();
-    (!trimmed.is_empty()).then(|| Text::new(trimmed))
+    let kept = |text: &str| {
+        let trimmed = text.trim_ascii();
+        (!trimmed.is_empty()).then(|| Text::new(trimmed))
+    };
+    match view.plain_leaf() {
+        Some("\"\"") => None,
+        Some(plain) => kept(plain),
+        None => kept(&view.text()),
+    }
 }
 
 /// Text as lines, of a field: each repetition is a line; delimiters that the sender forgot to escape are kept.
