@@ -116,7 +116,7 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
         return no_such_source(Format::of(bytes), facts);
     };
     let chosen = Chosen { plan, index, source, facts };
-    match Format::of(bytes) {
+    let mut processed = match Format::of(bytes) {
         Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &source.reading) {
             Ok(message) => message_routed(&chosen, &message),
             Err(unreadable) => quarantined(Format::Hl7v2, unreadable),
@@ -125,7 +125,9 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
             Ok(document) => document_routed(&chosen, &document),
             Err(diagnostic) => quarantined(Format::Ccda, Unreadable { diagnostic, header: None }),
         },
-    }
+    };
+    processed.reply.as_wanted_by(source);
+    processed
 }
 
 /// The messages in one frame, as byte ranges: usually one; a batch gives its members.
@@ -160,7 +162,7 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
         keys: keys::of(&record, &header.control_id()),
         pairs: Vec::new(),
         diagnostics: message.diagnostics().to_vec(),
-        reply: Reply::accept(Some(header), chosen.source.on_mapping_failure),
+        reply: Reply::accept(Some(header)),
     };
     routed(chosen, &input, processed)
 }
@@ -184,7 +186,7 @@ fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
         summary,
         pairs: Vec::new(),
         diagnostics: document.diagnostics().to_vec(),
-        reply: Reply::accept(None, chosen.source.on_mapping_failure),
+        reply: Reply::accept(None),
     };
     routed(chosen, &input, processed)
 }
@@ -310,7 +312,8 @@ fn quarantined(format: Format, unreadable: Unreadable) -> Processed {
 /// whatever they hold, and rejected: the sender is told `why` if it can be named.
 #[must_use]
 pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
-    let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
+    let source = plan.source(facts.source);
+    let reading = source.map(|source| source.reading.clone()).unwrap_or_default();
     let format = Format::of(bytes);
     let header = match format {
         Format::Ccda => None,
@@ -320,7 +323,10 @@ pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Pro
         },
     };
     let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
-    let reply = Reply::rejected(header.clone(), &diagnostic);
+    let mut reply = Reply::rejected(header.clone(), &diagnostic);
+    if let Some(source) = source {
+        reply.as_wanted_by(source);
+    }
     Processed { reply, format: PART, ..quarantined(format, Unreadable { diagnostic, header }) }
 }
 

@@ -32,7 +32,7 @@ pub struct Batch {
 pub fn split(bytes: &[u8]) -> Batch {
     // Of what is in UTF-16, a message at a time is read.
     if crate::wire::utf_16(bytes).is_some() {
-        return Batch { members: vec![0..bytes.len()], diagnostics: Vec::new() };
+        return Batch { members: std::iter::once(0..bytes.len()).collect(), diagnostics: Vec::new() };
     }
     let (mut marks, mut bounds, mut counts) = (Marks::default(), Bounds::default(), Counts::default());
     let mut members = Vec::new();
