@@ -236,7 +236,12 @@ fn expand(body: &[u8], encoding: &Encoding, bytes: &mut Vec<u8>) -> bool {
         b"H" | b"N" => return true,
         [b'X', digits @ ..] => {
             return hex(digits).is_ok_and(|(_, values)| {
-                bytes.extend_from_slice(&values);
+                // Bytes are meant as they are sent, and the tree of a charset that is transcoded holds others.
+                if encoding.charset.is_transcoded() && !values.is_ascii() {
+                    bytes.extend_from_slice(encoding.charset.read(&values).as_bytes());
+                } else {
+                    bytes.extend_from_slice(&values);
+                }
                 true
             });
         }
@@ -305,6 +310,8 @@ mod tests {
         for (raw, text) in table {
             assert_eq!(unescape(raw.as_bytes(), &usual()), text, "{raw}");
         }
+        let big5 = encoding("MSH|^~\\&|", Charset::named("BIG-5").unwrap());
+        assert_eq!(unescape("許\\XB35C\\".as_bytes(), &big5), "許許");
     }
 
     #[test]

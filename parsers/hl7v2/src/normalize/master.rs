@@ -9,6 +9,10 @@ use super::visit::location;
 use super::{Fields, Walk};
 use crate::view::View;
 
+/// A file is named with each of its entries. Names longer than this are none, and a message of some megabytes could with one of them make
+/// a record of any size.
+const REPEATED_MAX: usize = 1_000;
+
 /// The file that the entries after it are of.
 #[derive(Default)]
 pub(super) struct File {
@@ -20,7 +24,9 @@ pub(super) struct File {
 
 /// MFI.
 pub(super) fn file(mfi: &Fields<'_>, walk: &mut Walk) {
-    walk.file = File { code: coded(mfi.first(1)), action: text(mfi.first(3)), is_waiting: false };
+    let is_short = |n: usize| mfi.field(n).raw().len() <= REPEATED_MAX;
+    let code = coded(mfi.first(1)).filter(|_| is_short(1));
+    walk.file = File { code, action: text(mfi.first(3)).filter(|_| is_short(3)), is_waiting: false };
 }
 
 /// MFE.
