@@ -4,6 +4,8 @@
 //! after the end are kept, reported and otherwise ignored. An LF ends a segment only when a segment, or nothing, follows: within a text
 //! it is the text's.
 
+mod reading;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -12,12 +14,12 @@ use nom::combinator::recognize;
 use nom::{IResult, Parser};
 use orderly_record::{Diagnostic, Fault};
 
-use crate::charset::{Charset, Declared, declared};
-use crate::delimiters::{Delimiters, Encoding, begins, declaration, presumed};
+use crate::charset::Charset;
+use crate::delimiters::{Encoding, begins, declaration, presumed};
 use crate::header::Header;
 use crate::message::Message;
 use crate::segment::Segment;
-use crate::view::{Presence, nth_part};
+use crate::view::Presence;
 use crate::wire;
 
 /// The most fields a message may have, all segments together. A field of no length takes one byte on the wire, but 24 in memory, and a
@@ -88,7 +90,8 @@ fn parse_bytes<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, 
     let end = content_end(body);
     let (content, trailing) = body.split_at_checked(end).unwrap_or_default();
     let header_line = content.get(line(content, 0, delimiters.field).text).unwrap_or_default();
-    let charset = choose_charset(body, header_line, delimiters, start, settings, &mut diagnostics);
+    let bytes = reading::Bytes { body, header_line, delimiters: &delimiters, start };
+    let charset = reading::choose(&bytes, settings, &mut diagnostics);
     let encoding = Encoding { delimiters, charset: *charset.as_ref().unwrap_or(&settings.fallback) };
     let header = || Some(Header::new(wire::text(header_line, encoding.charset).into_owned(), encoding));
     if let Err(diagnostic) = charset {
@@ -207,82 +210,6 @@ fn content_end(body: &[u8]) -> usize {
     let blanks = tail.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let line_ends = tail.iter().skip(blanks).take_while(|byte| is_line_end(**byte)).count();
     text_end + blanks + line_ends
-}
-
-/// Decides how the bytes become text: the source's override, MSH-18, UTF-8 if they are that, the fallback.
-fn choose_charset(
-    body: &[u8],
-    header_line: &[u8],
-    delimiters: Delimiters,
-    start: usize,
-    settings: &Settings,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Result<Charset, Diagnostic> {
-    let warning =
-        |code, message: String| Diagnostic::warning(code, Fault::Sender, message).in_input(start, "MSH-18");
-    let utf_8 = Charset::utf_8();
-    let is_utf_8 = utf_8.accepts(body);
-    let guess = if is_utf_8 { utf_8 } else { settings.fallback };
-    if let Some(charset) = settings.charset {
-        if !is_in(charset, body, false) {
-            let message = format!("the bytes are not {}, which the source's setting says", charset.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-        }
-        return Ok(if charset.is_wide() { guess } else { charset });
-    }
-    let field = nth_part(header_line, delimiters.field, 18).unwrap_or_default();
-    let names = field.split(|&byte| Some(byte) == delimiters.repetition);
-    // Plain bytes mean the same wherever they are read. An escape is a letter in no charset, but changes the meaning in some.
-    let is_plain = body.is_ascii() && !body.contains(&0x1B);
-    let (charset, odd) = match declaration_of(names, body, is_plain) {
-        Declared::Charset(charset) if is_in(charset, body, is_plain) => {
-            let is_doubtful = charset != utf_8 && is_utf_8 && !body.is_ascii();
-            let message = || format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
-            (charset, is_doubtful.then(|| ("hl7-charset-doubtful", message())))
-        }
-        Declared::Charset(charset) => {
-            let message =
-                format!("the bytes are not {}, which MSH-18 says; read as {}", charset.name(), guess.name());
-            (guess, (!is_plain).then_some(("hl7-charset-mismatch", message)))
-        }
-        Declared::Ascii if !is_plain => {
-            let message =
-                format!("MSH-18 says ASCII, but there are bytes beyond it; read as {}", guess.name());
-            (guess, Some(("hl7-charset-mismatch", message)))
-        }
-        Declared::Unsupported if !is_plain => {
-            let message = "the charset that MSH-18 declares is not supported";
-            let help = "if the bytes are in another charset, say so with the source's `charset` setting";
-            return Err(Diagnostic::error("hl7-charset-unsupported", Fault::Sender, message)
-                .in_input(start, "MSH-18")
-                .with_help(help));
-        }
-        Declared::Unknown if !field.trim_ascii().is_empty() && !is_plain => {
-            let message = format!("MSH-18 names an unknown charset; read as {}", guess.name());
-            (guess, Some(("hl7-charset-unknown", message)))
-        }
-        Declared::Ascii | Declared::Unsupported | Declared::Unknown => (guess, None),
-    };
-    diagnostics.extend(odd.map(|(code, message)| warning(code, message)));
-    Ok(charset)
-}
-
-/// Whether bytes that have a header to be read can be in this charset. In UTF-16 they have none; plain ones can be in any other.
-fn is_in(charset: Charset, body: &[u8], is_plain: bool) -> bool {
-    !charset.is_wide() && (is_plain || charset.accepts(body))
-}
-
-/// What the repetitions of MSH-18 declare. The first holds for the message; the others are what a sender may switch to, and count when
-/// the first is ASCII or nothing and the bytes are more than that (`~ISO IR87` in Japan).
-fn declaration_of<'n>(names: impl Iterator<Item = &'n [u8]>, body: &[u8], is_plain: bool) -> Declared {
-    let mut all = names.map(|name| declared(&Charset::utf_8().decode(name)));
-    let first = all.next().unwrap_or(Declared::Unknown);
-    if is_plain || !matches!(first, Declared::Ascii | Declared::Unknown) {
-        return first;
-    }
-    let has_escape = body.contains(&0x1B);
-    let fits = |declared: &Declared| matches!(declared, Declared::Charset(charset) if charset.is_stateful() == has_escape && is_in(*charset, body, false));
-    all.find(fits).unwrap_or(first)
 }
 
 fn segments<'a>(

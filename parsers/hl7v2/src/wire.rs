@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use orderly_record::{Diagnostic, Place};
 
-use crate::charset::Charset;
+use crate::charset::{Charset, Declared, declared};
 use crate::message::Message;
 use crate::segment::Segment;
 
@@ -36,6 +36,26 @@ pub(crate) fn text(bytes: &[u8], charset: Charset) -> Cow<'_, [u8]> {
 
 /// Begins a change of meaning in ISO-2022-JP.
 const ESCAPE: u8 = 0x1B;
+
+/// What a header declares in MSH-18 that can only be found by reading it in what it declares, because a character before it holds the
+/// separator.
+pub(crate) fn declared_behind(header: &[u8], separator: u8) -> Option<Charset> {
+    if header.is_ascii() && !header.contains(&ESCAPE) {
+        return None;
+    }
+    let found = |name: &&str| {
+        let charset = Charset::named(name)?;
+        let field = *fields(header, charset, separator).get(MSH_18)?;
+        match declared(&String::from_utf8_lossy(field)) {
+            Declared::Charset(declared) => Some(declared).filter(|declared| declared.is_transcoded()),
+            Declared::Unknown | Declared::Ascii | Declared::Unsupported => None,
+        }
+    };
+    ["BIG-5", "Shift_JIS", "ISO IR87"].iter().find_map(found)
+}
+
+/// Where it is among what the separator splits: MSH-1 is the separator itself.
+const MSH_18: usize = 17;
 
 /// Splits at the separators that are characters of their own.
 fn fields(line: &[u8], charset: Charset, separator: u8) -> Vec<&[u8]> {
@@ -174,6 +194,28 @@ mod tests {
         ];
         for (declared, name, text, charset) in table {
             assert_eq!(read(declared, name), (text.to_owned(), charset, vec![]), "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_declaration_behind_a_character_with_the_separator_is_found() {
+        let table: [(&[u8], &str, &str); 4] = [
+            (b"\xB3\x7C", "BIG-5", "\u{9016}"),
+            (b"\x81\x7C", "GB18030", "\u{4e85}"),
+            (b"\x83\x7C", "Shift_JIS", "\u{30dd}"),
+            (b"\x1B$B;|\x1B(B", "ISO IR87", "\u{6148}"),
+        ];
+        for (house, declared, text) in table {
+            let header = [b"MSH|^~\\&|A|".as_slice(), house, b"|C|D|||ADT^A01|1|P|2.5||||||"].concat();
+            let bytes = [&header, declared.as_bytes(), b"\rPID|1\r"].concat();
+            let message = parse(&bytes, &Settings::default()).unwrap();
+            assert_eq!(message.encode(), bytes);
+            assert_eq!(
+                (message.header().sending_facility().as_ref(), message.diagnostics()),
+                (text, [].as_slice()),
+                "{declared}"
+            );
+            assert_eq!(message.header().message_type(), "ADT", "{declared}");
         }
     }
 
