@@ -76,6 +76,8 @@ struct Walk {
     specimens: Specimens,
     /// The master file whose entries follow.
     file: master::File,
+    /// The last segment that others may be about.
+    before: Option<(&'static str, usize)>,
     /// How many segments of each name there were.
     occurrences: Vec<(&'static str, usize)>,
 }
@@ -102,6 +104,9 @@ enum Subject {
     Document,
     Referral,
 }
+
+/// What stands behind these is about what stood before them.
+const ABOUT_OTHERS: [&str; 5] = ["ROL", "PRT", "CTD", "PRD", "NTE"];
 
 impl Walk {
     fn take(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
@@ -258,13 +263,15 @@ impl Walk {
     }
 
     fn role(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let about = self.before();
         let source = self.location(name);
-        self.record.participants.push(participant::role(fields, name, source));
+        self.record.participants.push(participant::role(fields, name, about, source));
     }
 
     fn contact(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let about = self.before();
         let source = self.location(name);
-        self.record.participants.push(participant::contact(fields, source));
+        self.record.participants.push(participant::contact(fields, about, source));
     }
 
     fn patient(&mut self, fields: &Fields<'_>) {
@@ -358,6 +365,10 @@ impl Walk {
         self.subject = Subject::Appointment;
     }
 
+    fn before(&self) -> Option<Location> {
+        self.before.map(|(name, occurrence)| Location::Segment { name, occurrence })
+    }
+
     /// The next segment of this name.
     fn location(&mut self, name: &'static str) -> Location {
         let occurrence = match self.occurrences.iter_mut().find(|(known, _)| *known == name) {
@@ -370,6 +381,9 @@ impl Walk {
                 1
             }
         };
+        if !ABOUT_OTHERS.contains(&name) {
+            self.before = Some((name, occurrence));
+        }
         Location::Segment { name, occurrence }
     }
 

@@ -196,6 +196,8 @@ const TABLE: &[Facts] = &[
             ("/participants/0/providers/0/identifier/type", "NPI"),
             ("/participants/0/providers/0/telecoms/0/value", "+1 555 5550155"),
             ("/participants/0/starts_at", "2020-01-01"),
+            ("/participants/0/about", "PID[1]"),
+            ("/participants/1/about", "PV1[1]"),
             ("/participants/1/role/code", "AT"),
             ("/participants/1/providers/1/identifier/value", "K7"),
             ("/participants/1/providers/0/organization/name", "RIVERSIDE CLINIC"),
@@ -273,6 +275,19 @@ const TABLE: &[Facts] = &[
             ("/results/1/observations/0/method/code", "MIC"),
             ("/results/1/observations/1/performer/name", "RIVER LAB"),
             ("/results/1/observations/1/performer/addresses/0/city", "LAKETOWN"),
+        ],
+    ),
+    (
+        "oru_r01_who_did_what_since_2_7",
+        &[
+            ("/participants/0/role/code", "OP"),
+            ("/participants/0/about", "OBR[1]"),
+            ("/participants/0/providers/0/telecoms/0/value", "+1 555 5550155"),
+            ("/participants/1/providers/0/organization/identifiers/0/value", "36D1"),
+            ("/participants/1/providers/0/addresses/0/city", "LAKETOWN"),
+            ("/participants/1/about", "OBX[1]"),
+            ("/participants/2/providers/0/device", "METER-9"),
+            ("/participants/2/about", "OBX[1]"),
         ],
     ),
     (

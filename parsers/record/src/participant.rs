@@ -23,6 +23,9 @@ pub struct Participant {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
+    /// What it is about: the segment that it follows, for example `OBX[3]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<Location>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

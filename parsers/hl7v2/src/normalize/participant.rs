@@ -6,16 +6,23 @@ use super::Fields;
 use super::values::{addresses, coded, identifier, names, organization, providers, telecoms, text, time};
 
 /// ROL, and PRT in its place since 2.7: person, role, from when to when.
-pub(super) fn role(fields: &Fields<'_>, segment: &str, source: Location) -> Participant {
+pub(super) fn role(
+    fields: &Fields<'_>,
+    segment: &str,
+    about: Option<Location>,
+    source: Location,
+) -> Participant {
     let (role, person, house, from, address, phone) =
         if segment == "ROL" { (3, 4, 10, 5, 11, 12) } else { (4, 5, 8, 11, 14, 15) };
     let mut all = providers(fields.field(person));
     let house = organization(fields.first(house));
-    if all.is_empty() && house.is_some() {
+    let device = if segment == "PRT" { text(fields.first(10)) } else { None };
+    if all.is_empty() && (house.is_some() || device.is_some()) {
         all.push(Provider::default());
     }
     if let Some(first) = all.first_mut() {
         first.organization = house;
+        first.device = device;
         first.addresses = addresses(fields.field(address));
         first.telecoms = telecoms(fields.field(phone), None);
     }
@@ -25,12 +32,13 @@ pub(super) fn role(fields: &Fields<'_>, segment: &str, source: Location) -> Part
         action: text(fields.first(2)),
         starts_at: time(fields.first(from)),
         ends_at: time(fields.first(from + 1)),
+        about,
         source: Some(source),
     }
 }
 
 /// PRD and CTD: role, names, address, how to reach, and last the ids (type PLN, of which the third component says what it is).
-pub(super) fn contact(fields: &Fields<'_>, source: Location) -> Participant {
+pub(super) fn contact(fields: &Fields<'_>, about: Option<Location>, source: Location) -> Participant {
     let ids: Vec<Identifier> = fields
         .field(7)
         .children()
@@ -54,6 +62,7 @@ pub(super) fn contact(fields: &Fields<'_>, source: Location) -> Participant {
         ends_at: if fields.segment.is("PRD") { time(fields.first(9)) } else { None },
         providers: std::iter::once(first).chain(others).collect(),
         action: None,
+        about,
         source: Some(source),
     }
 }
