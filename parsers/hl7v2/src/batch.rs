@@ -30,10 +30,6 @@ pub struct Batch {
 
 /// Finds the members. What holds none at all is one member, so that [`parse`](crate::parse) says what is wrong with it.
 pub fn split(bytes: &[u8]) -> Batch {
-    // Of what is in UTF-16, a message at a time is read.
-    if crate::wire::utf_16(bytes).is_some() {
-        return Batch { members: std::iter::once(0..bytes.len()).collect(), diagnostics: Vec::new() };
-    }
     let (mut marks, mut bounds, mut counts) = (Marks::default(), Bounds::default(), Counts::default());
     let mut members = Vec::new();
     let mut rest = bytes;
