@@ -50,7 +50,7 @@ impl<'m> View<'m> {
         Self { raw, level: Level::Field, encoding, verbatim: true }
     }
 
-    /// The bytes as they stand in the message.
+    /// The bytes as they stand in the message; of one whose charset is [transcoded](crate::Charset::is_transcoded) its text in UTF-8.
     pub fn raw(&self) -> &'m [u8] {
         self.raw
     }
