@@ -3,7 +3,7 @@
 use orderly_hl7v2::{AckCode, AckError, Answer, Header};
 use orderly_record::{Diagnostic, Severity};
 
-use crate::plan::MappingFailureAnswer;
+use crate::plan::{Acknowledgements, MappingFailureAnswer, Source};
 use crate::process::Facts;
 
 /// The answer to one message, still without the commit that it waits for.
@@ -12,7 +12,10 @@ pub struct Reply {
     header: Option<Header>,
     code: AckCode,
     errors: Vec<AckError>,
+    /// Whether it is stored, but no mapping could be applied to it.
+    mapping_failed: bool,
     on_mapping_failure: MappingFailureAnswer,
+    acknowledgements: Acknowledgements,
 }
 
 /// Why a message that could be read is not taken in.
@@ -31,15 +34,14 @@ fn ours(text: &str) -> AckError {
 
 impl Reply {
     /// AA. A document has no header that an answer could name it by.
-    pub(crate) fn accept(header: Option<Header>, on_mapping_failure: MappingFailureAnswer) -> Reply {
-        Reply { header, code: AckCode::AA, errors: Vec::new(), on_mapping_failure }
+    pub(crate) fn accept(header: Option<Header>) -> Reply {
+        Reply::of(header, AckCode::AA, Vec::new())
     }
 
     /// AE where the sender can be named, AR where not even a header was found.
     pub(crate) fn unreadable(header: Option<Header>, diagnostic: &Diagnostic) -> Reply {
         let code = if header.is_none() { AckCode::AR } else { AckCode::AE };
-        let errors = vec![AckError::from(diagnostic)];
-        Reply { header, code, errors, on_mapping_failure: MappingFailureAnswer::Accept }
+        Reply::of(header, code, vec![AckError::from(diagnostic)])
     }
 
     /// AR: whatever the message holds, it was not taken in as it was sent.
@@ -47,33 +49,57 @@ impl Reply {
         Reply { code: AckCode::AR, ..Reply::unreadable(header, diagnostic) }
     }
 
-    pub(crate) fn mapping_failed(&mut self) {
-        if self.on_mapping_failure == MappingFailureAnswer::Error {
-            self.code = AckCode::AE;
-            self.errors.push(ours("the message is stored, but no mapping could be applied to it"));
-        }
+    fn of(header: Option<Header>, code: AckCode, errors: Vec<AckError>) -> Reply {
+        let (on_mapping_failure, acknowledgements) = Default::default();
+        Reply { header, code, errors, mapping_failed: false, on_mapping_failure, acknowledgements }
     }
 
-    /// The acknowledgement of a stored message, ready to be framed; none for a message that is one itself.
+    /// Answers as the source is to be answered.
+    pub(crate) fn as_wanted_by(&mut self, source: &Source) {
+        self.on_mapping_failure = source.on_mapping_failure;
+        self.acknowledgements = source.acknowledgements;
+    }
+
+    pub(crate) fn mapping_failed(&mut self) {
+        self.mapping_failed = true;
+    }
+
+    /// The acknowledgement of a stored message, ready to be framed; none for a message that is one itself, and none where the sender
+    /// wants none. In enhanced mode it says that the message is stored, which no mapping changes.
     #[must_use]
     pub fn stored(&self, facts: &Facts<'_>) -> Option<Vec<u8>> {
+        let tells = self.mapping_failed && self.on_mapping_failure == MappingFailureAnswer::Error;
+        if tells && !self.is_enhanced() {
+            let error = ours("the message is stored, but no mapping could be applied to it");
+            return self.write(AckCode::AE, &[self.errors.as_slice(), &[error]].concat(), facts);
+        }
         self.write(self.code, &self.errors, facts)
     }
 
-    /// The acknowledgement of a message that was not stored: AR, and the sender may try again.
+    /// The acknowledgement of a message that was not stored: AR, in enhanced mode CE, and the sender may try again.
     #[must_use]
     pub fn not_taken(&self, why: NotTaken, facts: &Facts<'_>) -> Option<Vec<u8>> {
         let text = match why {
             NotTaken::NotStored => "the message could not be stored; send it again later",
             NotTaken::ShuttingDown => "the system is about to stop; send it again later",
         };
-        self.write(AckCode::AR, &[ours(text)], facts)
+        let code = if self.is_enhanced() { AckCode::CE } else { AckCode::AR };
+        self.write(code, &[ours(text)], facts)
+    }
+
+    fn is_enhanced(&self) -> bool {
+        let asks = || self.header.as_ref().is_some_and(Header::asks_for_enhanced_mode);
+        self.acknowledgements == Acknowledgements::Enhanced && asks()
     }
 
     fn write(&self, code: AckCode, errors: &[AckError], facts: &Facts<'_>) -> Option<Vec<u8>> {
-        if self.header.as_ref().is_some_and(|header| header.message_type() == "ACK") {
+        if self.header.as_ref().is_some_and(Header::is_acknowledgement) {
             return None;
         }
+        let code = match &self.header {
+            Some(header) if self.is_enhanced() => header.accept_answer(code)?,
+            _ => code,
+        };
         let control_id = format!("ORD{}", facts.id);
         let at = facts.accepted_at.strftime("%Y%m%d%H%M%S%.3f+0000").to_string();
         Some(orderly_hl7v2::acknowledge(

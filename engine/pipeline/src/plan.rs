@@ -63,6 +63,8 @@ pub struct Source {
     pub reading: orderly_hl7v2::Settings,
     /// What a sender is told when its message is stored but every mapping failed: AA or AE.
     pub on_mapping_failure: MappingFailureAnswer,
+    /// In which mode its messages are answered.
+    pub acknowledgements: Acknowledgements,
     /// How it is connected.
     pub listener: Listener,
 }
@@ -98,6 +100,16 @@ pub enum MappingFailureAnswer {
     Accept,
     /// The sender wants to know: AE.
     Error,
+}
+
+/// In which mode a source's messages are answered (HL7 v2 chapter 2, "Acknowledgment modes").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledgements {
+    /// AA, AE or AR, whatever MSH-15 and MSH-16 say: most senders that fill them have never been tested with anything else.
+    #[default]
+    Original,
+    /// CA, CE or CR where MSH-15 or MSH-16 is filled, and only when MSH-15 wants it.
+    Enhanced,
 }
 
 /// How a source is connected.

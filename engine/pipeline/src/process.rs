@@ -116,7 +116,7 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
         return no_such_source(Format::of(bytes), facts);
     };
     let chosen = Chosen { plan, index, source, facts };
-    match Format::of(bytes) {
+    let mut processed = match Format::of(bytes) {
         Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &source.reading) {
             Ok(message) => message_routed(&chosen, &message),
             Err(unreadable) => quarantined(Format::Hl7v2, unreadable),
@@ -125,7 +125,9 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
             Ok(document) => document_routed(&chosen, &document),
             Err(diagnostic) => quarantined(Format::Ccda, Unreadable::opaque(diagnostic, None)),
         },
-    }
+    };
+    processed.reply.as_wanted_by(source);
+    processed
 }
 
 /// The messages in one frame, as byte ranges: usually one; a batch gives its members.
@@ -160,7 +162,7 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
         keys: keys::of(&record, &header.control_id()),
         pairs: Vec::new(),
         diagnostics: message.diagnostics().to_vec(),
-        reply: Reply::accept(Some(header), chosen.source.on_mapping_failure),
+        reply: Reply::accept(Some(header)),
     };
     routed(chosen, &input, processed)
 }
@@ -184,7 +186,7 @@ fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
         summary,
         pairs: Vec::new(),
         diagnostics: document.diagnostics().to_vec(),
-        reply: Reply::accept(None, chosen.source.on_mapping_failure),
+        reply: Reply::accept(None),
     };
     routed(chosen, &input, processed)
 }
@@ -313,7 +315,10 @@ fn quarantined(format: Format, unreadable: Unreadable<'_>) -> Processed {
 pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
     let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
     let header = header_of(plan, facts, bytes);
-    let reply = Reply::rejected(header.clone(), &diagnostic);
+    let mut reply = Reply::rejected(header.clone(), &diagnostic);
+    if let Some(source) = plan.source(facts.source) {
+        reply.as_wanted_by(source);
+    }
     Processed {
         reply,
         format: PART,
@@ -326,7 +331,12 @@ pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Pro
 pub fn failed_inside(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
     let why = "processing it failed inside the engine; this is our fault: the log has the place of the panic";
     let diagnostic = Diagnostic::error("engine-panic", Fault::Engine, why);
-    quarantined(Format::of(bytes), Unreadable::opaque(diagnostic, header_of(plan, facts, bytes)))
+    let mut processed =
+        quarantined(Format::of(bytes), Unreadable::opaque(diagnostic, header_of(plan, facts, bytes)));
+    if let Some(source) = plan.source(facts.source) {
+        processed.reply.as_wanted_by(source);
+    }
+    processed
 }
 
 fn header_of(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Option<Header> {

@@ -14,8 +14,8 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node, Span};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer, MllpEndpoint,
-    MllpListener, Processing, Retry, Source,
+    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer,
+    MllpEndpoint, MllpListener, Processing, Retry, Source,
 };
 
 /// What `orderly.yaml` declares.
@@ -96,6 +96,8 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     };
     let answers = [("AA", MappingFailureAnswer::Accept), ("AE", MappingFailureAnswer::Error)];
     let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
+    let modes = [("original", Acknowledgements::Original), ("enhanced", Acknowledgements::Enhanced)];
+    let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     fields.finish();
@@ -106,6 +108,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
         processing,
         reading,
         on_mapping_failure,
+        acknowledgements,
         listener,
     })
 }

@@ -14,6 +14,7 @@ sources:
       listen: 127.0.0.1:0
   strict:
     on_mapping_failure: AE
+    acknowledgements: enhanced
     mllp:
       listen: 127.0.0.1:0
 destinations:
@@ -153,6 +154,38 @@ fn the_sender_is_told_what_its_source_declares_when_every_mapping_failed() {
     let processed = taken("strict", &adt("A01", "P", "PID|||"));
     assert_eq!(processed.fate, Fate::Failed);
     assert!(answer(&processed, "strict").contains("\rMSA|AE|M1|"));
+}
+
+/// MSA-1 of the answers of two sources to a message with these wishes, stored and not stored; `-` for no answer.
+fn answers(accept: &str, application: &str, pid: &str) -> Vec<String> {
+    let message = format!("MSH|^~\\&|A|B|C|D|20260305||ADT^A01|M1|P|2.5|||{accept}|{application}\r{pid}\r");
+    let mut codes = Vec::new();
+    for source in ["emr", "strict"] {
+        let reply = taken(source, message.as_bytes()).reply;
+        for answer in [reply.stored(&facts(source)), reply.not_taken(NotTaken::NotStored, &facts(source))] {
+            let text = answer.map(|bytes| String::from_utf8(bytes).unwrap());
+            let code = text.as_deref().and_then(|text| text.split("\rMSA|").nth(1)?.get(..2));
+            codes.push(code.unwrap_or("-").to_owned());
+        }
+    }
+    codes
+}
+
+#[test]
+fn a_source_may_be_answered_in_enhanced_mode() {
+    let table = [
+        ("", "", "PID|||1", ["AA", "AR", "AA", "AR"]),
+        ("AL", "NE", "PID|||1", ["AA", "AR", "CA", "CE"]),
+        ("ER", "AL", "PID|||1", ["AA", "AR", "-", "CE"]),
+        ("SU", "", "PID|||1", ["AA", "AR", "CA", "-"]),
+        ("NE", "AL", "PID|||1", ["AA", "AR", "-", "-"]),
+        // Whether a mapping could be applied is nothing that a store says.
+        ("", "", "PID|||", ["AA", "AR", "AE", "AR"]),
+        ("AL", "", "PID|||", ["AA", "AR", "CA", "CE"]),
+    ];
+    for (accept, application, pid, expected) in table {
+        assert_eq!(answers(accept, application, pid), expected, "{accept} {application} {pid}");
+    }
 }
 
 #[test]

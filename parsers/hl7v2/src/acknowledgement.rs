@@ -2,6 +2,8 @@
 //!
 //! It repeats the sender's control id byte for byte and holds no patient data: places, codes and our own fixed texts only.
 
+mod mode;
+
 use std::borrow::Cow;
 
 use orderly_record::{Diagnostic, Place, Severity};
@@ -81,7 +83,7 @@ impl From<&Diagnostic> for AckError {
         let code = match diagnostic.code {
             "hl7-bad-segment-name" => 100,
             "hl7-no-type" | "hl7-no-control-id" => 101,
-            "hl7-charset-unsupported" | "hl7-charset-mismatch" => 102,
+            "hl7-charset-unsupported" | "hl7-charset-mismatch" | "hl7-charset-unknown" => 102,
             _ if diagnostic.fault == orderly_record::Fault::Engine => 207,
             _ => 199,
         };
@@ -112,7 +114,7 @@ pub fn acknowledge(header: Option<&Header>, answer: &Answer<'_>) -> Vec<u8> {
     } else if !answer.errors.is_empty() {
         old_error_segment(&mut writer, answer.errors);
     }
-    writer.bytes
+    if encoding.charset.is_transcoded() { encoding.charset.send(&writer.bytes) } else { writer.bytes }
 }
 
 fn message_header(writer: &mut Writer, header: Option<&Header>, version: Version, answer: &Answer<'_>) {
@@ -202,6 +204,7 @@ fn meaning(code: u16) -> &'static str {
         102 => "Data type error",
         103 => "Table value not found",
         104 => "Value too long",
+        198 => "Cardinality violated",
         200 => "Unsupported message type",
         201 => "Unsupported event code",
         202 => "Unsupported processing id",
@@ -381,6 +384,36 @@ mod tests {
             let answer = answer(&header(version), AckCode::AA, &[]);
             assert!(answer.contains(&format!("||{form}|E9914|")), "{version}: {answer}");
         }
+    }
+
+    #[test]
+    fn what_is_echoed_is_echoed_whole() {
+        let text = answer(
+            "MSH|^~\\&|A^1.2^ISO|B|C^1.3^ISO|D^D2|||ADT^A04^ADT_A01| a\\T\\1 |P^T|2.5.1^USA^x|||||FRA\r",
+            AckCode::CA,
+            &[],
+        );
+        let expected = "MSH|^~\\&|C^1.3^ISO|D^D2|A^1.2^ISO|B|20260305141501-0500||ACK^A04^ACK|E9914|P^T|2.5.1^USA^x\n\
+            MSA|CA| a\\T\\1 \n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_answer_is_in_the_charset_of_the_message() {
+        let answered = |header: &[u8]| {
+            let message = parse(header, &Settings::default()).unwrap();
+            let answer = Answer { code: AckCode::AA, control_id: "E1", at: "2026", errors: &[] };
+            acknowledge(Some(&message.header()), &answer)
+        };
+        let big5 = answered(b"MSH|^~\\&|\xB3\x5C|B|C|D|||ADT^A01|7|P|2.5||||||BIG-5\r");
+        assert_eq!(big5, b"MSH|^~\\&|C|D|\xB3\x5C|B|2026||ACK^A01^ACK|E1|P|2.5||||||BIG-5\rMSA|AA|7\r");
+        let latin = answered(b"MSH|^~\\&|\xFC|B|C|D|||ADT^A01|7|P|2.5||||||8859/1\r");
+        assert_eq!(latin, b"MSH|^~\\&|C|D|\xFC|B|2026||ACK^A01^ACK|E1|P|2.5||||||8859/1\rMSA|AA|7\r");
+        let wide: Vec<u8> =
+            "MSH|^~\\&|A|B|C|D|||ADT^A01|7|P|2.5\r".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let plain = "MSH|^~\\&|C|D|A|B|2026||ACK^A01^ACK|E1|P|2.5\rMSA|AA|7\r";
+        let expected: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(answered(&wide), expected);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl<'a> Message<'a> {
         if let Some(before) = before.filter(|before| before.terminator.is_empty()) {
             before.terminator = terminator;
         }
-        self.segments.insert(index, Segment { parts, terminator });
+        self.segments.insert(index, Segment { parts, wire: Vec::new(), terminator });
         Ok(())
     }
 
@@ -86,6 +86,13 @@ impl<'a> Message<'a> {
     fn line_end(&self) -> &'a [u8] {
         let first = self.segments.first().map(|segment| segment.terminator).unwrap_or_default();
         match first {
+            // UTF-16, its low byte first or last.
+            [b'\r', 0, b'\n', 0, ..] => b"\r\0\n\0",
+            [0, b'\r', 0, b'\n', ..] => b"\0\r\0\n",
+            [b'\r', 0, ..] => b"\r\0",
+            [0, b'\r', ..] => b"\0\r",
+            [b'\n', 0, ..] => b"\n\0",
+            [0, b'\n', ..] => b"\0\n",
             [b'\r', b'\n', ..] => b"\r\n",
             [b'\n', ..] => b"\n",
             _ => b"\r",
@@ -101,6 +108,9 @@ impl<'a> Message<'a> {
         let index = segment.index(at.field);
         if add && segment.parts.len() <= index {
             segment.parts.resize(index + 1, Cow::Borrowed(b""));
+        }
+        if let Some(wire) = segment.wire.get_mut(index) {
+            *wire = None;
         }
         Ok(segment.parts.get_mut(index))
     }

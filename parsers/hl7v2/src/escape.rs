@@ -5,6 +5,8 @@
 //! path, RTF) is the commonest violation there is. Writing never lets a delimiter, a line end or a control character through, so
 //! `unescape(escape(text))` is the text.
 
+mod switch;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -17,6 +19,7 @@ use nom::{IResult, Parser};
 
 use crate::charset::Charset;
 use crate::delimiters::{Delimiters, Encoding};
+use switch::Set;
 
 /// Why text can't be written into a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,22 +58,57 @@ impl std::error::Error for Unencodable {}
 pub fn unescape<'m>(raw: &'m [u8], encoding: &Encoding) -> Cow<'m, str> {
     let Some(escape) = encoding.delimiters.escape else { return encoding.charset.decode(raw) };
     let Some(first) = memchr::memchr(escape, raw) else { return encoding.charset.decode(raw) };
-    let mut bytes = Vec::with_capacity(raw.len());
+    let mut plain = Plain::new(encoding.charset, raw.len());
     let mut rest = raw;
     let mut next = Some(first);
     while let Some((before, from_escape)) = next.and_then(|index| rest.split_at_checked(index)) {
-        bytes.extend_from_slice(before);
+        plain.bytes.extend_from_slice(before);
         rest = match sequence(from_escape, escape) {
-            Ok((after, body)) if expand(body, encoding, &mut bytes) => after,
+            Ok((after, body)) if plain.take(body, encoding) => after,
             _ => {
-                bytes.push(escape);
+                plain.bytes.push(escape);
                 from_escape.get(1..).unwrap_or_default()
             }
         };
         next = memchr::memchr(escape, rest);
     }
-    bytes.extend_from_slice(rest);
-    Cow::Owned(encoding.charset.decode(&bytes).into_owned())
+    plain.bytes.extend_from_slice(rest);
+    Cow::Owned(plain.text())
+}
+
+/// Text that is read: what is decoded already, and bytes of one character set that are not.
+struct Plain {
+    own: Charset,
+    text: String,
+    bytes: Vec<u8>,
+    set: Set,
+}
+
+impl Plain {
+    fn new(own: Charset, length: usize) -> Self {
+        Self { own, text: String::new(), bytes: Vec::with_capacity(length), set: Set::Own }
+    }
+
+    /// Reads a sequence; `false` when it has no meaning here.
+    fn take(&mut self, body: &[u8], encoding: &Encoding) -> bool {
+        let Some(set) = Set::named(body) else { return expand(body, encoding, &mut self.bytes) };
+        self.decode();
+        self.set = set;
+        true
+    }
+
+    fn decode(&mut self) {
+        if !self.bytes.is_empty() {
+            self.set.read(&self.bytes, self.own, &mut self.text);
+            self.bytes.clear();
+        }
+    }
+
+    /// All that was read, and begins anew; the character set stays what it is.
+    fn text(&mut self) -> String {
+        self.decode();
+        std::mem::take(&mut self.text)
+    }
 }
 
 /// The bytes of this text, to stand in a leaf: decoded and unescaped they are the text again.
@@ -107,35 +145,34 @@ pub fn escape<'t>(text: &'t str, encoding: &Encoding) -> Result<Cow<'t, [u8]>, U
 /// or other than text (highlighting, layout, local ones) stay sequences wherever the other message can hold them.
 pub fn transcode(raw: &[u8], from: &Encoding, to: &Encoding) -> Result<Vec<u8>, Unencodable> {
     let mut transcoded = Vec::with_capacity(raw.len());
-    let mut plain = Vec::new();
+    let mut plain = Plain::new(from.charset, 0);
     let mut rest = raw;
     let mark = from.delimiters.escape;
     let next = |rest: &[u8]| mark.and_then(|mark| Some((memchr::memchr(mark, rest)?, mark)));
     while let Some((index, mark)) = next(rest) {
         let Some((before, from_mark)) = rest.split_at_checked(index) else { break };
-        plain.extend_from_slice(before);
+        plain.bytes.extend_from_slice(before);
         rest = match sequence(from_mark, mark) {
             Ok((after, body)) => match carried(body, from, to) {
                 Some(kept) => {
-                    transcoded.extend_from_slice(&escape(&from.charset.decode(&plain), to)?);
-                    plain.clear();
+                    transcoded.extend_from_slice(&escape(&plain.text(), to)?);
                     transcoded.extend_from_slice(&kept);
                     after
                 }
-                None if expand(body, from, &mut plain) => after,
+                None if plain.take(body, from) => after,
                 None => {
-                    plain.push(mark);
+                    plain.bytes.push(mark);
                     from_mark.get(1..).unwrap_or_default()
                 }
             },
             Err(_) => {
-                plain.push(mark);
+                plain.bytes.push(mark);
                 from_mark.get(1..).unwrap_or_default()
             }
         };
     }
-    plain.extend_from_slice(rest);
-    transcoded.extend_from_slice(&escape(&from.charset.decode(&plain), to)?);
+    plain.bytes.extend_from_slice(rest);
+    transcoded.extend_from_slice(&escape(&plain.text(), to)?);
     Ok(transcoded)
 }
 
@@ -145,7 +182,8 @@ fn carried(body: &[u8], from: &Encoding, to: &Encoding) -> Option<Vec<u8>> {
     let is_more = match body {
         b"H" | b"N" | [b'Z', ..] => true,
         [b'.', command @ ..] => layout(command).is_ok(),
-        [b'C' | b'M', digits @ ..] => hex(digits).is_ok(),
+        // A switch of the character set is nothing by itself: what follows it is text in any set.
+        [b'C' | b'M', digits @ ..] => hex(digits).is_ok() && Set::named(body).is_none(),
         _ => false,
     };
     let text = from.charset.decode(body);
@@ -198,7 +236,12 @@ fn expand(body: &[u8], encoding: &Encoding, bytes: &mut Vec<u8>) -> bool {
         b"H" | b"N" => return true,
         [b'X', digits @ ..] => {
             return hex(digits).is_ok_and(|(_, values)| {
-                bytes.extend_from_slice(&values);
+                // Bytes are meant as they are sent, and the tree of a charset that is transcoded holds others.
+                if encoding.charset.is_transcoded() && !values.is_ascii() {
+                    bytes.extend_from_slice(encoding.charset.read(&values).as_bytes());
+                } else {
+                    bytes.extend_from_slice(&values);
+                }
                 true
             });
         }
@@ -267,6 +310,8 @@ mod tests {
         for (raw, text) in table {
             assert_eq!(unescape(raw.as_bytes(), &usual()), text, "{raw}");
         }
+        let big5 = encoding("MSH|^~\\&|", Charset::named("BIG-5").unwrap());
+        assert_eq!(unescape("許\\XB35C\\".as_bytes(), &big5), "許許");
     }
 
     #[test]
@@ -277,8 +322,8 @@ mod tests {
             r"\X0\",
             r"\XZZ\",
             r"\Zlocal\",
-            r"\C2842\",
-            r"\M2442\",
+            r"\C2999\",
+            r"\M2999\",
             r"\.xx\",
             r"\.sp999\",
             r"\P\",
@@ -287,6 +332,28 @@ mod tests {
             assert_eq!(unescape(raw.as_bytes(), &usual()), raw, "{raw}");
         }
         assert_eq!(unescape(br"C:\temp\T\x", &usual()), r"C:\temp&x");
+    }
+
+    #[test]
+    fn a_switch_of_the_character_set_holds_until_the_next() {
+        let latin = encoding("MSH|^~\\&|", Charset::latin_1());
+        let table: [(&[u8], &Encoding, &str); 9] = [
+            (br"a\M2442\;3ED\C2842\ b", &usual(), "a山田 b"),
+            (br"\M2442\;3ED", &usual(), "山田"),
+            (br"\M2442\;3 ED\C284A\T", &usual(), "山 田T"),
+            (br"\M242844\0!\C2842\x", &usual(), "丂x"),
+            (b"\\C2949\\\xD4\xCF\\C2842\\\xE9", &latin, "ﾔﾏé"),
+            (b"\\C2D42\\\xA3\xF3d\xBC\\C2D41\\\xE9", &latin, "Łódźé"),
+            (b"\\C2D4C\\\xBC\xD8\xE0\\C2D46\\\xE1", &latin, "Мирα"),
+            (br"\C2D42\a\F\b", &usual(), "a|b"),
+            (br"\M2442\;", &usual(), ";"),
+        ];
+        for (raw, encoding, text) in table {
+            assert_eq!(unescape(raw, encoding), text, "{}", raw.escape_ascii());
+        }
+        let kanji = transcode(br"\M2442\;3ED\C2842\|", &usual(), &usual()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&kanji), r"山田\F\", "in another message it is text");
+        assert!(transcode(br"\M2442\;3", &usual(), &latin).is_err());
     }
 
     #[test]
@@ -335,7 +402,7 @@ mod tests {
             (br"Smi\H\th\N\ \Zq\", &usual(), &odd, b"Smi?H?th?N? ?Zq?"),
             (b"?Zx? ?H?a*b#", &odd, &usual(), br"\Zx\ \H\a*b#".as_slice()),
             (br"one\.br\two\.sp2\x", &usual(), &odd, b"one?.br?two?.sp2?x"),
-            (br"a\F\b\T\c#\C2842\", &usual(), &odd, b"a|b&c?F??C2842?"),
+            (br"a\F\b\T\c#\C2999\", &usual(), &odd, b"a|b&c?F??C2999?"),
             (b"caf\xE9?XE9?", &odd, &usual(), "caféé".as_bytes()),
             (br"C:\temp\new? \", &usual(), &odd, br"C?T?\temp\new?E? \"),
             (br"C:\temp", &usual(), &usual(), br"C:\E\temp"),

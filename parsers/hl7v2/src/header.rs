@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::charset::Charset;
 use crate::delimiters::Encoding;
 use crate::view::{Level, View, nth_part};
 
@@ -16,6 +17,12 @@ pub struct Header {
 impl Header {
     pub(crate) fn new(raw: Vec<u8>, encoding: Encoding) -> Self {
         Self { raw, encoding }
+    }
+
+    /// The same header of a message in another charset whose messages are transcoded, as this one is by its text.
+    pub(crate) fn in_charset(mut self, charset: Charset) -> Self {
+        self.encoding.charset = charset;
+        self
     }
 
     /// How its bytes are read.

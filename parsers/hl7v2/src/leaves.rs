@@ -1,7 +1,10 @@
 //! A message put together again from the leaves of its tree: the proof that nothing is lost on the way down.
 
+use std::borrow::Cow;
+
 use crate::delimiters::Delimiters;
 use crate::message::Message;
+use crate::segment::Segment;
 use crate::view::View;
 
 impl Message<'_> {
@@ -11,19 +14,40 @@ impl Message<'_> {
         let delimiters = &self.encoding.delimiters;
         let mut bytes = self.leading.to_vec();
         for (index, segment) in self.segments().iter().enumerate() {
-            bytes.extend_from_slice(segment.parts.first().map(AsRef::as_ref).unwrap_or_default());
+            let name = segment.parts.first().map(AsRef::as_ref).unwrap_or_default();
+            self.rebuild_part(segment, 0, name, &mut bytes);
             let declares = segment.declares_delimiters();
             for field in 1..=segment.last_field() {
                 // A header's first field is the separator itself.
                 if !(declares && field == 1) {
-                    bytes.push(delimiters.field);
-                    join(self.field(index, field), declares && field == 2, delimiters, &mut bytes);
+                    bytes.extend_from_slice(&self.sent(std::slice::from_ref(&delimiters.field)));
+                    let mut joined = Vec::new();
+                    join(self.field(index, field), declares && field == 2, delimiters, &mut joined);
+                    self.rebuild_part(segment, segment.index(field), &joined, &mut bytes);
                 }
             }
             bytes.extend_from_slice(segment.terminator);
         }
         bytes.extend_from_slice(self.trailing);
         bytes
+    }
+
+    /// What the leaves of a field make, as it is sent. Where the charset has several ways to write a text, it is the way it came in, if the
+    /// leaves make the very text that came in.
+    fn rebuild_part(&self, segment: &Segment<'_>, index: usize, joined: &[u8], bytes: &mut Vec<u8>) {
+        let wire = segment.wire.get(index).copied().flatten();
+        let is_as_it_came = segment.parts.get(index).is_some_and(|part| part.as_ref() == joined);
+        match wire.filter(|_| is_as_it_came) {
+            Some(wire) => bytes.extend_from_slice(wire),
+            None => bytes.extend_from_slice(&self.sent(joined)),
+        }
+    }
+
+    fn sent<'p>(&self, part: &'p [u8]) -> Cow<'p, [u8]> {
+        match self.encoding.charset.is_transcoded() {
+            true => Cow::Owned(self.encoding.charset.send(part)),
+            false => Cow::Borrowed(part),
+        }
     }
 }
 

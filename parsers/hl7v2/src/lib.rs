@@ -2,13 +2,14 @@
 //!
 //! [`parse`] splits a message into segments and raw fields, borrowed from the input; everything below a field is split on demand by
 //! [`View`]s. So parsing costs little more than finding the delimiters, and [`Message::encode`] gives back the very bytes that came in.
-//! An edit ([`Message::replace`], [`Message::set_text`], ...) changes the part it names and no other byte.
+//! In charsets whose characters may hold delimiter bytes (Big5, UTF-16, ...) the fields are the text in UTF-8 instead, each beside the bytes
+//! it came in. An edit ([`Message::replace`], [`Message::set_text`], ...) changes the part it names and no other byte.
 //!
 //! Nothing here panics, whatever the bytes, and nothing here reads a clock, a file or a socket. What is odd about a message but readable
 //! is a diagnostic beside it; only what can't be read at all is an [`Unreadable`], and then with the header, where there was one, so
 //! that the sender can be answered.
 //!
-//! The way through: `parse` finds the header (`delimiters`, `charset`) and splits → `message`, `segment`, `view` are the tree, `edit`
+//! The way through: `parse` finds the header (`delimiters`, `charset`, `wire`) and splits → `message`, `segment`, `view` are the tree, `edit`
 //! changes it → `path` names places in it, `groups` says which segments belong together → `normalize` makes the record. `batch` comes
 //! before all that: it splits what holds several messages. `acknowledgement` and `reply` are the answers we give and get. `dictionary` is
 //! what the standard says of all messages, `meaning` and `conformance` what it says of one.
@@ -32,6 +33,7 @@ pub mod path;
 mod reply;
 mod segment;
 mod view;
+mod wire;
 
 pub use acknowledgement::{AckCode, AckError, Answer, acknowledge};
 pub use batch::{Batch, Member, Splitter, split};

@@ -116,8 +116,7 @@ impl<'a> Message<'a> {
         let mut bytes = Vec::with_capacity(self.leading.len() + length + self.trailing.len());
         bytes.extend_from_slice(self.leading);
         for segment in &self.segments {
-            segment.encode_into(self.encoding.delimiters.field, &mut bytes);
-            bytes.extend_from_slice(segment.terminator);
+            segment.send_into(&self.encoding, &mut bytes);
         }
         bytes.extend_from_slice(self.trailing);
         bytes

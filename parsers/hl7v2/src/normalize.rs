@@ -10,12 +10,16 @@ mod appointment;
 mod billing;
 mod condition;
 mod document;
+mod exchange;
 mod header;
 mod immunization;
+mod master;
 mod medication;
 mod orders;
+mod participant;
 mod patient;
 mod procedure;
+mod referral;
 mod result;
 mod timing;
 mod values;
@@ -27,7 +31,7 @@ use crate::delimiters::Encoding;
 use crate::message::Message;
 use crate::segment::Segment;
 use crate::view::View;
-use orders::DrugOrder;
+use orders::{DrugOrder, Specimens};
 
 /// The record of a message.
 pub fn normalize(message: &Message<'_>) -> Record {
@@ -68,6 +72,12 @@ struct Walk {
     order_waits: bool,
     /// The order for drugs that is open.
     drug_order: Option<DrugOrder>,
+    /// Specimens that stand before the orders they are for.
+    specimens: Specimens,
+    /// The master file whose entries follow.
+    file: master::File,
+    /// The last segment that others may be about.
+    before: Option<(&'static str, usize)>,
     /// How many segments of each name there were.
     occurrences: Vec<(&'static str, usize)>,
 }
@@ -79,6 +89,7 @@ enum Subject {
     Other,
     Patient,
     Report,
+    Specimen,
     Observation,
     /// An order for drugs, before it says for which.
     DrugOrder,
@@ -89,7 +100,13 @@ enum Subject {
     Condition,
     Procedure,
     Charge,
+    Appointment,
+    Document,
+    Referral,
 }
+
+/// What stands behind these is about what stood before them.
+const ABOUT_OTHERS: [&str; 5] = ["ROL", "PRT", "CTD", "PRD", "NTE"];
 
 impl Walk {
     fn take(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
@@ -144,17 +161,32 @@ impl Walk {
                 self.record.procedures.push(procedure::procedure(fields, source));
                 self.subject = Subject::Procedure;
             }
-            "GT1" => self.close_order(),
+            "TXA" => self.document(fields),
+            "SCH" => self.appointment(fields, "SCH"),
+            "ARQ" => self.appointment(fields, "ARQ"),
+            "AIS" => self.resource(fields, "AIS"),
+            "AIG" => self.resource(fields, "AIG"),
+            "AIL" => self.resource(fields, "AIL"),
+            "AIP" => self.resource(fields, "AIP"),
+            "GT1" | "IN1" | "IN2" | "IN3" | "FT1" | "ACC" => self.bill(fields),
+            _ => self.further(fields),
+        }
+    }
+
+    /// What billing needs, which belongs to no order.
+    fn bill(&mut self, fields: &Fields<'_>) {
+        let name = fields.segment.name();
+        match name {
+            "GT1" => {
+                let source = self.location("GT1");
+                self.close_order();
+                self.record.guarantors.push(billing::guarantor(fields, source));
+            }
             "IN1" => {
                 let source = self.location("IN1");
                 self.close_order();
                 self.record.insurances.push(billing::insurance(fields, source));
                 self.subject = Subject::Other;
-            }
-            "IN2" => {
-                if let Some(insurance) = self.record.insurances.last_mut() {
-                    billing::additional(fields, insurance);
-                }
             }
             "FT1" => {
                 let source = self.location("FT1");
@@ -162,14 +194,84 @@ impl Walk {
                 self.record.charges.push(billing::charge(fields, source));
                 self.subject = Subject::Charge;
             }
-            "TXA" => self.document(fields),
-            "SCH" => self.appointment(fields),
-            "AIS" => self.resource(fields, "AIS"),
-            "AIG" => self.resource(fields, "AIG"),
-            "AIL" => self.resource(fields, "AIL"),
-            "AIP" => self.resource(fields, "AIP"),
+            "ACC" => {
+                let source = self.location("ACC");
+                self.record.accidents.push(visit::accident(fields, source));
+            }
+            _ => {
+                let Some(insurance) = self.record.insurances.last_mut() else { return };
+                if name == "IN2" {
+                    billing::additional(fields, insurance);
+                } else {
+                    insurance.certification_numbers.extend(billing::certification(fields));
+                }
+            }
+        }
+    }
+
+    /// Segments of fewer messages: who takes part, referrals, further orders, master files, queries and answers.
+    fn further(&mut self, fields: &Fields<'_>) {
+        match fields.segment.name() {
+            "SAC" => self.container(fields),
+            "ODS" => self.ordered(fields, "ODS"),
+            "RQD" => self.ordered(fields, "RQD"),
+            "BPO" => self.ordered(fields, "BPO"),
+            "IPC" | "CTI" => self.number(fields),
+            "ROL" => self.role(fields, "ROL"),
+            "PRT" => self.role(fields, "PRT"),
+            "PRD" => self.contact(fields, "PRD"),
+            "CTD" => self.contact(fields, "CTD"),
+            "RF1" => {
+                let source = self.location("RF1");
+                self.record.referrals.push(referral::referral(fields, source));
+                self.subject = Subject::Referral;
+            }
+            "AUT" => {
+                if let Some(referral) = self.record.referrals.last_mut() {
+                    referral::authorization(fields, referral);
+                }
+            }
+            "PDA" => self.last_patient(|patient| patient::death(fields, patient)),
+            "ARV" => self.last_patient(|patient| patient::restriction(fields, patient)),
+            "PEO" => {
+                let source = self.location("PEO");
+                self.record.conditions.push(condition::adverse_event(fields, source));
+                self.subject = Subject::Condition;
+            }
+            "MFI" => master::file(fields, self),
+            "MFE" => master::entry(fields, self),
+            "MFA" => master::result(fields, self),
+            "STF" => master::content(fields, "STF", self),
+            "PRA" => master::profession(fields, self),
+            "ORG" => master::unit(fields, self),
+            "LOC" => master::content(fields, "LOC", self),
+            "NPU" => master::content(fields, "NPU", self),
+            "CDM" => master::content(fields, "CDM", self),
+            "PRC" => master::content(fields, "PRC", self),
+            "OM1" => master::content(fields, "OM1", self),
+            "OM7" => master::content(fields, "OM7", self),
+            "IIM" => master::content(fields, "IIM", self),
+            "CM0" => master::content(fields, "CM0", self),
+            "MSA" => exchange::acknowledgement(fields, self),
+            "ERR" => exchange::error(fields, self),
+            "QPD" => exchange::query(fields, self),
+            "QRD" => exchange::old_query(fields, self),
+            "QAK" => exchange::answer(fields, self),
+            "DSP" => exchange::line(fields, self),
             _ => {}
         }
+    }
+
+    fn role(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let about = self.before();
+        let source = self.location(name);
+        self.record.participants.push(participant::role(fields, name, about, source));
+    }
+
+    fn contact(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let about = self.before();
+        let source = self.location(name);
+        self.record.participants.push(participant::contact(fields, about, source));
     }
 
     fn patient(&mut self, fields: &Fields<'_>) {
@@ -209,13 +311,14 @@ impl Walk {
         let source = self.location("TXA");
         self.record.documents.push(document::document(fields, source));
         self.close_order();
-        self.subject = Subject::Other;
+        self.subject = Subject::Document;
     }
 
-    fn appointment(&mut self, fields: &Fields<'_>) {
-        let source = self.location("SCH");
-        self.record.appointments.push(appointment::appointment(fields, source));
-        self.subject = Subject::Other;
+    fn appointment(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let source = self.location(name);
+        let read = if name == "SCH" { appointment::appointment } else { appointment::request };
+        self.record.appointments.push(read(fields, source));
+        self.subject = Subject::Appointment;
     }
 
     /// A note is about what the nearest segment before it tells of, of those that make something that can have notes.
@@ -229,9 +332,12 @@ impl Walk {
     }
 
     fn notes(&mut self) -> Option<&mut Vec<Note>> {
+        if matches!(self.subject, Subject::Specimen) {
+            return self.last_specimen().map(|specimen| &mut specimen.notes);
+        }
         let record = &mut self.record;
         Some(match self.subject {
-            Subject::Other => return None,
+            Subject::Other | Subject::Specimen => return None,
             Subject::Patient => &mut record.patients.last_mut()?.notes,
             Subject::Report => &mut record.results.last_mut()?.notes,
             Subject::Observation => &mut record.results.last_mut()?.observations.last_mut()?.notes,
@@ -245,6 +351,9 @@ impl Walk {
             Subject::Condition => &mut record.conditions.last_mut()?.notes,
             Subject::Procedure => &mut record.procedures.last_mut()?.notes,
             Subject::Charge => &mut record.charges.last_mut()?.notes,
+            Subject::Appointment => &mut record.appointments.last_mut()?.notes,
+            Subject::Document => &mut record.documents.last_mut()?.notes,
+            Subject::Referral => &mut record.referrals.last_mut()?.notes,
         })
     }
 
@@ -253,7 +362,11 @@ impl Walk {
         if let Some(appointment) = self.record.appointments.last_mut() {
             appointment.resources.push(appointment::resource(fields, name, source));
         }
-        self.subject = Subject::Other;
+        self.subject = Subject::Appointment;
+    }
+
+    fn before(&self) -> Option<Location> {
+        self.before.map(|(name, occurrence)| Location::Segment { name, occurrence })
     }
 
     /// The next segment of this name.
@@ -268,11 +381,15 @@ impl Walk {
                 1
             }
         };
+        if !ABOUT_OTHERS.contains(&name) {
+            self.before = Some((name, occurrence));
+        }
         Location::Segment { name, occurrence }
     }
 
     fn finish(self) -> Record {
         let mut record = self.record;
+        record.results.extend(self.specimens.finish());
         record.visit = record.visits.first().cloned();
         if record.patients.len() > 1 {
             record.patient = record.patients.first().cloned();

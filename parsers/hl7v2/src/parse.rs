@@ -4,6 +4,8 @@
 //! after the end are kept, reported and otherwise ignored. An LF ends a segment only when a segment, or nothing, follows: within a text
 //! it is the text's.
 
+mod reading;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -12,12 +14,13 @@ use nom::combinator::recognize;
 use nom::{IResult, Parser};
 use orderly_record::{Diagnostic, Fault};
 
-use crate::charset::{Charset, Declared, declared};
+use crate::charset::Charset;
 use crate::delimiters::{Delimiters, Encoding, begins, declaration, presumed};
 use crate::header::Header;
 use crate::message::Message;
 use crate::segment::Segment;
-use crate::view::{Presence, nth_part};
+use crate::view::Presence;
+use crate::wire;
 
 /// The most fields a message may have, all segments together. A field of no length takes one byte on the wire, but 24 in memory, and a
 /// segment some 100; this keeps a hostile frame from being many times its size. The largest real messages have some 100,000.
@@ -65,21 +68,32 @@ impl Unreadable<'_> {
 
 /// Reads one message. Bytes that hold several are [split](crate::split) first.
 pub fn parse<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable<'a>> {
+    match wire::utf_16(bytes) {
+        Some(charset) => parse_wide(bytes, charset),
+        None => parse_bytes(bytes, settings),
+    }
+}
+
+/// UTF-16 has no byte that means what it means elsewhere: its text is parsed, and what comes of it is put upon the bytes.
+fn parse_wide(bytes: &[u8], charset: Charset) -> Result<Message<'_>, Unreadable<'_>> {
+    let text = charset.read(bytes);
+    let as_text = Settings { charset: Some(Charset::utf_8()), ..Settings::default() };
+    match parse_bytes(text.as_bytes(), &as_text) {
+        Ok(message) => Ok(wire::adopt(message, &text, bytes, charset)),
+        Err(Unreadable { diagnostic, header, tree }) => Err(Unreadable {
+            diagnostic: wire::placed(diagnostic, &text),
+            header: header.map(|header| header.in_charset(charset)),
+            tree: tree.map(|tree| Box::new(wire::adopt(*tree, &text, bytes, charset))),
+        }),
+    }
+}
+
+fn parse_bytes<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Message<'a>, Unreadable<'a>> {
     let Some(start) = header_start(bytes) else { return Err(headless(bytes, settings)) };
     let (leading, body) = bytes.split_at_checked(start).unwrap_or_default();
     let Some(declaration) = declaration(body) else { return Err(undelimited(leading, body, settings)) };
     let mut diagnostics = Vec::new();
-    if !leading.is_empty() {
-        let message = format!("{start} bytes before the header");
-        diagnostics.push(Diagnostic::note("hl7-leading-bytes", Fault::Sender, message).in_input(0, ""));
-    }
-    if declaration.repaired {
-        let message = "MSH-2 is damaged and was read as ^~\\&";
-        diagnostics.push(
-            Diagnostic::warning("hl7-delimiters-repaired", Fault::Sender, message)
-                .in_input(start + 4, "MSH-2"),
-        );
-    }
+    report_header(start, declaration.repaired, &mut diagnostics);
     check_header(tree(leading, body, declaration.delimiters, settings, diagnostics)?, start)
 }
 
@@ -97,14 +111,15 @@ fn tree<'a>(
     let first_line = content.get(line(content, 0, delimiters.field).text).unwrap_or_default();
     // Only a message's header says what the bytes are.
     let header_line = if begins(first_line, "MSH") { first_line } else { &[] };
-    let charset = choose_charset(body, header_line, delimiters, start, settings, &mut diagnostics);
+    let bytes = reading::Bytes { body, header_line, delimiters: &delimiters, start };
+    let charset = reading::choose(&bytes, settings, &mut diagnostics);
     let encoding = Encoding { delimiters, charset: *charset.as_ref().unwrap_or(&settings.fallback) };
-    let opaque =
-        |diagnostic| Unreadable::opaque(diagnostic, Some(Header::new(header_line.to_vec(), encoding)));
+    let header = || Header::new(wire::text(header_line, encoding.charset).into_owned(), encoding);
+    let opaque = |diagnostic| Unreadable::opaque(diagnostic, Some(header()));
     if let Err(diagnostic) = charset {
         return Err(opaque(diagnostic));
     }
-    let segments = segments(content, start, &delimiters, &mut diagnostics).map_err(opaque)?;
+    let segments = segments(content, start, &encoding, &mut diagnostics).map_err(opaque)?;
     if !trailing.is_empty() {
         let message = format!("{} bytes of padding after the last segment", trailing.len());
         diagnostics
@@ -136,9 +151,24 @@ fn undelimited<'a>(leading: &'a [u8], body: &'a [u8], settings: &Settings) -> Un
     let encoding =
         Encoding { delimiters: presumed(body), charset: settings.charset.unwrap_or(settings.fallback) };
     let header = body.get(line(body, 0, encoding.delimiters.field).text).unwrap_or_default();
-    let header = Some(Header::new(header.to_vec(), encoding));
+    let header = Some(Header::new(wire::text(header, encoding.charset).into_owned(), encoding));
     let tree = tree(leading, body, encoding.delimiters, settings, Vec::new()).ok().map(Box::new);
     Unreadable { diagnostic, header, tree }
+}
+
+/// Says what is odd before the first segment, and about its delimiters.
+fn report_header(start: usize, is_repaired: bool, diagnostics: &mut Vec<Diagnostic>) {
+    if start > 0 {
+        let message = format!("{start} bytes before the header");
+        diagnostics.push(Diagnostic::note("hl7-leading-bytes", Fault::Sender, message).in_input(0, ""));
+    }
+    if is_repaired {
+        let message = "MSH-2 is damaged and was read as ^~\\&";
+        diagnostics.push(
+            Diagnostic::warning("hl7-delimiters-repaired", Fault::Sender, message)
+                .in_input(start + 4, "MSH-2"),
+        );
+    }
 }
 
 /// Without a type nothing can be done with a message, and answering AA would be a lie. A missing control id only costs the sender the
@@ -157,6 +187,12 @@ fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, U
         message
             .diagnostics
             .push(Diagnostic::warning("hl7-no-control-id", Fault::Sender, text).in_input(start, "MSH-10"));
+    }
+    if message.field(0, 14).presence() == Presence::Present {
+        let text = "the message continues an earlier one, and is not read together with it";
+        message
+            .diagnostics
+            .push(Diagnostic::warning("hl7-continuation", Fault::Sender, text).in_input(start, "MSH-14"));
     }
     Ok(message)
 }
@@ -212,80 +248,19 @@ fn content_end(body: &[u8]) -> usize {
     text_end + blanks + line_ends
 }
 
-/// Decides how the bytes become text: the source's override, MSH-18, UTF-8 if they are that, the fallback.
-fn choose_charset(
-    body: &[u8],
-    header_line: &[u8],
-    delimiters: Delimiters,
-    start: usize,
-    settings: &Settings,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Result<Charset, Diagnostic> {
-    let warning =
-        |code, message: String| Diagnostic::warning(code, Fault::Sender, message).in_input(start, "MSH-18");
-    if let Some(charset) = settings.charset {
-        if !charset.accepts(body) {
-            let message = format!("the bytes are not {}, which the source's setting says", charset.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-        }
-        return Ok(charset);
-    }
-    let utf_8 = Charset::utf_8();
-    let is_utf_8 = utf_8.accepts(body);
-    let guess = if is_utf_8 { utf_8 } else { settings.fallback };
-    let field = nth_part(header_line, delimiters.field, 18).unwrap_or_default();
-    let name =
-        delimiters.repetition.map_or(field, |repetition| nth_part(field, repetition, 1).unwrap_or_default());
-    let name = utf_8.decode(name);
-    let is_plain = body.is_ascii() && !body.contains(&0x1B);
-    match declared(&name) {
-        Declared::Charset(charset) if is_plain || charset.accepts(body) => {
-            if charset != utf_8 && is_utf_8 && !is_plain {
-                let message = format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
-                diagnostics.push(warning("hl7-charset-doubtful", message));
-            }
-            Ok(charset)
-        }
-        Declared::Charset(charset) => {
-            let message =
-                format!("the bytes are not {}, which MSH-18 says; read as {}", charset.name(), guess.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-            Ok(guess)
-        }
-        Declared::Ascii if !is_plain => {
-            let message =
-                format!("MSH-18 says ASCII, but there are bytes beyond it; read as {}", guess.name());
-            diagnostics.push(warning("hl7-charset-mismatch", message));
-            Ok(guess)
-        }
-        Declared::Unsplittable if !is_plain => {
-            let message = "the charset that MSH-18 declares is not supported";
-            let help = "if the bytes are in another charset, say so with the source's `charset` setting";
-            Err(Diagnostic::error("hl7-charset-unsupported", Fault::Sender, message)
-                .in_input(start, "MSH-18")
-                .with_help(help))
-        }
-        Declared::Unknown if !name.trim().is_empty() && !is_plain => {
-            let message = format!("MSH-18 names an unknown charset; read as {}", guess.name());
-            diagnostics.push(warning("hl7-charset-unknown", message));
-            Ok(guess)
-        }
-        Declared::Ascii | Declared::Unsplittable | Declared::Unknown => Ok(guess),
-    }
-}
-
 fn segments<'a>(
     content: &'a [u8],
     start: usize,
-    delimiters: &Delimiters,
+    encoding: &Encoding,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Segment<'a>>, Diagnostic> {
+    let separator = encoding.delimiters.field;
     let mut segments = Vec::with_capacity(16);
     let mut fields = 0;
     let mut at = 0;
     while at < content.len() {
-        let line = line(content, at, delimiters.field);
-        let segment = segment(content, &line, delimiters.field);
+        let line = line(content, at, separator);
+        let segment = segment(content, &line, encoding);
         fields += segment.parts.len();
         let too_many = match () {
             () if fields > FIELDS_MAX => {
@@ -306,9 +281,13 @@ fn segments<'a>(
     Ok(segments)
 }
 
-fn segment<'a>(content: &'a [u8], line: &Line, separator: u8) -> Segment<'a> {
+fn segment<'a>(content: &'a [u8], line: &Line, encoding: &Encoding) -> Segment<'a> {
+    let separator = encoding.delimiters.field;
     let text = content.get(line.text.clone()).unwrap_or_default();
     let terminator = content.get(line.terminator.clone()).unwrap_or_default();
+    if encoding.charset.is_transcoded() {
+        return wire::segment(text, terminator, encoding.charset, separator);
+    }
     let mut parts = Vec::with_capacity(memchr::memchr_iter(separator, text).count() + 1);
     let mut from = 0;
     for to in memchr::memchr_iter(separator, text) {
@@ -316,7 +295,7 @@ fn segment<'a>(content: &'a [u8], line: &Line, separator: u8) -> Segment<'a> {
         from = to + 1;
     }
     parts.push(Cow::Borrowed(text.get(from..).unwrap_or_default()));
-    Segment { parts, terminator }
+    Segment { parts, wire: Vec::new(), terminator }
 }
 
 /// Says what is odd about a segment; it stays in the message as it is.
@@ -330,11 +309,31 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
         let help = "a line end within a text must be sent as \\.br\\ or \\X0D\\";
         let diagnostic = Diagnostic::warning("hl7-bad-segment-name", Fault::Sender, message);
         diagnostics.push(diagnostic.in_input(offset, "").with_help(help));
+    } else if let Some((code, message)) = continuation(segment, name) {
+        let path = if name == b"DSC" { "DSC-1" } else { "" };
+        diagnostics.push(Diagnostic::warning(code, Fault::Sender, message).in_input(offset, path));
     } else if index > 0 && name == b"MSH" {
         let message = "a second header: these are several messages in one";
         diagnostics.push(
             Diagnostic::warning("hl7-several-messages", Fault::Sender, message).in_input(offset, "MSH[2]"),
         );
+    }
+}
+
+/// Whether what a message says goes on elsewhere (chapter 2, "Continuation messages and segments"). The parts stay what they are: they are
+/// not put together here.
+fn continuation(segment: &Segment<'_>, name: &[u8]) -> Option<(&'static str, &'static str)> {
+    let has_pointer = || segment.parts.get(1).is_some_and(|pointer| !pointer.trim_ascii().is_empty());
+    match name {
+        b"ADD" => Some((
+            "hl7-segment-continued",
+            "the content of the segment before goes on here, and is not read as part of it",
+        )),
+        b"DSC" if has_pointer() => Some((
+            "hl7-message-continued",
+            "the message goes on in another one, and is not read together with it",
+        )),
+        _ => None,
     }
 }
 
@@ -503,6 +502,21 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_on_elsewhere_is_reported() {
+        let table = [
+            ("OBX|1|FT|X||half\rADD| and half\rADD|.||||||F\rNTE|1\r", vec!["hl7-segment-continued"; 2]),
+            ("OBX|1\rADD\rDSC|P1|F\r", vec!["hl7-segment-continued", "hl7-message-continued"]),
+            ("OBX|1\rDSC\r", vec![]),
+            ("OBX|1\rDSC| |F\r", vec![]),
+        ];
+        for (segments, codes) in table {
+            assert_eq!(outline(&format!("{HEADER}\r{segments}")).1, codes, "{segments}");
+        }
+        let continued = format!("{HEADER}||P1\rADD| half.\r");
+        assert_eq!(outline(&continued).1, ["hl7-segment-continued", "hl7-continuation"]);
+    }
+
+    #[test]
     fn hostile_messages_have_limits() {
         let separators = [HEADER.as_bytes(), b"\rZZ1", "|".repeat(FIELDS_MAX).as_bytes()].concat();
         assert_eq!(refusal(&separators), "hl7-too-many-fields");
@@ -544,13 +558,17 @@ mod tests {
             ("ASCII", plain, "UTF-8", &[]),
             ("ASCII", latin, "windows-1252", &["hl7-charset-mismatch"]),
             ("KLINGON", latin, "windows-1252", &["hl7-charset-unknown"]),
-            ("BIG-5", plain, "UTF-8", &[]),
+            ("BIG-5", plain, "Big5", &[]),
+            ("BIG-5", b"\xA4\x7C", "Big5", &[]),
+            ("UNICODE UTF-16", plain, "UTF-8", &[]),
+            ("CNS 11643-1992", plain, "UTF-8", &[]),
+            ("ASCII~8859/2", latin, "ISO-8859-2", &[]),
         ];
         for (declared, letters, expected, odd) in table {
             assert_eq!(charset(declared, letters, &usual), Ok((*expected, odd.to_vec())), "{declared}");
         }
-        assert_eq!(charset("BIG-5", b"\xA4\x7C", &usual), Err("hl7-charset-unsupported"));
-        assert_eq!(charset("ISO IR87", b"\x1B$B$|\x1B(B", &usual), Err("hl7-charset-unsupported"));
+        assert_eq!(charset("CNS 11643-1992", b"\xA4\xA4", &usual), Err("hl7-charset-unsupported"));
+        assert_eq!(charset("ISO IR87", b"\x1B$B;|\x1B(B", &usual), Ok(("ISO-2022-JP", vec![])));
     }
 
     #[test]

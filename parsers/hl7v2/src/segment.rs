@@ -12,6 +12,8 @@ use crate::view::{Level, View};
 pub struct Segment<'a> {
     /// What the field separator splits, the name first.
     pub(crate) parts: Vec<Cow<'a, [u8]>>,
+    /// What each field came in, where that is not what the tree holds: in charsets that are transcoded. Nothing for a field that was edited.
+    pub(crate) wire: Vec<Option<&'a [u8]>>,
     /// Line ends, with blank lines and indentation after them; empty at the end of a message that just stops.
     pub(crate) terminator: &'a [u8],
 }
@@ -55,7 +57,7 @@ impl<'a> Segment<'a> {
         self.parts.first().is_some_and(|name| matches!(name.as_ref(), b"MSH" | b"FHS" | b"BHS"))
     }
 
-    /// Its bytes, without the terminator.
+    /// Its bytes as the tree holds them, without the terminator.
     pub fn encode_into(&self, field_separator: u8, bytes: &mut Vec<u8>) {
         for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {
@@ -65,7 +67,26 @@ impl<'a> Segment<'a> {
         }
     }
 
-    /// How many bytes it takes, terminator included.
+    /// Its bytes as they are sent, terminator included.
+    pub(crate) fn send_into(&self, encoding: &Encoding, bytes: &mut Vec<u8>) {
+        if encoding.charset.is_transcoded() {
+            let separator = encoding.charset.send(std::slice::from_ref(&encoding.delimiters.field));
+            for (index, part) in self.parts.iter().enumerate() {
+                if index > 0 {
+                    bytes.extend_from_slice(&separator);
+                }
+                match self.wire.get(index).copied().flatten() {
+                    Some(wire) => bytes.extend_from_slice(wire),
+                    None => bytes.extend_from_slice(&encoding.charset.send(part)),
+                }
+            }
+        } else {
+            self.encode_into(encoding.delimiters.field, bytes);
+        }
+        bytes.extend_from_slice(self.terminator);
+    }
+
+    /// How many bytes it takes in the tree, terminator included.
     pub(crate) fn encoded_len(&self) -> usize {
         let parts: usize = self.parts.iter().map(|part| part.len()).sum();
         parts + self.parts.len().saturating_sub(1) + self.terminator.len()

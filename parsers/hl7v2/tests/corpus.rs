@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use orderly_hl7v2::{Groups, Message, Settings, View, normalize, parse, read_reply, split};
+use serde_json::Value;
 
 #[test]
 fn every_message_is_read_and_given_back() {
@@ -18,13 +20,17 @@ fn every_message_is_read_and_given_back() {
     collect(&corpus, &mut files);
     assert!(files.len() > 500, "the corpus has only {} files", files.len());
     let (mut messages, mut unreadable) = (0, Vec::new());
+    let mut told = Told::new();
     for file in &files {
         let bytes = std::fs::read(file).unwrap();
         let _ = read_reply(&bytes);
         for member in split(&bytes).members {
             let member = &bytes[member];
             match parse(member, &Settings::default()) {
-                Ok(message) => check(&message, member, file),
+                Ok(message) => {
+                    let record = check(&message, member, file);
+                    count(&message, &record, &mut told);
+                }
                 Err(refused) => {
                     // What is broken on purpose cannot be processed, but its segments are there.
                     let tree =
@@ -37,17 +43,33 @@ fn every_message_is_read_and_given_back() {
         }
     }
     println!("{messages} messages in {} files, {} unreadable", files.len(), unreadable.len());
+    let empty: usize = told.values().map(|(_, empty)| empty).sum();
+    // Those that have hardly more than a header.
+    assert!(empty * 20 < messages, "{empty} of {messages} messages leave nothing in the record");
+    for (kind, (all, empty)) in &told {
+        println!("{kind}: {all} messages, {empty} of them leave a record of nothing but the header");
+    }
     for (file, diagnostic) in &unreadable {
         println!("{}: {diagnostic}", file.display());
     }
     assert!(unreadable.len() * 50 < messages, "too many are unreadable");
 }
 
-fn check(message: &Message<'_>, bytes: &[u8], file: &Path) {
+/// By type, how many messages there are, and how many leave nothing in the record.
+type Told = BTreeMap<String, (usize, usize)>;
+
+fn count(message: &Message<'_>, record: &Value, told: &mut Told) {
+    let header = message.header();
+    let (all, empty) = told.entry(format!("{}^{}", header.message_type(), header.event())).or_default();
+    *all += 1;
+    *empty += usize::from(record.as_object().is_some_and(|members| members.len() == 1));
+}
+
+fn check(message: &Message<'_>, bytes: &[u8], file: &Path) -> Value {
     assert_eq!(message.encode(), bytes, "{}", file.display());
     assert_eq!(message.rebuild(), bytes, "{}", file.display());
     let record = normalize(message);
-    serde_json::to_value(&record).unwrap();
+    let record = serde_json::to_value(&record).unwrap();
     let groups = Groups::of(message);
     for (index, segment) in message.segments().iter().enumerate() {
         assert!(groups.enclosing(index).all(|range| range.contains(&index)), "{}", file.display());
@@ -55,6 +77,7 @@ fn check(message: &Message<'_>, bytes: &[u8], file: &Path) {
             walk(message.field(index, field));
         }
     }
+    record
 }
 
 fn walk(view: View<'_>) {

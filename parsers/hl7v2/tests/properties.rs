@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use orderly_hl7v2::{
-    AckCode, Answer, Groups, Level, Message, Position, Presence, Settings, acknowledge, normalize, parse,
-    read_reply, split,
+    AckCode, Answer, Charset, Groups, Level, Message, Position, Presence, Settings, acknowledge, normalize,
+    parse, read_reply, split,
 };
 use proptest::prelude::*;
 
@@ -89,6 +89,36 @@ proptest! {
     #[test]
     fn bytes_come_back(bytes in message()) {
         prop_assert_eq!(read(&bytes).encode(), bytes);
+    }
+
+    #[test]
+    fn bytes_come_back_in_every_charset(
+        charset in prop::sample::select(vec!["BIG-5", "GB 18030-2000", "Shift_JIS", "ISO IR87", "~ISO IR87", "KS X 1001", "utf-16le"]),
+        is_set in any::<bool>(),
+        letters in prop::collection::vec(prop_oneof![3 => Just(vec![0x1B, b'$', b'B']), 2 => Just(vec![0x1B, b'(', b'B']), 6 => prop::collection::vec(0x21_u8..=0xFE, 1..5), 1 => any::<u8>().prop_map(|byte| vec![byte])], 0..12),
+    ) {
+        let header = format!("MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5||||||{charset}\rPID|1||");
+        let bytes = [header.as_bytes(), &letters.concat(), b"|x\rPV1|1|I\r"].concat();
+        let settings = Settings { charset: Charset::named(charset).filter(|_| is_set), ..Settings::default() };
+        let mut message = parse(&bytes, &settings).unwrap();
+        prop_assert_eq!(message.encode(), bytes.clone());
+        prop_assert_eq!(message.rebuild(), bytes.clone());
+        let at = message.segments().iter().position(|segment| segment.is("PV1"));
+        if let Some(segment) = at {
+            message.set_text(&Position::field(segment, 2), "O").unwrap();
+            prop_assert_eq!(message.encode().len(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn utf_16_comes_back(bytes in prop::collection::vec(any::<u8>(), 0..60), is_little in any::<bool>()) {
+        let header = "MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5\rPID|1||";
+        let order = |unit: u16| if is_little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+        let bytes = [header.encode_utf16().flat_map(order).collect(), bytes].concat();
+        let message = parse(&bytes, &Settings::default()).unwrap();
+        prop_assert_eq!(message.encode(), bytes.clone());
+        prop_assert_eq!(message.rebuild(), bytes.clone());
+        normalize(&message);
     }
 
     #[test]

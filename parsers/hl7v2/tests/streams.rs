@@ -119,6 +119,15 @@ fn without_blanks(line: &[u8]) -> &[u8] {
     }
 }
 
+#[test]
+fn a_message_in_utf_16_is_one_member() {
+    let text = "\u{feff}MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5\r\nPID|1||7\r\n";
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut splitter = read(&bytes, &[7], bytes.len());
+    assert_eq!(splitter.next_member().map(|member| member.bytes), Some(bytes.clone()));
+    assert!(matches!(split(&bytes).members.as_slice(), [all] if *all == (0..bytes.len())));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Note, PersonLocation, Provider, Text, Timestamp};
 
 /// An appointment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -41,6 +41,12 @@ pub struct Appointment {
     /// Services, persons, places and things it needs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
+    /// Whom to ask about it, and who booked it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<Provider>,
+    /// Notes about it and about what it needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -58,6 +64,24 @@ pub struct Resource {
     /// When it is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<Timestamp>,
+    /// The person, by id and name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Provider>,
+    /// The place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<PersonLocation>,
+    /// How it stands (HL7 table 0278).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Coded>,
+    /// For how long it is needed, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Text>,
+    /// The unit of `duration`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_units: Option<Coded>,
+    /// What the receiver is to do with it (HL7 table 0206).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

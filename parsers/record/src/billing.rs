@@ -1,10 +1,11 @@
-//! What billing needs: who pays, and what is charged.
+//! What billing needs: who pays, who answers for the bill, and what is charged.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    Coded, HumanName, Identifier, Location, Note, Organization, Provider, Quantity, Text, Timestamp,
+    Address, Coded, HumanName, Identifier, Location, Note, Organization, Provider, Quantity, Telecom, Text,
+    Timestamp,
 };
 
 /// An insurance of the patient.
@@ -34,6 +35,71 @@ pub struct Insurance {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
+    /// What kind of plan (HL7 table 0086).
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text>,
+    /// Which of several pays first: 1, 2, 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Text>,
+    /// The policy's number, where it is another than the member's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_number: Option<Identifier>,
+    /// The number under which the payer agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_number: Option<Text>,
+    /// What else the subscriber is known by: social security, Medicare and Medicaid numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subscriber_identifiers: Vec<Identifier>,
+    /// When the subscriber was born.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriber_birth_date: Option<Timestamp>,
+    /// Administrative sex of the subscriber (HL7 table 0001).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriber_sex: Option<Text>,
+    /// Postal addresses of the subscriber.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subscriber_addresses: Vec<Address>,
+    /// Under which numbers the payer certified what is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certification_numbers: Vec<Identifier>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// Who answers for the bill.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Guarantor {
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<HumanName>,
+    /// The identifiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
+    /// The house, when it is one and no person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
+    /// What kind of guarantor, a local code.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text>,
+    /// What the guarantor is to the patient (HL7 table 0063).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relationship: Option<Coded>,
+    /// Postal addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// Phone numbers and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub telecoms: Vec<Telecom>,
+    /// When born.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<Timestamp>,
+    /// Administrative sex (HL7 table 0001).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sex: Option<Text>,
+    /// The employer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub employer: Option<HumanName>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

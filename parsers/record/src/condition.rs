@@ -11,7 +11,7 @@ pub struct Condition {
     /// What the patient has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Coded>,
-    /// In which list it stands: `problem`, `diagnosis`, `admission-diagnosis`, `discharge-diagnosis`, `encounter-diagnosis`.
+    /// In which list it stands: `problem`, `diagnosis`, `admission-diagnosis`, `discharge-diagnosis`, `encounter-diagnosis`, `adverse-event`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<Text>,
     /// What kind of statement it is (HL7 table 0052 `A`, `W`, `F`; a document's code as sent: problem, finding, diagnosis).

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Organization, Provider, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Note, Organization, Provider, Text, Timestamp};
 
 /// A document's facts. The text of one that an HL7 v2 message announces stands in the observations of `results`, that of a C-CDA
 /// document in `sections`.
@@ -72,6 +72,21 @@ pub struct Document {
     /// Who stands for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authenticators: Vec<Provider>,
+    /// When it was written down from dictation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcribed_at: Option<Timestamp>,
+    /// Where it is kept (HL7 table 0275).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Text>,
+    /// The name of its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<Text>,
+    /// The numbers, at the ordering system, of further orders it answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order_numbers: Vec<Identifier>,
+    /// Notes about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

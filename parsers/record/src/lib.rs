@@ -15,13 +15,17 @@ mod appointment;
 mod billing;
 mod condition;
 mod document;
+mod exchange;
 mod header;
 mod hl7_time;
 mod immunization;
+mod master;
 mod medication;
+mod participant;
 mod patient;
 mod procedure;
 mod record;
+mod referral;
 mod result;
 mod section;
 mod time;
@@ -30,24 +34,28 @@ mod visit;
 
 pub use allergy::{Allergy, Reaction};
 pub use appointment::{Appointment, Resource};
-pub use billing::{Charge, Insurance};
+pub use billing::{Charge, Guarantor, Insurance};
 pub use condition::Condition;
 pub use diagnostic::{Diagnostic, Fault, Place, Severity};
 pub use document::Document;
+pub use exchange::{Acknowledgement, Parameter, Query, Reported};
 pub use header::Header;
 pub use immunization::Immunization;
 pub use location::Location;
+pub use master::MasterEntry;
 pub use medication::{Ingredient, Medication, Timing};
+pub use participant::Participant;
 pub use patient::{Patient, RelatedPerson};
 pub use procedure::Procedure;
 pub use record::Record;
+pub use referral::Referral;
 pub use result::{Content, Note, Observation, ObservationValue, Report, Specimen};
 pub use section::{Section, Unread};
 pub use time::{Moment, Precision, Timestamp};
 pub use value::{
     Address, Authority, Coded, Coding, HumanName, Identifier, Organization, Provider, Quantity, Telecom,
 };
-pub use visit::{PersonLocation, Visit};
+pub use visit::{Accident, PersonLocation, Visit};
 
 /// The text of a value. Most are a few letters (a code, a name, a date), so up to 23 bytes are kept in place, and a copy is never more
 /// than a counter: a record of a hundred values is made without a hundred allocations.

@@ -82,6 +82,45 @@ pub struct Patient {
     /// Notes about the patient.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Names that go with the identifiers given up by a merge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prior_names: Vec<HumanName>,
+    /// The account number that a merge or a move gives up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_account: Option<Identifier>,
+    /// The visit number that a merge or a move gives up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_visit_number: Option<Identifier>,
+    /// The mother's identifiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mother_identifiers: Vec<Identifier>,
+    /// Citizenship.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub citizenships: Vec<Coded>,
+    /// Whether nobody knows who the patient is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_unknown: Option<bool>,
+    /// When these facts were last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Whether there is a living will (HL7 table 0315).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub living_will: Option<Coded>,
+    /// Whether an organ donor (HL7 table 0316).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organ_donor: Option<Coded>,
+    /// Whether access to the facts about the patient is to be restricted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// What of the patient, or of the visit, may not be shown or told to all (HL7 table 0717).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access_restrictions: Vec<Coded>,
+    /// How the patient stands with the immunization registry (HL7 table 0441).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_status: Option<Coded>,
+    /// What the patient died of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub death_causes: Vec<Coded>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -105,6 +144,27 @@ pub struct RelatedPerson {
     /// Phone numbers and the like.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub telecoms: Vec<Telecom>,
+    /// Identifiers of the person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
+    /// Administrative sex (HL7 table 0001).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sex: Option<Text>,
+    /// When born.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<Timestamp>,
+    /// The house, when it is one and no person, or the one the person works for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
+    /// Whom to ask for there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<HumanName>,
+    /// From when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

@@ -4,8 +4,9 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::{
-    Allergy, Appointment, Charge, Condition, Document, Header, Immunization, Insurance, Medication,
-    Observation, Patient, Procedure, Report, Section, Visit,
+    Accident, Acknowledgement, Allergy, Appointment, Charge, Condition, Document, Guarantor, Header,
+    Immunization, Insurance, MasterEntry, Medication, Observation, Participant, Patient, Procedure, Query,
+    Referral, Report, Section, Visit,
 };
 
 /// What a message says, equal for every input format.
@@ -58,6 +59,27 @@ pub struct Record {
     /// Charges, credits and payments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<Charge>,
+    /// Who answers for the bill.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guarantors: Vec<Guarantor>,
+    /// Accidents that led to what is told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accidents: Vec<Accident>,
+    /// Referrals.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referrals: Vec<Referral>,
+    /// Who else has to do with it, and in which role.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub participants: Vec<Participant>,
+    /// Entries of master files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub master_entries: Vec<MasterEntry>,
+    /// What is asked for, and how it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<Box<Query>>,
+    /// That another message was taken, or was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Box<Acknowledgement>>,
     /// The sections of a document.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<Section>,
@@ -108,7 +130,7 @@ mod tests {
     fn the_schema_describes_every_member() {
         let schema = Record::schema().to_value();
         let members = schema.pointer("/properties").and_then(|members| members.as_object()).unwrap();
-        assert_eq!(members.len(), 17);
+        assert_eq!(members.len(), 24);
         for (member, property) in members {
             assert!(property.get("description").is_some(), "{member} has no description");
         }

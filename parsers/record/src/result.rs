@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Provider, Quantity, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Organization, Provider, Quantity, Text, Timestamp};
 
 /// The results of one order: a laboratory panel, a radiology report, or the order itself when nothing is known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -59,6 +59,45 @@ pub struct Report {
     /// Notes about the order or the report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Why this is asked for now: why it is cancelled, where `order_control` says that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_reason: Option<Coded>,
+    /// How far the order is (HL7 table 0038).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_status: Option<Text>,
+    /// The number of the group of orders it is one of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_number: Option<Identifier>,
+    /// The number, at the ordering system, of the order it came out of: of the culture, for sensitivities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_placer_number: Option<Identifier>,
+    /// The number, at the performing system, of the order it came out of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_filler_number: Option<Identifier>,
+    /// The observation it came out of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_observation: Option<Coded>,
+    /// How urgent (HL7 tables 0027 and 0485: `S` stat, `R` routine).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Text>,
+    /// When the order was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordered_at: Option<Timestamp>,
+    /// For when it is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<Timestamp>,
+    /// What the performing side should know of the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clinical_information: Option<Text>,
+    /// The procedure, by a list made for billing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub procedure: Option<Coded>,
+    /// The house that ordered it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordering_facility: Option<Organization>,
+    /// The clinical trials it is part of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub studies: Vec<Identifier>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -85,6 +124,36 @@ pub struct Specimen {
     /// When received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Timestamp>,
+    /// The laboratory's number of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accession_number: Option<Identifier>,
+    /// How it was collected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection_method: Option<Coded>,
+    /// When collection ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected_to: Option<Timestamp>,
+    /// How much was collected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Quantity>,
+    /// What it is for (HL7 table 0369: `P` patient, `Q` control).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Coded>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Text>,
+    /// Why it was rejected (HL7 table 0490).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reject_reasons: Vec<Coded>,
+    /// In which condition it is (HL7 table 0493).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Coded>,
+    /// The containers it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<Identifier>,
+    /// Notes about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -135,6 +204,15 @@ pub struct Observation {
     /// Notes about the observation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// When it was worked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analyzed_at: Option<Timestamp>,
+    /// Where on the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Coded>,
+    /// The house or the laboratory that observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub performer: Option<Organization>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -162,6 +240,15 @@ pub enum ObservationValue {
     Coded(Coded),
     /// A date or a time.
     Time(Timestamp),
+    /// From when to when.
+    Period {
+        /// From when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<Timestamp>,
+    },
     /// Embedded content, or a pointer to it.
     Content(Content),
 }
@@ -188,6 +275,12 @@ impl ObservationValue {
                 coded.code.clone().or_else(|| coded.display.clone()).or_else(|| coded.text.clone())
             }
             Self::Time(time) => Some(time.to_string().into()),
+            // As ISO 8601 writes it; an end that is open is `..` there.
+            Self::Period { from, to } => {
+                let [from, to] =
+                    [from, to].map(|time| time.as_ref().map_or("..".to_owned(), ToString::to_string));
+                Some(format!("{from}/{to}").into())
+            }
             Self::Content(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! A visit or a stay: where, since when, in whose care.
+//! A visit or a stay: where, since when, in whose care, and the accident that led to it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -74,6 +74,45 @@ pub struct Visit {
     /// How discharged (HL7 table 0112).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discharge_disposition: Option<Text>,
+    /// Where the patient is for a short time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temporary_location: Option<PersonLocation>,
+    /// Where the patient is to go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_location: Option<PersonLocation>,
+    /// Other people who give care during it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_providers: Vec<Provider>,
+    /// Which of the houses that one system serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facility: Option<Text>,
+    /// Who is expected to pay, a local code for each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub financial_classes: Vec<Text>,
+    /// What hinders the patient (HL7 table 0009: `A1` disabled, `B6` pregnant).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ambulatory_statuses: Vec<Text>,
+    /// Where to discharged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discharged_to: Option<Text>,
+    /// About the visit in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Text>,
+    /// Why transferred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_reason: Option<Coded>,
+    /// How the patient came (HL7 table 0430).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrival_mode: Option<Coded>,
+    /// How much care is needed (HL7 table 0432).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level_of_care: Option<Coded>,
+    /// How urgent (HL7 table 0217).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Coded>,
+    /// Whether access to the facts about the visit is to be restricted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
@@ -103,4 +142,33 @@ pub struct PersonLocation {
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Text>,
+}
+
+/// An accident that led to what the message tells of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Accident {
+    /// What kind (HL7 table 0050).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Coded>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub happened_at: Option<Timestamp>,
+    /// Where, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Text>,
+    /// In which state or province.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Text>,
+    /// Whether at work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_related: Option<bool>,
+    /// Whether somebody died.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fatal: Option<bool>,
+    /// What happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Text>,
+    /// Where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
 }

@@ -119,6 +119,7 @@ fn related<'d>(source: &Source<'d>, role: Element<'d>) -> RelatedPerson {
         addresses: addresses(role),
         telecoms: telecoms(role),
         source: Some(role.location()),
+        ..RelatedPerson::default()
     }
 }
 

@@ -1,10 +1,11 @@
-//! IN1, IN2 and FT1: who pays, and what is charged.
+//! GT1, IN1, IN2, IN3 and FT1: who answers for the bill, who pays, and what is charged.
 
-use orderly_record::{Charge, Coded, Insurance, Location, Organization, Quantity};
+use orderly_record::{Charge, Coded, Guarantor, Identifier, Insurance, Location, Organization, Quantity};
 
 use super::Fields;
 use super::values::{
-    addresses, all_coded, coded, described, identifier, name, providers, telecoms, text, time,
+    addresses, all_coded, coded, described, identifier, identifiers, name, organization, providers, telecoms,
+    text, time,
 };
 use crate::view::View;
 
@@ -16,23 +17,65 @@ pub(super) fn insurance(in1: &Fields<'_>, source: Location) -> Insurance {
         addresses: addresses(in1.field(5)),
         telecoms: telecoms(in1.field(7), Some("WPN")),
     };
+    let policy = identifier(in1.first(36), None);
+    let (member_number, policy) = match identifier(in1.first(49), None) {
+        Some(member) => (Some(member), policy),
+        None => (policy, None),
+    };
     Insurance {
         plan: coded(in1.first(2)),
         payer: (payer != Organization::default()).then_some(payer),
-        member_number: identifier(in1.first(49), None).or_else(|| identifier(in1.first(36), None)),
+        member_number,
         group_number: text(in1.first(8)),
         subscriber: name(in1.first(16)),
         relationship: coded(in1.first(17)),
         starts_at: time(in1.first(12)),
         ends_at: time(in1.first(13)),
+        kind: text(in1.first(15)),
+        priority: text(in1.first(22)),
+        policy_number: policy,
+        authorization_number: text(in1.first(14)),
+        subscriber_birth_date: time(in1.first(18)),
+        subscriber_sex: text(in1.first(43)),
+        subscriber_addresses: addresses(in1.field(19)),
         source: Some(source),
+        ..Insurance::default()
     }
 }
 
-/// IN2: what IN1 left out.
+/// IN2: what IN1 left out; further numbers of the subscriber, by kind (HL7 table 0203).
 pub(super) fn additional(in2: &Fields<'_>, insurance: &mut Insurance) {
+    let kinds = [(2, "SS"), (6, "MC"), (8, "MA")];
+    let numbers = kinds.into_iter().filter_map(|(field, kind)| identifier(in2.first(field), Some(kind)));
+    insurance.subscriber_identifiers.extend(numbers);
     insurance.member_number = insurance.member_number.take().or_else(|| identifier(in2.first(61), None));
     insurance.relationship = insurance.relationship.take().or_else(|| coded(in2.first(72)));
+}
+
+/// IN3: the number of a certification.
+pub(super) fn certification(in3: &Fields<'_>) -> Option<Identifier> {
+    identifier(in3.first(2), None)
+}
+
+/// GT1.
+pub(super) fn guarantor(gt1: &Fields<'_>, source: Location) -> Guarantor {
+    let mut identifiers = identifiers(gt1.field(2));
+    identifiers.extend(identifier(gt1.first(12), Some("SS")));
+    let mut telecoms_of_both = telecoms(gt1.field(6), Some("PRN"));
+    telecoms_of_both.extend(telecoms(gt1.field(7), Some("WPN")));
+    Guarantor {
+        name: name(gt1.first(3)),
+        identifiers,
+        organization: organization(gt1.first(21)),
+        kind: text(gt1.first(10)),
+        relationship: coded(gt1.first(11)),
+        addresses: addresses(gt1.field(5)),
+        telecoms: telecoms_of_both,
+        birth_date: time(gt1.first(8)),
+        sex: text(gt1.first(9)),
+        employer: name(gt1.first(16)),
+        source: Some(source),
+    }
 }
 
 /// FT1.

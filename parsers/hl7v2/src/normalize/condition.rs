@@ -1,4 +1,4 @@
-//! DG1 and PRB: diagnoses and problems.
+//! DG1, PRB and PEO: diagnoses, problems and adverse events.
 
 use orderly_record::{Condition, Location, Text};
 
@@ -45,6 +45,18 @@ pub(super) fn problem(prb: &Fields<'_>, source: Location) -> Condition {
         ended_at: time(prb.first(9)),
         recorded_at: time(prb.first(7)),
         identifiers: entity(prb.first(4)).into_iter().collect(),
+        source: Some(source),
+        ..Condition::default()
+    }
+}
+
+/// PEO (chapter 7, "Product experience observation"): what happened to the patient, in whose list of symptoms the first leads.
+pub(super) fn adverse_event(peo: &Fields<'_>, source: Location) -> Condition {
+    Condition {
+        code: coded(peo.first(2)).or_else(|| coded(peo.first(1))),
+        category: Some(Text::new_static("adverse-event")),
+        onset_at: time(peo.first(3)),
+        ended_at: time(peo.first(5)),
         source: Some(source),
         ..Condition::default()
     }

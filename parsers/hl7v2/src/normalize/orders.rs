@@ -3,9 +3,9 @@
 //! An order for drugs is one medication, whatever segments tell of it: the last of them leads, the earlier ones fill in what it does not
 //! say. What is given several times is several medications, each with what their order says.
 
-use orderly_record::{Coded, Immunization, Location, Medication, Note, Report};
+use orderly_record::{Coded, Immunization, Location, Medication, Note, Report, Specimen};
 
-use super::{Fields, Subject, Walk, immunization, medication, result, timing};
+use super::{Fields, Subject, Walk, appointment, immunization, medication, result, timing};
 use crate::segment::Segment;
 
 /// Requested, encoded, dispensed, to be given, given.
@@ -50,6 +50,41 @@ impl DrugOrder {
     }
 }
 
+/// Specimens that stand before their orders.
+#[derive(Default)]
+pub(super) struct Specimens {
+    waiting: Vec<Specimen>,
+    /// Whether an order has them already: the next specimen then begins anew.
+    given: bool,
+}
+
+impl Specimens {
+    fn await_orders(&mut self, specimen: Specimen) {
+        if std::mem::take(&mut self.given) {
+            self.waiting.clear();
+        }
+        self.waiting.push(specimen);
+    }
+
+    /// Specimens that no order came for, as where an instrument tells which containers it has: a report of nothing else.
+    pub(super) fn finish(self) -> Option<Report> {
+        let first = self.waiting.first().filter(|_| !self.given)?;
+        let source = first.source.clone();
+        Some(Report { specimens: self.waiting, source, ..Report::default() })
+    }
+
+    /// Each order has those before it; the first has all, later ones the first few.
+    fn give(&mut self, report: &mut Report) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.given = true;
+        report.specimens.splice(..0, medication::share(&mut self.waiting));
+        let accession = report.specimens.iter().find_map(|specimen| specimen.accession_number.clone());
+        report.accession_number = accession.or(report.accession_number.take());
+    }
+}
+
 impl Walk {
     /// An ORC opens an order for drugs when it has a pharmacy's segment; else it opens a report, unless its OBR came before it: some send
     /// them in that order.
@@ -65,7 +100,7 @@ impl Walk {
             return;
         }
         let order = result::order(fields, source);
-        let comes_late = next != Some("OBR") && self.drug_order.is_none();
+        let comes_late = (next != Some("OBR") || self.requests_lead()) && self.drug_order.is_none();
         match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
             Some(report) => result::complete(report, order),
             None => {
@@ -80,6 +115,7 @@ impl Walk {
 
     pub(super) fn request(&mut self, fields: &Fields<'_>) {
         let mut report = result::request(fields, self.location("OBR"));
+        self.specimens.give(&mut report);
         if self.order_waits
             && let Some(order) = self.record.results.pop()
         {
@@ -110,10 +146,92 @@ impl Walk {
         self.subject = Subject::Observation;
     }
 
+    /// A specimen is the open report's, but for the messages in which it stands before its orders.
     pub(super) fn specimen(&mut self, fields: &Fields<'_>) {
-        let source = self.location("SPM");
-        if let Some(report) = self.open_report() {
-            result::specimen(fields, source, report);
+        let specimen = result::specimen(fields, self.location("SPM"));
+        self.subject = Subject::Specimen;
+        if self.specimens_lead() {
+            self.close_order();
+        }
+        match self.open_report() {
+            Some(report) => {
+                report.accession_number =
+                    specimen.accession_number.clone().or(report.accession_number.take());
+                report.specimens.push(specimen);
+            }
+            None => self.specimens.await_orders(specimen),
+        }
+    }
+
+    /// SAC: a container of the last specimen; without an SPM before it a specimen of which nothing else is known.
+    pub(super) fn container(&mut self, fields: &Fields<'_>) {
+        let source = self.location("SAC");
+        match self.last_specimen() {
+            Some(specimen) => result::container(fields, specimen),
+            None => {
+                let mut specimen = Specimen { source: Some(source), ..Specimen::default() };
+                result::container(fields, &mut specimen);
+                self.specimens.await_orders(specimen);
+            }
+        }
+    }
+
+    pub(super) fn last_specimen(&mut self) -> Option<&mut Specimen> {
+        if self.report_is_open {
+            self.record.results.last_mut()?.specimens.last_mut()
+        } else {
+            self.specimens.waiting.last_mut()
+        }
+    }
+
+    /// The structures in which an ORC follows its OBR (chapter 7).
+    fn requests_lead(&self) -> bool {
+        let header = &self.record.header;
+        header.kind.as_deref() == Some("OUL")
+            && matches!(header.event.as_deref(), Some("R22" | "R23" | "R24"))
+    }
+
+    /// The structures whose orders are members of their specimen's group (chapters 4 and 7).
+    fn specimens_lead(&self) -> bool {
+        let header = &self.record.header;
+        matches!(
+            (header.kind.as_deref(), header.event.as_deref()),
+            (Some("OUL"), Some("R22" | "R23"))
+                | (Some("OML"), Some("O33" | "O35"))
+                | (Some("ORL"), Some("O34" | "O36"))
+        )
+    }
+
+    /// ODS, RQD and BPO: what an order without OBR is for; when it is for several things, the others are reports with its numbers.
+    pub(super) fn ordered(&mut self, fields: &Fields<'_>, name: &'static str) {
+        let source = self.location(name);
+        let Some(code) = result::ordered(fields) else { return };
+        let Some(report) = self.open_report() else { return };
+        if report.code.is_none() {
+            report.code = Some(code);
+        } else {
+            let other = Report {
+                code: Some(code),
+                order_control: report.order_control.clone(),
+                placer_number: report.placer_number.clone(),
+                filler_number: report.filler_number.clone(),
+                source: Some(source),
+                ..Report::default()
+            };
+            self.record.results.push(other);
+        }
+        self.order_waits = false;
+    }
+
+    /// IPC-1 (imaging) and CTI-1 (clinical trials): numbers of an order that stand in segments of their own.
+    pub(super) fn number(&mut self, fields: &Fields<'_>) {
+        let Some(number) = super::values::entity(fields.first(1)) else { return };
+        let is_study = fields.segment.is("CTI");
+        let Some(report) = self.open_report() else { return };
+        if is_study {
+            report.studies.push(number);
+        } else {
+            report.accession_number = Some(number);
         }
     }
 
@@ -175,9 +293,16 @@ impl Walk {
         }
     }
 
-    /// TQ1, one or several, of the order or of what the last segment told.
+    /// TQ1, one or several, of the order or of what the last segment told; of an appointment when no order came.
     pub(super) fn timing(&mut self, fields: &Fields<'_>) {
-        let Some(open) = self.drug_order.as_mut() else { return };
+        let Some(open) = self.drug_order.as_mut() else {
+            if let Some(report) = self.open_report() {
+                result::timing(fields, report);
+            } else if let Some(appointment) = self.record.appointments.last_mut() {
+                appointment::timing(fields, appointment);
+            }
+            return;
+        };
         open.timings += 1;
         let read = match open.timings {
             1 => timing::timing,
@@ -224,7 +349,7 @@ impl Walk {
         self.record.immunizations.last_mut().filter(|_| told == Told::Vaccination)
     }
 
-    fn open_report(&mut self) -> Option<&mut Report> {
+    pub(super) fn open_report(&mut self) -> Option<&mut Report> {
         self.record.results.last_mut().filter(|_| self.report_is_open)
     }
 }

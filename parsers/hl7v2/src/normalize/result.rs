@@ -1,15 +1,37 @@
 //! ORC, OBR, SPM and OBX: orders, what was examined, and what was found.
 
 use orderly_record::{
-    Coded, Content, Location, Observation, ObservationValue, Quantity, Report, Specimen, Text,
+    Coded, Content, Identifier, Location, Observation, ObservationValue, Organization, Quantity, Report,
+    Specimen, Text, Timestamp,
 };
 
 use super::Fields;
-use super::values::{all_coded, coded, entity, lines, provider_of_location, providers, text, time};
+use super::values::{
+    addresses, all_coded, coded, composite_quantity, entity, identifier, lines, organization,
+    provider_of_location, providers, telecoms, text, time,
+};
 use crate::view::{Presence, View};
 
 /// Longer texts are embedded documents that their sender did not declare as such, and stay in the message: bytes.
 const TEXT_LENGTH_MAX: usize = 65_536;
+
+/// Shorter texts are words, however they begin.
+const UNDECLARED_LENGTH_MIN: usize = 64;
+
+/// Within so many bytes the data of an ED begins whose parts were sent in a text.
+const UNDECLARED_START_MAX: usize = 60;
+
+/// How the Base64 of usual documents and images begins: their first bytes are always the same.
+const SIGNATURES: [(&str, &str); 8] = [
+    ("JVBERi0", "application/pdf"),
+    ("e1xydGY", "application/rtf"),
+    ("/9j/", "image/jpeg"),
+    ("iVBOR", "image/png"),
+    ("SUkq", "image/tiff"),
+    ("TU0AK", "image/tiff"),
+    ("PD94bWw", "application/xml"),
+    ("UEsDB", "application/zip"),
+];
 
 /// ORC: what is known of an order without its OBR.
 pub(super) fn order(orc: &Fields<'_>, source: Location) -> Report {
@@ -18,9 +40,48 @@ pub(super) fn order(orc: &Fields<'_>, source: Location) -> Report {
         placer_number: entity(orc.first(2)),
         filler_number: entity(orc.first(3)),
         ordered_by: providers(orc.field(12)),
+        order_status: text(orc.first(5)),
+        group_number: entity(orc.first(4)),
+        ordered_at: time(orc.first(9)),
+        ordering_facility: ordering_facility(orc),
+        order_reason: coded(orc.first(16)),
         source: Some(source),
-        ..Report::default()
+        ..schedule(orc.first(7))
     }
+}
+
+/// What is ordered by an order without OBR: diets and supplements (ODS), supplies (RQD), blood products (BPO).
+pub(super) fn ordered(fields: &Fields<'_>) -> Option<Coded> {
+    match fields.segment.name() {
+        "ODS" => coded(fields.first(3)).or_else(|| coded(fields.first(1))),
+        "RQD" => [2, 3, 4].into_iter().find_map(|field| coded(fields.first(field))),
+        _ => coded(fields.first(2)),
+    }
+}
+
+/// TQ (type of ORC-7 and OBR-27 before 2.5): when, and how urgent.
+fn schedule(tq: View<'_>) -> Report {
+    if tq.raw().is_empty() {
+        return Report::default();
+    }
+    let [_, _, _, start, _, priority] = tq.parts();
+    Report { scheduled_at: time(start), priority: text(priority), ..Report::default() }
+}
+
+/// TQ1 of an order that is not for drugs: the first that says it counts.
+pub(super) fn timing(tq1: &Fields<'_>, report: &mut Report) {
+    report.scheduled_at = report.scheduled_at.take().or_else(|| time(tq1.first(7)));
+    report.priority = report.priority.take().or_else(|| text(tq1.first(9)));
+}
+
+/// ORC-21 to ORC-23.
+fn ordering_facility(orc: &Fields<'_>) -> Option<Organization> {
+    let house = organization(orc.first(21))?;
+    Some(Organization {
+        addresses: addresses(orc.field(22)),
+        telecoms: telecoms(orc.field(23), Some("WPN")),
+        ..house
+    })
 }
 
 /// Adds to a report what only its ORC says.
@@ -34,10 +95,18 @@ pub(super) fn complete(report: &mut Report, order: Report) {
     if report.notes.is_empty() {
         report.notes = order.notes;
     }
+    report.order_reason = order.order_reason;
+    report.order_status = order.order_status;
+    report.group_number = order.group_number;
+    report.ordering_facility = order.ordering_facility;
+    report.ordered_at = order.ordered_at.or(report.ordered_at.take());
+    report.scheduled_at = report.scheduled_at.take().or(order.scheduled_at);
+    report.priority = report.priority.take().or(order.priority);
 }
 
 /// OBR.
 pub(super) fn request(obr: &Fields<'_>, source: Location) -> Report {
+    let (schedule, parent) = (schedule(obr.first(27)), obr.first(29));
     Report {
         code: coded(obr.first(4)),
         status: text(obr.first(25)),
@@ -55,9 +124,19 @@ pub(super) fn request(obr: &Fields<'_>, source: Location) -> Report {
         copies_to: providers(obr.field(28)),
         reasons: all_coded(obr.field(31)),
         specimens: old_specimen(obr, source.clone()).into_iter().collect(),
-        observations: Vec::new(),
-        notes: Vec::new(),
+        // OBR-5 and OBR-6 are what there was before quantity/timing.
+        priority: schedule.priority.or_else(|| text(obr.first(5))),
+        scheduled_at: [schedule.scheduled_at, time(obr.first(36)), time(obr.first(6))]
+            .into_iter()
+            .flatten()
+            .next(),
+        clinical_information: lines(obr.field(13)),
+        parent_placer_number: entity(parent.child(1)),
+        parent_filler_number: entity(parent.child(2)),
+        parent_observation: coded(obr.first(26).child(1)),
+        procedure: coded(obr.first(44)),
         source: Some(source),
+        ..Report::default()
     }
 }
 
@@ -74,21 +153,33 @@ fn old_specimen(obr: &Fields<'_>, source: Location) -> Option<Specimen> {
     })
 }
 
-/// SPM; its accession number (since 2.7) is the report's.
-pub(super) fn specimen(spm: &Fields<'_>, source: Location, report: &mut Report) {
-    let id = spm.first(2);
-    report.specimens.push(Specimen {
+/// SPM (chapter 7, "Specimen segment").
+pub(super) fn specimen(spm: &Fields<'_>, source: Location) -> Specimen {
+    let (id, collected) = (spm.first(2), spm.first(17));
+    Specimen {
         kind: coded(spm.first(4)),
         placer_number: entity(id.child(1)),
         filler_number: entity(id.child(2)),
         site: coded(spm.first(8)),
-        collected_at: time(spm.first(17)),
+        collected_at: time(collected.child(1)),
+        collected_to: time(collected.child(2)),
         received_at: time(spm.first(18)),
+        accession_number: identifier(spm.first(30), None),
+        collection_method: coded(spm.first(7)),
+        amount: composite_quantity(spm.first(12)),
+        role: coded(spm.first(11)),
+        description: lines(spm.field(14)),
+        reject_reasons: all_coded(spm.field(21)),
+        conditions: all_coded(spm.field(24)),
         source: Some(source),
-    });
-    if let Some(accession) = super::values::identifier(spm.first(30), None) {
-        report.accession_number = Some(accession);
+        ..Specimen::default()
     }
+}
+
+/// SAC: a container, and the number of what is in it.
+pub(super) fn container(sac: &Fields<'_>, specimen: &mut Specimen) {
+    specimen.containers.extend(entity(sac.first(3)));
+    specimen.accession_number = specimen.accession_number.take().or_else(|| entity(sac.first(2)));
 }
 
 /// OBX.
@@ -111,9 +202,27 @@ pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
         observed_at: time(obx.first(14)),
         observed_by: providers(obx.field(16)),
         method: coded(obx.first(17)),
+        analyzed_at: time(obx.first(19)),
+        site: coded(obx.first(20)),
+        performer: performer(obx),
         source: Some(source),
         ..Observation::default()
     }
+}
+
+/// OBX-23 and OBX-24, before there were these OBX-15: the laboratory.
+fn performer(obx: &Fields<'_>) -> Option<Organization> {
+    let named = organization(obx.first(23));
+    let named = named.map(|house| Organization { addresses: addresses(obx.field(24)), ..house });
+    named.or_else(|| {
+        let Coded { code, display, text, system, .. } = coded(obx.first(15))?;
+        let identifier = code.map(|value| Identifier { value, system, ..Identifier::default() });
+        Some(Organization {
+            name: display.or(text),
+            identifiers: identifier.into_iter().collect(),
+            ..Organization::default()
+        })
+    })
 }
 
 /// OBX-5 by its declared type (HL7 table 0125). A value that is not of its type is text.
@@ -137,6 +246,10 @@ fn value(view: View<'_>, value_type: &str, units: Option<&Coded>) -> Option<Obse
             text(view).map(|code| ObservationValue::Coded(Coded { code: Some(code), ..Coded::default() }))
         }
         "DT" | "DTM" | "TS" => time(view).map(ObservationValue::Time),
+        "DR" => period(view),
+        "CQ" => measured(view.child(1), coded(view.child(2)).as_ref().or(units)),
+        "MO" => measured(view.child(1), coded(view.child(2)).as_ref()),
+        "CP" => measured(view.child(1).child(1), coded(view.child(1).child(2)).as_ref()),
         "ED" => Some(embedded(view)),
         "RP" => Some(pointer(view)),
         _ => None,
@@ -146,6 +259,9 @@ fn value(view: View<'_>, value_type: &str, units: Option<&Coded>) -> Option<Obse
 
 fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
     let length = view.raw().len();
+    if let Some(content) = undeclared(view.raw()) {
+        return Some(ObservationValue::Content(content));
+    }
     if length > TEXT_LENGTH_MAX {
         return Some(ObservationValue::Content(Content { length: Some(length), ..Content::default() }));
     }
@@ -154,6 +270,36 @@ fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
         _ => Some(Text::new(view.whole_text().trim())).filter(|text| !text.is_empty()),
     };
     text.filter(|text| text != "\"\"").map(ObservationValue::Text)
+}
+
+/// A document that its sender put into a text, known by how its Base64 begins; with it may stand, shifted by one, what ED says before it.
+fn undeclared(raw: &[u8]) -> Option<Content> {
+    if raw.len() < UNDECLARED_LENGTH_MIN {
+        return None;
+    }
+    let start = raw.iter().take(UNDECLARED_START_MAX).rposition(|byte| *byte == b'^').map_or(0, |at| at + 1);
+    let data = raw.get(start..)?;
+    let (_, media_type) = SIGNATURES.iter().find(|(begin, _)| data.starts_with(begin.as_bytes()))?;
+    Some(Content {
+        media_type: Some(Text::new_static(media_type)),
+        encoding: Some(Text::new_static("Base64")),
+        length: Some(data.len()),
+        pointer: None,
+    })
+}
+
+/// DR: from when to when.
+fn period(view: View<'_>) -> Option<ObservationValue> {
+    let [from, to] = view.parts();
+    let (from, to) = (time(from), time(to));
+    let is_date = |time: &Option<Timestamp>| time.as_ref().is_none_or(|time| time.moment().is_some());
+    let is_period = (from.is_some() || to.is_some()) && is_date(&from) && is_date(&to);
+    is_period.then_some(ObservationValue::Period { from, to })
+}
+
+/// A number with the unit that stands beside it.
+fn measured(value: View<'_>, units: Option<&Coded>) -> Option<ObservationValue> {
+    text(value).filter(|text| is_number(text)).map(|value| quantity(value, None, units))
 }
 
 fn quantity(value: Text, comparator: Option<Text>, units: Option<&Coded>) -> ObservationValue {

@@ -9,14 +9,19 @@ use crate::view::{Presence, View};
 
 /// The first leaf's text without blanks around it.
 pub(super) fn text(view: View<'_>) -> Option<Text> {
-    let leaf = view.leaf();
     // Most parts of most fields are empty: they are passed over before anything is decoded.
-    if leaf.raw().is_empty() || leaf.raw() == b"\"\"" {
+    if view.raw().is_empty() {
         return None;
     }
-    let text = leaf.text();
-    let trimmed = text.trim_ascii();
-    (!trimmed.is_empty()).then(|| Text::new(trimmed))
+    let kept = |text: &str| {
+        let trimmed = text.trim_ascii();
+        (!trimmed.is_empty()).then(|| Text::new(trimmed))
+    };
+    match view.plain_leaf() {
+        Some("\"\"") => None,
+        Some(plain) => kept(plain),
+        None => kept(&view.text()),
+    }
 }
 
 /// Text as lines, of a field: each repetition is a line; delimiters that the sender forgot to escape are kept.
@@ -132,6 +137,40 @@ pub(super) fn manufacturer(view: View<'_>) -> Option<Organization> {
     };
     let identifier = code.map(|value| Identifier { value, system: coded.system, ..Identifier::default() });
     Some(Organization { name, identifiers: identifier.into_iter().collect(), ..Organization::default() })
+}
+
+/// XON: a house, by name and id; the id is last, before there was that third.
+pub(super) fn organization(view: View<'_>) -> Option<Organization> {
+    if view.raw().is_empty() {
+        return None;
+    }
+    let [own, _, old_id, _, _, assigner, kind, _, _, id] = view.parts();
+    let identifier = text(id).or_else(|| text(old_id)).map(|value| {
+        let authority = authority(assigner);
+        let system = system(authority.as_ref());
+        Identifier { value, system, kind: text(kind), authority, ..Identifier::default() }
+    });
+    let (name, identifiers) = (text(own), Vec::from_iter(identifier));
+    let is_nothing = name.is_none() && identifiers.is_empty();
+    (!is_nothing).then(|| Organization { name, identifiers, ..Organization::default() })
+}
+
+/// All repetitions of a field as texts.
+pub(super) fn texts(field: View<'_>) -> Vec<Text> {
+    field.children().filter_map(text).collect()
+}
+
+/// All repetitions of an identifier field.
+pub(super) fn identifiers(field: View<'_>) -> Vec<Identifier> {
+    field.children().filter_map(|view| identifier(view, None)).collect()
+}
+
+/// CQ: a number, and its unit as subcomponents.
+pub(super) fn composite_quantity(view: View<'_>) -> Option<Quantity> {
+    if view.raw().is_empty() {
+        return None;
+    }
+    amount(view.child(1), view.child(2))
 }
 
 /// HD: who gives identifiers out.
@@ -307,7 +346,12 @@ fn telecom(view: View<'_>, usage: Option<&str>) -> impl Iterator<Item = Telecom>
     let usage = text(own_usage).or_else(|| usage.map(Text::new));
     let number =
         text(unformatted).or_else(|| number([country, area, local, extension])).or_else(|| text(old));
-    let number = number.map(|value| Telecom { value, system: text(system), usage: usage.clone() });
+    let number = number.map(|value| {
+        // A mail address in the place of a number says itself what it is.
+        let is_mail = value.contains('@');
+        let system = text(system).or_else(|| is_mail.then_some(Text::new_static("Internet")));
+        Telecom { value, system, usage: usage.clone() }
+    });
     let mail = text(mail).map(|value| Telecom { value, system: Some(Text::new_static("Internet")), usage });
     [number, mail].into_iter().flatten()
 }
