@@ -44,6 +44,7 @@ pub fn normalize(document: &Document) -> Record {
     record.patient = patients.first().cloned();
     record.patients = if patients.len() > 1 { patients } else { Vec::new() };
     record.documents.push(about::document(&source, root));
+    record.care_team = about::care_team(&source, root);
     record.visit = visit::documented(&source, root);
     record.visits.extend(record.visit.clone());
     // What the record does not hold of the header is no section's.

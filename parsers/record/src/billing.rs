@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    Coded, HumanName, Identifier, Location, Note, Organization, Provider, Quantity, Text, Timestamp,
+    Coded, HumanName, Identifier, Location, Note, Organization, Provider, Quantity, RelatedPerson, Text,
+    Timestamp,
 };
 
 /// An insurance of the patient.
@@ -34,6 +35,24 @@ pub struct Insurance {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
+    /// What kind of coverage it is, as sent.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Coded>,
+    /// Its place among the insurances, 1 for the first to pay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Text>,
+    /// The subscriber's number there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriber_number: Option<Identifier>,
+    /// Who pays what the insurance does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guarantors: Vec<RelatedPerson>,
+    /// The numbers of authorizations that the payer gave.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorizations: Vec<Identifier>,
+    /// The source's ids of this statement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

@@ -105,6 +105,9 @@ pub struct RelatedPerson {
     /// Phone numbers and the like.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub telecoms: Vec<Telecom>,
+    /// The house, where it is no person, or the one the person works for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

@@ -135,6 +135,30 @@ pub struct Observation {
     /// Notes about the observation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// What it tells of where a list holds several kinds, as `smoking-status` or `pregnancy` of the social history; absent for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Text>,
+    /// Until when what was observed held or was observed, where the source gives a period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_to: Option<Timestamp>,
+    /// Where on the body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<Coded>,
+    /// When it was written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
+    /// Who wrote it down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded_by: Vec<Provider>,
+    /// The source's ids of this statement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
+    /// The ids of other statements that it refers to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Identifier>,
+    /// The observations that belong to it: the items of a scale, the due date of a pregnancy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Observation>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

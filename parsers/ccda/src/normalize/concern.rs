@@ -45,7 +45,7 @@ impl<'d> Concern<'d> {
 }
 
 impl Recorded {
-    fn of<'d>(source: &Source<'d>, authors: &[Element<'d>]) -> Self {
+    pub(super) fn of<'d>(source: &Source<'d>, authors: &[Element<'d>]) -> Self {
         Self {
             at: authors.iter().find_map(|author| time_of(*author, "time")),
             by: providers(source, authors.iter().copied()),

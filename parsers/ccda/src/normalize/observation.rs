@@ -1,15 +1,16 @@
-//! Observations: results and vital signs, their values by type, their ranges.
+//! Observations: results, vital signs and all else that is observed; their values by type, their ranges, their members.
 
 use orderly_record::{Coded, Observation, ObservationValue, Provider, Quantity, Text, Timestamp};
 
 use super::Source;
 use super::about::embedded;
+use super::concern::Recorded;
 use super::people::providers;
 use super::shared::Shared;
-use super::statement::Statement;
+use super::statement::{Related, Statement};
 use super::values::{
-    attribute, bounds, code_of, coded, coded_or_words, flag, interval, is_null, is_number, quantity, text,
-    time, units,
+    attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, is_null, is_number,
+    quantity, text, time, units,
 };
 use crate::document::Element;
 
@@ -38,14 +39,10 @@ impl<'d> Group<'d> {
 /// An observation. The type of its values is that of HL7 table 0125, so that both formats are asked alike.
 pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) -> Observation {
     let source = statement.source;
-    let (mut values, mut units, mut value_type) = (Vec::new(), None, None);
-    for value in statement.take_all("value").into_iter().filter(|value| !says_nothing(*value)) {
-        let (kind, read) = typed(source, value);
-        value_type = value_type.or(Some(Text::new_static(kind)));
-        units = units.or_else(|| units_of(value));
-        values.extend(read);
-    }
-    let at = statement.take("effectiveTime").map(interval).and_then(|time| time.from.or(time.to));
+    let Values { values, units, value_type } = values(statement);
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let at = time.from.or_else(|| time.to.clone());
+    let recorded = Recorded::of(source, &statement.take_all("author"));
     let performers = providers(source, statement.take_all("performer"));
     let observed_by = if performers.is_empty() { group.by.copy(source) } else { performers };
     Observation {
@@ -59,12 +56,82 @@ pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) 
         interpretations: interpretations(statement),
         status: code_of(statement.element, "statusCode").map(status),
         observed_at: at.or_else(|| group.at.copy(source)),
+        observed_to: time.to,
         observed_by,
+        sites: statement
+            .take_all("targetSiteCode")
+            .into_iter()
+            .filter_map(|site| coded(source, site))
+            .collect(),
+        recorded_at: recorded.at,
+        recorded_by: recorded.by,
+        identifiers: identifiers(statement.element),
         method: statement.read("methodCode", |method| coded(source, method)),
         notes: statement.notes(),
         source: Some(statement.element.location()),
         ..Observation::default()
     }
+}
+
+/// An observation with all that it is made of, whatever its relation to that.
+pub(super) fn with_members(statement: &Statement<'_, '_>) -> Observation {
+    let mut found = observation(statement, &Group::default());
+    found.references = statement.references();
+    statement.related_or_negated(is_observation, |inner| found.members.push(with_members(inner)));
+    found
+}
+
+/// A group of observations as one; `None` when there are none in it.
+pub(super) fn cluster(statement: &Statement<'_, '_>) -> Option<Observation> {
+    let source = statement.source;
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let recorded = Recorded::of(source, &statement.take_all("author"));
+    let mut members = Vec::new();
+    statement.related_or_negated(is_observation, |inner| members.push(with_members(inner)));
+    statement.related(
+        |related| related.is("organizer"),
+        |inner| match cluster(inner) {
+            Some(found) => members.push(found),
+            None => source.unread(inner.element),
+        },
+    );
+    (!members.is_empty()).then(|| Observation {
+        code: coded_or_words(source, statement.own("code"), || statement.words()),
+        status: code_of(statement.element, "statusCode").map(status),
+        observed_at: time.from.or_else(|| time.to.clone()),
+        observed_to: time.to,
+        observed_by: providers(source, statement.take_all("performer")),
+        recorded_at: recorded.at,
+        recorded_by: recorded.by,
+        identifiers: identifiers(statement.element),
+        notes: statement.notes(),
+        source: Some(statement.element.location()),
+        members,
+        ..Observation::default()
+    })
+}
+
+fn is_observation(related: Related<'_>) -> bool {
+    related.is("observation")
+}
+
+/// What was found, with the unit and the type of the first value that has one.
+pub(super) struct Values {
+    pub(super) values: Vec<ObservationValue>,
+    pub(super) units: Option<Coded>,
+    pub(super) value_type: Option<Text>,
+}
+
+/// All values of a statement.
+pub(super) fn values(statement: &Statement<'_, '_>) -> Values {
+    let mut all = Values { values: Vec::new(), units: None, value_type: None };
+    for value in statement.take_all("value").into_iter().filter(|value| !says_nothing(*value)) {
+        let (kind, read) = typed(statement.source, value);
+        all.value_type = all.value_type.or(Some(Text::new_static(kind)));
+        all.units = all.units.or_else(|| units_of(value));
+        all.values.extend(read);
+    }
+    all
 }
 
 /// ActStatus as HL7 table 0085 has it, which is that of table 0123 for these; others stay as sent.

@@ -216,7 +216,13 @@ pub(super) fn organization(element: Element<'_>) -> Option<Organization> {
 /// A person in a role: `assignedAuthor`, `assignedEntity`, `participantRole`, ...
 pub(super) fn provider<'d>(source: &Source<'d>, role: Element<'d>) -> Option<Provider> {
     let one_of = |names: &[&str]| role.children().find(|child| names.contains(&child.name()));
-    let person = one_of(&["assignedPerson", "associatedPerson", "relatedPerson", "playingEntity"]);
+    let person = one_of(&[
+        "assignedPerson",
+        "associatedPerson",
+        "relatedPerson",
+        "informationRecipient",
+        "playingEntity",
+    ]);
     let ids = identifiers(role);
     // The number that everybody knows the person by, if there is one, else the first.
     let npi = ids.iter().find(|id| id.kind.as_deref() == Some("NPI")).cloned();
@@ -226,7 +232,8 @@ pub(super) fn provider<'d>(source: &Source<'d>, role: Element<'d>) -> Option<Pro
         name: person.and_then(name),
         specialty: role.child("code").and_then(|code| coded(source, code)),
         device,
-        organization: one_of(&["representedOrganization", "scopingOrganization"]).and_then(organization),
+        organization: one_of(&["representedOrganization", "scopingOrganization", "receivedOrganization"])
+            .and_then(organization),
         addresses: addresses(role),
         telecoms: telecoms(role),
     };

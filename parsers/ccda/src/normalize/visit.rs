@@ -4,6 +4,7 @@ use orderly_record::{PersonLocation, Provider, Text, Visit};
 
 use super::Source;
 use super::people::{organization, provider};
+use super::statement::Statement;
 use super::values::{attribute, code_of, coded, identifiers, interval, text_of};
 use crate::document::Element;
 
@@ -89,8 +90,16 @@ fn facility_location(facility: Element<'_>) -> Option<PersonLocation> {
     (location != PersonLocation::default()).then_some(location)
 }
 
+/// Where a statement says that its service is given: its participants of type LOC.
+pub(super) fn location(statement: &Statement<'_, '_>) -> Option<PersonLocation> {
+    let is_location =
+        |part: Element<'_>| part.name() == "participant" && part.attribute("typeCode") == Some("LOC");
+    let places = statement.take_where(is_location);
+    places.iter().find_map(|place| service_location(place.child("participantRole")?))
+}
+
 /// Where a service was given: a participantRole of class SDLOC.
-pub(super) fn service_location(role: Element<'_>) -> Option<PersonLocation> {
+fn service_location(role: Element<'_>) -> Option<PersonLocation> {
     let location = PersonLocation {
         point_of_care: role.child("playingEntity").and_then(|place| text_of(place, "name")),
         facility: role.child("scopingEntity").and_then(|house| text_of(house, "desc")),

@@ -26,6 +26,7 @@ pub(super) fn insurance(in1: &Fields<'_>, source: Location) -> Insurance {
         starts_at: time(in1.first(12)),
         ends_at: time(in1.first(13)),
         source: Some(source),
+        ..Insurance::default()
     }
 }
 

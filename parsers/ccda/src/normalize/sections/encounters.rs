@@ -4,10 +4,9 @@ use orderly_record::Record;
 
 use super::medications::{indication, is_indication};
 use super::problems;
-use crate::document::Element;
 use crate::normalize::people::providers;
 use crate::normalize::statement::{Related, Statement, is_negated};
-use crate::normalize::visit::{service_location, visit};
+use crate::normalize::visit::{location, visit};
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     // A visit that did not take place is none.
@@ -19,8 +18,7 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         statement.take(read);
     }
     found.attending = providers(statement.source, statement.take_all("performer"));
-    let places = statement.take_where(is_location);
-    found.location = places.iter().find_map(|place| service_location(place.child("participantRole")?));
+    found.location = location(statement);
     found.reason = statement.first_related(is_indication, indication);
     let before = record.conditions.len();
     statement.related_or_negated(is_diagnosis, |inner| {
@@ -30,10 +28,6 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     found.diagnoses = diagnosed.filter_map(|condition| condition.code.clone()).collect();
     record.visits.push(found);
     true
-}
-
-fn is_location(part: Element<'_>) -> bool {
-    part.name() == "participant" && part.attribute("typeCode") == Some("LOC")
 }
 
 /// An act with diagnoses (LOINC 29308-4, or the template), or a problem observation directly below.

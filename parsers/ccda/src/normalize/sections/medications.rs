@@ -38,10 +38,28 @@ fn medications(statement: &Statement<'_, '_>, category: &'static str, record: &m
 }
 
 fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut Record) {
+    let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood != "EVN");
+    let category = if is_intended { "order" } else { category };
+    let (medication, handed_out) = with_supplies(statement, category);
+    record.medications.push(medication);
+    record.medications.extend(handed_out);
+}
+
+/// What a plan says of a drug or a supply; what was handed out all the same is the record's own.
+pub(super) fn planned(statement: &Statement<'_, '_>, record: &mut Record) -> Medication {
+    if statement.name() == "supply" {
+        return supply(statement);
+    }
+    let (medication, handed_out) = with_supplies(statement, "order");
+    record.medications.extend(handed_out);
+    medication
+}
+
+/// A drug and how it is used, and beside it what was handed out of it.
+fn with_supplies(statement: &Statement<'_, '_>, category: &'static str) -> (Medication, Vec<Medication>) {
     let source = statement.source;
     let mut medication = drug(statement);
-    let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood != "EVN");
-    medication.category = Some(Text::new_static(if is_intended { "order" } else { category }));
+    medication.category = Some(Text::new_static(category));
     medication.negated = flag(statement.element, "negationInd");
     medication.status = statement.value_of(is_status, |_, value| status_of(value)).or(medication.status);
     times(statement, &mut medication);
@@ -65,8 +83,7 @@ fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut 
     medication.notes = notes(statement);
     let mut handed_out = Vec::new();
     supplies(statement, &mut medication, &mut handed_out);
-    record.medications.push(medication);
-    record.medications.extend(handed_out);
+    (medication, handed_out)
 }
 
 /// When it is needed: a code, else words.
@@ -205,7 +222,7 @@ fn sig(statement: &Statement<'_, '_>) -> Option<Text> {
 }
 
 /// Comments, and instructions to the patient or the pharmacy.
-fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
+pub(super) fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
     let mut notes = statement.notes();
     let is_instruction = |related: Related<'_>| {
         related.is("act")
