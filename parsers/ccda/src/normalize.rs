@@ -28,7 +28,7 @@ use statement::Leftovers;
 const WORDS_MAX: usize = 65_536;
 /// How many sections, or statements, may be in one another and still be read; what lies deeper is unread. Real documents have three levels
 /// of sections and five of statements, and each element of the record tells its path.
-const NESTING_MAX: usize = 16;
+pub(crate) const NESTING_MAX: usize = 16;
 /// How often the words of the whole document may be repeated by references to them. Two for each statement are usual.
 const WORDS_REPEATED_MAX: usize = 4;
 

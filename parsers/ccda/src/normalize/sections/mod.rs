@@ -30,7 +30,7 @@ use super::narrative;
 use super::statement::{Mood, Statement, statement_in};
 use super::values::{attribute, coded, text_of};
 use super::{NESTING_MAX, Source};
-use crate::document::Element;
+use crate::document::{Element, sections_in};
 
 /// Reads one entry's statement into the record; false when it is of no kind that it knows.
 type Read = fn(&Statement<'_, '_>, &mut Record) -> bool;
@@ -248,10 +248,6 @@ fn read_inside<'d>(source: &Source<'d>, holder: Element<'d>, depth: usize, recor
             record.sections.push(read);
         }
     }
-}
-
-fn sections_in(holder: Element<'_>) -> impl Iterator<Item = Element<'_>> {
-    holder.children_named("component").flat_map(|component| component.children_named("section"))
 }
 
 fn section_of<'d>(source: &Source<'d>, section: Element<'d>, record: &mut Record) -> Section {
