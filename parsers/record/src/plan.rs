@@ -35,9 +35,9 @@ pub struct Plan {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
-    /// How urgent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub priority: Option<Coded>,
+    /// How urgent, and how important to each who was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub priorities: Vec<Coded>,
     /// How.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<Coded>,

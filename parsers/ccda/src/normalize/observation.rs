@@ -19,19 +19,23 @@ use crate::document::Element;
 pub(super) struct Group<'d> {
     at: Shared<'d, Option<Timestamp>>,
     by: Shared<'d, Vec<Provider>>,
+    recorded: Shared<'d, Recorded>,
 }
 
 impl<'d> Group<'d> {
-    /// The organizer's own time and performers, else those of the group that it is in.
+    /// The organizer's own time, performers and authors, else those of the group that it is in.
     pub(super) fn of(organizer: &Statement<'_, 'd>, outer: &Self) -> Self {
         let source = organizer.source;
         let time = organizer.take("effectiveTime");
         let at = time.map(interval).and_then(|time| time.from.or(time.to));
-        let performers = organizer.take_all("performer");
+        let performers = performers(organizer);
         let by = providers(source, performers.iter().copied());
+        let authors = organizer.take_all("author");
+        let recorded = Recorded::of(source, &authors);
         Self {
             at: Shared::new(at, time.as_slice()).or(source, &outer.at),
             by: Shared::new(by, &performers).or(source, &outer.by),
+            recorded: Shared::new(recorded, &authors).or(source, &outer.recorded),
         }
     }
 }
@@ -43,7 +47,8 @@ pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) 
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
     let at = time.from.or_else(|| time.to.clone());
     let recorded = Recorded::of(source, &statement.take_all("author"));
-    let performers = providers(source, statement.take_all("performer"));
+    let recorded = if recorded.says_nothing() { group.recorded.copy(source) } else { recorded };
+    let performers = providers(source, performers(statement));
     let observed_by = if performers.is_empty() { group.by.copy(source) } else { performers };
     Observation {
         code: coded_or_words(source, statement.own("code"), || statement.words()),
@@ -100,7 +105,7 @@ pub(super) fn cluster(statement: &Statement<'_, '_>) -> Option<Observation> {
         status: code_of(statement.element, "statusCode").map(status),
         observed_at: time.from.or_else(|| time.to.clone()),
         observed_to: time.to,
-        observed_by: providers(source, statement.take_all("performer")),
+        observed_by: providers(source, performers(statement)),
         recorded_at: recorded.at,
         recorded_by: recorded.by,
         identifiers: identifiers(statement.element),
@@ -132,6 +137,13 @@ pub(super) fn values(statement: &Statement<'_, '_>) -> Values {
         all.values.extend(read);
     }
     all
+}
+
+/// Takes those who observed, and those who stand for it (RESP).
+fn performers<'d>(statement: &Statement<'_, 'd>) -> Vec<Element<'d>> {
+    let is_responsible =
+        |part: Element<'_>| part.name() == "participant" && part.attribute("typeCode") == Some("RESP");
+    statement.take_where(|part| part.name() == "performer" || is_responsible(part))
 }
 
 /// ActStatus as HL7 table 0085 has it, which is that of table 0123 for these; others stay as sent.

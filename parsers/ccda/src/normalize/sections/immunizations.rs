@@ -3,7 +3,7 @@
 use orderly_record::{Coded, Immunization, Record, Text};
 
 use super::allergies::reactions;
-use super::medications::{amount, drug_code, maker, material};
+use super::medications::{amount, drug_code, maker, material, notes};
 use crate::normalize::people::providers;
 use crate::normalize::statement::{Related, Statement};
 use crate::normalize::values::{
@@ -46,7 +46,7 @@ fn immunization(statement: &Statement<'_, '_>) -> Immunization {
         reactions: reactions(statement),
         refusal_reasons: reasons,
         identifiers: identifiers(statement.element),
-        notes: statement.notes(),
+        notes: notes(statement),
         source: Some(statement.element.location()),
         ..Immunization::default()
     }

@@ -1,6 +1,6 @@
 //! Plans: what is intended, ordered, asked for, booked or advised, of every kind; told from what was done by its mood.
 
-use orderly_record::{Medication, ObservationValue, Plan, Record, Text};
+use orderly_record::{Coded, Medication, ObservationValue, Plan, Record, Text};
 
 use super::medications::{self, indications};
 use super::{goals, procedures};
@@ -108,18 +108,32 @@ fn intent(element: Element<'_>) -> Option<Text> {
 
 /// What every plan says.
 fn plan(statement: &Statement<'_, '_>) -> Plan {
-    let source = statement.source;
     Plan {
         intent: intent(statement.element),
         status: code_of(statement.element, "statusCode"),
         negated: flag(statement.element, "negationInd"),
         text: statement.words(),
-        priority: statement.read("priorityCode", |code| coded(source, code)),
+        priorities: priorities(statement),
         references: statement.references(),
         identifiers: identifiers(statement.element),
         source: Some(statement.element.location()),
         ..Plan::default()
     }
+}
+
+/// How urgent it is, and how important to each who was asked.
+fn priorities(statement: &Statement<'_, '_>) -> Vec<Coded> {
+    let urgency = statement.read("priorityCode", |code| coded(statement.source, code));
+    urgency.into_iter().chain(goals::priorities(statement)).collect()
+}
+
+/// What a visit is, where it stands in one that it refers to.
+fn encounter_in(statement: &Statement<'_, '_>) -> Option<Coded> {
+    let is_encounter = |related: Related<'_>| related.is("encounter") && statement.name() == "encounter";
+    statement.first_related(is_encounter, |inner| {
+        inner.take("effectiveTime");
+        coded_or_words(inner.source, inner.own("code"), || inner.words())
+    })
 }
 
 /// The drug's own part tells how much, how often, by whom and why.
@@ -140,7 +154,8 @@ fn of_service(statement: &Statement<'_, '_>) -> Plan {
     let found = values(statement).values;
     let sites = statement.take_all("targetSiteCode").into_iter();
     Plan {
-        code: coded_or_words(source, statement.own("code"), || statement.words()),
+        code: coded_or_words(source, statement.own("code"), || statement.words())
+            .or_else(|| encounter_in(statement)),
         starts_at: time.from,
         ends_at: time.to,
         method: statement.read("methodCode", |code| coded(source, code)),
@@ -211,12 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_may_say_what_it_is_in_the_visit_it_refers_to() {
+        let record = record(
+            "<code code='18776-5'/><entry><encounter moodCode='RQO'><entryRelationship typeCode='REFR'><encounter moodCode='EVN'><code code='185349003'/></encounter>\
+             </entryRelationship></encounter></entry>",
+        );
+        assert_eq!(record.plans[0].code.as_ref().unwrap().code.as_deref(), Some("185349003"));
+        assert!(record.visits.is_empty() && record.sections[0].unread.is_empty());
+    }
+
+    #[test]
     fn a_plan_of_several_parts() {
         let record = record(
             "<code code='18776-5'/><entry><act moodCode='INT'><code code='362956003'/>\
              <entryRelationship typeCode='REFR'><procedure moodCode='INT'><code code='371907003'/></procedure></entryRelationship>\
              <entryRelationship typeCode='REFR'><act moodCode='EVN'><id root='1' extension='C1'/><code nullFlavor='NP'/></act></entryRelationship>\
-             <entryRelationship typeCode='RSON'><observation><value code='J18.9'/></observation></entryRelationship>\
+             <entryRelationship typeCode='RSON'><observation><value code='J18.9'/></observation></entryRelationship><priorityCode code='A'/>\
+             <entryRelationship typeCode='REFR'><observation><code code='225773000'/><value code='394849002'/></observation></entryRelationship>\
              <entryRelationship typeCode='SUBJ'><act moodCode='INT'><text>bring a list</text></act></entryRelationship>\
              <participant typeCode='LOC'><participantRole><playingEntity><name>Clinic</name></playingEntity></participantRole></participant></act></entry>",
         );
@@ -226,7 +252,7 @@ mod tests {
             ("C1", 1, 1)
         );
         assert_eq!(outer.location.as_ref().unwrap().point_of_care.as_deref(), Some("Clinic"));
-        assert_eq!(inner.category.as_deref(), Some("procedure"));
+        assert_eq!((inner.category.as_deref(), outer.priorities.len()), (Some("procedure"), 2));
         assert!(record.sections[0].unread.is_empty(), "{:?}", record.sections[0].unread);
     }
 }
