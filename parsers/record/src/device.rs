@@ -20,6 +20,9 @@ pub struct Device {
     /// How far that is, as sent: `completed`, `active`, `aborted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Text>,
+    /// How it stands in the patient: in use, taken out, broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Coded>,
     /// True when the source denies it: no such device, or none at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,

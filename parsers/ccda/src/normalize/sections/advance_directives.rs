@@ -17,10 +17,8 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         // A denied group would deny each of its members, or that there was one: nobody can tell.
         "organizer" if is_negated(statement.element) => false,
         "organizer" => {
-            let code = statement.own("code");
             let before = record.advance_directives.len();
-            let group = code.and_then(|code| coded(statement.source, code));
-            let group = Shared::new(group, code.as_slice());
+            let group = group(statement);
             statement.related_or_negated(
                 |related| related.is("observation"),
                 |inner| record.advance_directives.push(directive(inner, &group)),
@@ -35,10 +33,29 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     }
 }
 
-fn directive<'d>(statement: &Statement<'_, 'd>, group: &Shared<'d, Option<Coded>>) -> AdvanceDirective {
+/// What a group says of each directive in it.
+#[derive(Clone, Default)]
+struct Group {
+    code: Option<Coded>,
+    recorded: Recorded,
+}
+
+fn group<'d>(statement: &Statement<'_, 'd>) -> Shared<'d, Group> {
+    let (code, authors) = (statement.own("code"), statement.take_all("author"));
+    let group = Group {
+        code: code.and_then(|code| coded(statement.source, code)),
+        recorded: Recorded::of(statement.source, &authors),
+    };
+    let said: Vec<_> = authors.into_iter().chain(code).collect();
+    Shared::new(group, &said)
+}
+
+fn directive<'d>(statement: &Statement<'_, 'd>, group: &Shared<'d, Group>) -> AdvanceDirective {
     let source = statement.source;
     let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let group = group.copy(source);
     let recorded = Recorded::of(source, &statement.take_all("author"));
+    let recorded = if recorded.says_nothing() { group.recorded } else { recorded };
     let verified = participants(statement, "VRF");
     let values = values(statement).values;
     let document = statement.take("reference").and_then(|reference| reference.child("externalDocument"));
@@ -47,7 +64,7 @@ fn directive<'d>(statement: &Statement<'_, 'd>, group: &Shared<'d, Option<Coded>
         code: coded_or_words(source, statement.own("code"), || statement.words()),
         value: ObservationValue::words(&values),
         values,
-        group: group.copy(source),
+        group: group.code,
         status: code_of(statement.element, "statusCode"),
         negated: flag(statement.element, "negationInd"),
         starts_at: time.from,
@@ -80,7 +97,7 @@ mod tests {
              <participant typeCode='CST'><participantRole><playingEntity><name><family>Tester</family></name></playingEntity></participantRole></participant>\
              <reference typeCode='REFR'><externalDocument><id root='1' extension='W1'/><text><reference value='will.pdf'/></text></externalDocument></reference></observation>";
         let record = record(&format!(
-            "<code code='42348-3'/><entry>{observation}</entry><entry><organizer><code code='45473-6'/><component>{observation}</component></organizer></entry>\
+            "<code code='42348-3'/><entry>{observation}</entry><entry><organizer><code code='45473-6'/><author><time value='2013'/></author><component>{observation}</component></organizer></entry>\
              <entry><organizer/></entry>"
         ));
         let [alone, grouped] = record.advance_directives.as_slice() else { panic!("two directives") };
@@ -93,6 +110,7 @@ mod tests {
             (1, 1, true)
         );
         assert_eq!((alone.group.is_some(), grouped.group.is_some()), (false, true));
+        assert_eq!((alone.recorded_at.is_some(), grouped.recorded_at.is_some()), (false, true));
         assert_eq!(record.sections[0].unread.len(), 1);
     }
 }

@@ -179,7 +179,7 @@ fn udi(statement: &Statement<'_, '_>, device: &mut Device) {
 fn is_udi_part(related: Related<'_>) -> bool {
     let codes = [
         "C101722", "C101672", "C101671", "C113843", "C101669", "C101670", "C71898", "C99285", "C99286",
-        "C54131", "C106044", "C160938",
+        "C54131", "C160939", "C106044", "C160938",
     ];
     related.is("observation") && related.has_code(&codes)
 }
@@ -201,6 +201,7 @@ fn udi_part(part: &Statement<'_, '_>, device: &mut Device) {
         Some("C99285") => device.model = words(),
         Some("C99286") => device.catalog_number = words(),
         Some("C106044") => device.mri_safety = coded(source, value),
+        Some("C160939") => device.condition = coded(source, value),
         Some("C160938") => device.latex_safety = coded(source, value),
         _ => device.manufacturer.get_or_insert_default().name = words(),
     }

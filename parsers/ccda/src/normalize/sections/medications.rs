@@ -11,6 +11,9 @@ use crate::normalize::values::{
     attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, quantity, text_of,
 };
 
+/// Instruction to the patient or the pharmacy.
+const INSTRUCTION: &str = "2.16.840.1.113883.10.20.22.4.20";
+
 pub(super) fn taken(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     medications(statement, "statement", record)
 }
@@ -227,11 +230,17 @@ pub(super) fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
     let is_instruction = |related: Related<'_>| {
         related.is("act")
             && matches!(related.relation, "SUBJ" | "COMP")
-            && related.element.child("text").is_some()
+            && (related.element.child("text").is_some() || related.has_template(INSTRUCTION))
     };
     statement.related(is_instruction, |act| {
+        let code = act.own("code").and_then(|code| coded(act.source, code));
+        // One that is a code only says what the code is called.
+        let words = act.words().or_else(|| code.and_then(|code| code.text.or(code.display)));
         let source = Some(act.element.location());
-        notes.extend(act.words().map(|text| Note { text, author: None, source }));
+        match words {
+            Some(text) => notes.push(Note { text, author: None, source }),
+            None => act.source.unread(act.element),
+        }
     });
     notes
 }

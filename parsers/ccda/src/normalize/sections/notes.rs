@@ -5,7 +5,7 @@ use orderly_record::{Document, Record};
 use crate::normalize::about::embedded;
 use crate::normalize::concern::Recorded;
 use crate::normalize::people::{first_identifier, providers};
-use crate::normalize::statement::{Statement, is_negated};
+use crate::normalize::statement::{Related, Statement, is_negated};
 use crate::normalize::values::{coded, interval};
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
@@ -15,6 +15,16 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         record.documents.push(note(statement));
     }
     is_note
+}
+
+/// The notes that are attached to a statement.
+pub(super) fn attached(statement: &Statement<'_, '_>, record: &mut Record) {
+    let is_note = |related: Related<'_>| {
+        related.is("act")
+            && related.element.child("text").is_some()
+            && (related.has_code(&["34109-9"]) || related.has_template("2.16.840.1.113883.10.20.22.4.202"))
+    };
+    statement.related(is_note, |inner| record.documents.push(note(inner)));
 }
 
 fn note(statement: &Statement<'_, '_>) -> Document {
@@ -51,6 +61,18 @@ fn referred(statement: &Statement<'_, '_>) -> Option<orderly_record::Text> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::record;
+
+    #[test]
+    fn a_note_may_be_attached_to_what_it_is_about() {
+        let note = "<entryRelationship typeCode='COMP'><act><code code='34109-9'/><text>Went well.</text></act></entryRelationship>";
+        let record = record(&format!(
+            "<code code='47519-4'/><entry><procedure><code code='1'/>{note}</procedure></entry><component><section><code code='46240-8'/>\
+             <entry><encounter>{note}</encounter></entry></section></component>"
+        ));
+        let texts: Vec<_> = record.documents.iter().filter_map(|document| document.text.as_deref()).collect();
+        assert_eq!(texts, ["Went well.", "Went well."]);
+        assert!(record.sections.iter().all(|section| section.unread.is_empty()));
+    }
 
     #[test]
     fn words_or_a_file() {

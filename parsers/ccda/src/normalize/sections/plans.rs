@@ -20,11 +20,23 @@ const IMMUNIZATION: &str = "2.16.840.1.113883.10.20.22.4.120";
 /// Reads what is planned; among plans there are goals, and acts that were done.
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     match mood(statement.element) {
+        _ if statement.name() == "organizer" => group(statement, record),
         Some("GOL") => goals::read(statement, record),
         // An instruction is one whether it was already given or not.
         Some("EVN") if !is_instruction(statement.element) => done(statement, record),
         _ => planned(statement, record),
     }
+}
+
+/// A group of plans, as of alternatives, which are plans each.
+fn group(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
+    let mut is_read = false;
+    let is_member = |related: Related<'_>| !related.is_reference();
+    statement.related(is_member, |inner| match read(inner, record) {
+        true => is_read = true,
+        false => inner.source.unread(inner.element),
+    });
+    is_read
 }
 
 /// What was done. An observation among plans is not told from one that is asked for by all senders, so it is not taken for a result.
@@ -233,6 +245,18 @@ mod tests {
         );
         assert_eq!(record.plans[0].code.as_ref().unwrap().code.as_deref(), Some("185349003"));
         assert!(record.visits.is_empty() && record.sections[0].unread.is_empty());
+    }
+
+    #[test]
+    fn alternatives_are_plans_each() {
+        let record = record(
+            "<code code='18776-5'/><entry><organizer moodCode='EVN'><component><procedure moodCode='RQO'><code code='1'/></procedure></component>\
+             <component><procedure moodCode='RQO'><code code='2'/></procedure></component><component><observation moodCode='EVN'/></component></organizer></entry>\
+             <entry><organizer moodCode='INT'/></entry>",
+        );
+        assert_eq!(record.plans.len(), 2);
+        let unread: Vec<_> = record.sections[0].unread.iter().map(|one| one.element.as_str()).collect();
+        assert_eq!(unread, ["observation", "organizer"]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use orderly_record::{Coded, Procedure, Record, Text};
 
-use super::devices;
 use super::medications::indications;
+use super::{devices, notes};
 use crate::normalize::concern::Recorded;
 use crate::normalize::people::providers;
 use crate::normalize::statement::Statement;
@@ -16,6 +16,7 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         let found = procedure(statement);
         record.devices.extend(devices::of_procedure(statement, &found));
         record.procedures.push(found);
+        notes::attached(statement, record);
     }
     is_procedure
 }
