@@ -91,10 +91,12 @@ fn guarantors(statement: &Statement<'_, '_>) -> Vec<RelatedPerson> {
     let is_guarantor =
         |part: Element<'_>| part.name() == "performer" && role_code(part).as_deref() == Some("GUAR");
     let entities = statement.take_where(is_guarantor).into_iter();
-    entities
-        .filter_map(|performer| performer.child("assignedEntity"))
-        .map(|entity| related_person(statement.source, entity))
-        .collect()
+    let guarantor = |entity| {
+        let person = related_person(statement.source, entity);
+        // The code tells the part, and what the guarantor is to the patient is not said.
+        RelatedPerson { role: person.relationship, relationship: None, ..person }
+    };
+    entities.filter_map(|performer| performer.child("assignedEntity")).map(guarantor).collect()
 }
 
 /// Takes the first participant of this type.
