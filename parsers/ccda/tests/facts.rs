@@ -75,6 +75,7 @@ fn social_and_family_history() {
             ("/social_history/7/value", json!("Walks two dogs")),
             ("/social_history/8/category", json!("travel")),
             ("/social_history/8/value", json!("Two weeks at the coast")),
+            ("/social_history/8/location/description", json!("HARBORTOWN, ME, US")),
             ("/social_history/9/category", json!("pregnancy")),
             ("/social_history/9/members/0/value", json!("2026-10-01")),
             ("/family_history/0/relationship/code", json!("FTH")),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Provider, Quantity, Text, Timestamp};
+use crate::{Coded, Identifier, Location, PersonLocation, Provider, Quantity, Text, Timestamp};
 
 /// The results of one order: a laboratory panel, a radiology report, or the order itself when nothing is known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -144,6 +144,9 @@ pub struct Observation {
     /// Where on the body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sites: Vec<Coded>,
+    /// Where it was observed, or where what was observed took place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<PersonLocation>,
     /// When it was written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,

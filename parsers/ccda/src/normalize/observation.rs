@@ -12,6 +12,7 @@ use super::values::{
     attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, is_null, is_number,
     quantity, text, time, units,
 };
+use super::visit::location;
 use crate::document::Element;
 
 /// What an observation takes over from the group it is in.
@@ -68,6 +69,7 @@ pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) 
             .into_iter()
             .filter_map(|site| coded(source, site))
             .collect(),
+        location: location(statement),
         recorded_at: recorded.at,
         recorded_by: recorded.by,
         identifiers: identifiers(statement.element),

@@ -3,8 +3,8 @@
 use orderly_record::{Coded, Patient, RelatedPerson, Text};
 
 use super::Source;
-use super::people::{addresses, name, names, organization, providers, telecoms};
-use super::values::{attribute, code_of, coded, flag, identifiers, text, text_of, time_of};
+use super::people::{address_line, addresses, name, names, organization, providers, telecoms};
+use super::values::{attribute, code_of, coded, flag, identifiers, text_of, time_of};
 use crate::document::Element;
 
 /// One patient for each recordTarget; there is almost always one. Persons and physicians that the document names are the first's.
@@ -80,13 +80,7 @@ fn language<'d>(source: &Source<'d>, person: Element<'d>) -> Option<Coded> {
 /// The name of the place, else its address in one line.
 fn birth_place(birthplace: Element<'_>) -> Option<Text> {
     let place = birthplace.child("place")?;
-    text_of(place, "name").or_else(|| {
-        let address = place.child("addr")?;
-        let parts =
-            ["city", "county", "state", "country"].into_iter().filter_map(|part| text_of(address, part));
-        let line = parts.collect::<Vec<_>>().join(", ");
-        text(&line).or_else(|| text(&address.text()))
-    })
+    text_of(place, "name").or_else(|| place.child("addr").and_then(address_line))
 }
 
 /// The persons that the patient relies on: participants of type IND.

@@ -141,6 +141,16 @@ pub(super) fn address(element: Element<'_>) -> Option<Address> {
     (address != Address::default()).then_some(Address { usage, ..address })
 }
 
+/// The town of an address and what is around it in one line; of an address in one piece, that.
+pub(super) fn address_line(address: Element<'_>) -> Option<Text> {
+    if is_null(address) {
+        return None;
+    }
+    let parts = ["city", "county", "state", "country"].into_iter().filter_map(|part| text_of(address, part));
+    let line = parts.collect::<Vec<_>>().join(", ");
+    text(&line).or_else(|| text(&address.text()))
+}
+
 /// Number and street where they were sent apart.
 fn street(element: Element<'_>) -> Option<Text> {
     let parts = ["houseNumber", "streetName"].into_iter().filter_map(|name| text_of(element, name));

@@ -58,7 +58,7 @@ fn directive<'d>(statement: &Statement<'_, 'd>, group: &Shared<'d, Group>) -> Ad
     let recorded = if recorded.says_nothing() { group.recorded } else { recorded };
     let verified = participants(statement, "VRF");
     let values = values(statement).values;
-    let document = statement.take("reference").and_then(|reference| reference.child("externalDocument"));
+    let document = statement.read("reference", |reference| reference.child("externalDocument"));
     let pointer = document.and_then(|document| document.child("text")?.child("reference"));
     AdvanceDirective {
         code: coded_or_words(source, statement.own("code"), || statement.words()),

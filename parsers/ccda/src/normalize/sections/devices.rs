@@ -185,26 +185,43 @@ fn is_udi_part(related: Related<'_>) -> bool {
 }
 
 fn udi_part(part: &Statement<'_, '_>, device: &mut Device) {
-    let Some(value) = part.take("value") else { return };
-    let source = part.source;
-    let words = || {
-        attribute(value, "extension").or_else(|| source.words(value)).or_else(|| attribute(value, "value"))
-    };
-    match code_of(part.element, "code").as_deref() {
-        Some("C101722") => device.device_identifier = words(),
-        Some("C101672") => device.lot_number = words(),
-        Some("C101671") => device.serial_number = words(),
-        Some("C113843") => device.distinct_identification = words(),
-        Some("C101669") => device.manufactured_at = time(value),
-        Some("C101670") => device.expires_at = time(value),
-        Some("C71898") => device.brand = words(),
-        Some("C99285") => device.model = words(),
-        Some("C99286") => device.catalog_number = words(),
-        Some("C106044") => device.mri_safety = coded(source, value),
-        Some("C160939") => device.condition = coded(source, value),
-        Some("C160938") => device.latex_safety = coded(source, value),
-        _ => device.manufacturer.get_or_insert_default().name = words(),
+    let code = code_of(part.element, "code");
+    part.read("value", |value| match code.as_deref()? {
+        "C101669" => put(&mut device.manufactured_at, time(value)),
+        "C101670" => put(&mut device.expires_at, time(value)),
+        "C160939" => put(&mut device.condition, coded(part.source, value)),
+        "C106044" => put(&mut device.mri_safety, coded(part.source, value)),
+        "C160938" => put(&mut device.latex_safety, coded(part.source, value)),
+        code => {
+            let words = udi_words(part.source, value)?;
+            put(words_of_udi(code, device), Some(words))
+        }
+    });
+}
+
+/// Where the words of a part stand in the record.
+fn words_of_udi<'r>(code: &str, device: &'r mut Device) -> &'r mut Option<Text> {
+    match code {
+        "C101722" => &mut device.device_identifier,
+        "C101672" => &mut device.lot_number,
+        "C101671" => &mut device.serial_number,
+        "C113843" => &mut device.distinct_identification,
+        "C71898" => &mut device.brand,
+        "C99285" => &mut device.model,
+        "C99286" => &mut device.catalog_number,
+        _ => &mut device.manufacturer.get_or_insert_default().name,
     }
+}
+
+/// An identifier, words, or whatever stands as the value.
+fn udi_words<'d>(source: &Source<'d>, value: Element<'d>) -> Option<Text> {
+    attribute(value, "extension").or_else(|| source.words(value)).or_else(|| attribute(value, "value"))
+}
+
+/// Puts what was read in its place, unless that was nothing.
+fn put<T>(place: &mut Option<T>, read: Option<T>) -> Option<()> {
+    *place = Some(read?);
+    Some(())
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
 /// Who it is: the subject of the statement.
 fn relative(statement: &Statement<'_, '_>) -> FamilyMember {
     let source = statement.source;
-    let related = statement.take("subject").and_then(|subject| subject.child("relatedSubject"));
+    let related = statement.read("subject", |subject| subject.child("relatedSubject"));
     let person = related.and_then(|related| related.child("subject"));
     let time = |name| person.and_then(|person| time_of(person, name));
     let part = |name| person.and_then(|person| person.child(name));

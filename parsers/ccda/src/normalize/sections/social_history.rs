@@ -97,6 +97,11 @@ mod tests {
             ("<code code='160573003'/><value xsi:type='ST'>None</value>", Some("alcohol-use"), "None"),
             ("<code code='99'/><value xsi:type='PQ' value='2' unit='/d'/>", None, "2"),
             ("<code code='99'/><text>walks a dog</text>", None, "walks a dog"),
+            (
+                "<code code='420008001'/><participant typeCode='LOC'><participantRole classCode='TERR'><addr><city>X</city><country>US</country></addr></participantRole></participant><value xsi:type='ST'>by train</value>",
+                Some("travel"),
+                "by train",
+            ),
         ];
         for (content, category, value) in table {
             let record =
