@@ -28,7 +28,7 @@ const READERS: [(&[&str], Read, Mood); 21] = [
         Mood::Event,
     ),
     (&["16", "17", "18", "35", "36"], medications::taken, Mood::EventOrIntent),
-    (&["52"], immunizations::read, Mood::Event),
+    (&["52"], immunizations::read, Mood::EventOrIntent),
     (&["12", "13", "14"], procedures::read, Mood::EventOrIntent),
     (&["1", "2"], results::read, Mood::Event),
     (&["26", "27"], vital_signs::read, Mood::Event),

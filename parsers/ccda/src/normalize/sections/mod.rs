@@ -146,7 +146,7 @@ const KINDS: &[Kind] = &[
     )
     .with_intents(),
     read("anesthesia", &["25"], &["59774-0"], "anesthesia", entries::administered_or_done),
-    read("immunizations", &["2", "2.1"], &["11369-6"], "immuni", immunizations::read),
+    read("immunizations", &["2", "2.1"], &["11369-6"], "immuni", immunizations::read).with_intents(),
     read("procedures", &["7", "7.1"], &["47519-4"], "procedures", procedures::read).with_intents(),
     read("results", &["3", "3.1"], &["30954-2"], "results", results::read),
     read("vital_signs", &["4", "4.1"], &["8716-3"], "vital signs", vital_signs::read),
