@@ -1,6 +1,6 @@
 //! Care teams: a group for each team, with an act for each member.
 
-use orderly_record::{CareTeamMember, Coded, Identifier, Record, Text};
+use orderly_record::{CareTeamMember, Coded, Identifier, Record, Text, Timestamp};
 
 use crate::normalize::people::providers;
 use crate::normalize::shared::Shared;
@@ -12,6 +12,8 @@ use crate::normalize::values::{code_of, coded, identifiers, interval};
 struct Team {
     name: Option<Text>,
     kind: Option<Coded>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
     /// The ids of the one who leads it.
     leader: Vec<Identifier>,
 }
@@ -22,7 +24,6 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         "organizer" if !is_negated(statement.element) => {
             let team = Shared::new(team(statement), &[statement.element]);
             statement.related(is_member, |act| members(act, &team, record));
-            statement.take("effectiveTime");
         }
         "act" if !is_negated(statement.element) => members(statement, &Shared::default(), record),
         _ => return false,
@@ -42,7 +43,10 @@ fn team(statement: &Statement<'_, '_>) -> Team {
     let leads = statement
         .take_where(|part| part.name() == "participant" && part.attribute("typeCode") == Some("PPRF"));
     let roles = leads.into_iter().filter_map(|lead| lead.child("participantRole"));
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
     Team {
+        from: time.from,
+        to: time.to,
         name: code.and_then(|code| code.text),
         kind: statement.value_of(is_type, coded),
         leader: roles.flat_map(identifiers).collect(),
@@ -63,6 +67,8 @@ fn members<'d>(act: &Statement<'_, 'd>, team: &Shared<'d, Team>, record: &mut Re
             team: team.name,
             team_type: team.kind,
             leads: leads.then_some(true),
+            starts_at: member.starts_at.or(team.from),
+            ends_at: member.ends_at.or(team.to),
             source: Some(performer.location()),
             ..member
         });
@@ -98,7 +104,7 @@ mod tests {
         };
         let record = record(&format!(
             "<code code='85847-2'/><text><content ID='t'>Heart team</content></text><entry><organizer><code code='86744-0'><originalText><reference value='#t'/>\
-             </originalText></code><participant typeCode='PPRF'><participantRole><id root='1.2' extension='2'/></participantRole></participant>{}{}\
+             </originalText></code><effectiveTime><low value='2025'/><high value='2027'/></effectiveTime><participant typeCode='PPRF'><participantRole><id root='1.2' extension='2'/></participantRole></participant>{}{}\
              <component><observation><templateId root='2.16.840.1.113883.10.20.22.4.500.2'/><value xsi:type='CD' code='LA28865-6'/></observation></component>\
              </organizer></entry><entry><organizer/></entry>",
             member("1", "PCP"),
@@ -110,6 +116,8 @@ mod tests {
             .map(|one| (one.role.as_ref().unwrap().code.as_deref().unwrap(), one.leads, one.team.as_deref()))
             .collect();
         assert_eq!(shown, [("PCP", None, Some("Heart team")), ("CP", Some(true), Some("Heart team"))]);
+        let times = [&record.care_team[0].starts_at, &record.care_team[0].ends_at];
+        assert_eq!(times.map(|time| time.as_ref().unwrap().to_string()), ["2026", "2027"]);
         assert_eq!(record.care_team[0].team_type.as_ref().unwrap().code.as_deref(), Some("LA28865-6"));
         assert_eq!(
             (record.sections[0].unread.len(), record.sections[0].unread[0].element.as_str()),

@@ -44,7 +44,6 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
 
 fn list(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     let before = record.devices.len();
-    statement.take("effectiveTime");
     statement.related_or_negated(
         |related| ["supply", "procedure", "organizer"].iter().any(|name| related.is(name)),
         |inner| {
@@ -75,7 +74,10 @@ pub(super) fn supplied(statement: &Statement<'_, '_>, record: &mut Record) {
         notes: statement.notes(),
         ..Device::default()
     };
-    let role = participants(statement, &["PRD", "DEV"]).into_iter().next();
+    let mut roles = participants(statement, &["PRD", "DEV"]).into_iter();
+    let role = roles.next();
+    // A supply is of one product.
+    roles.for_each(|another| source.unread(another));
     let mut device = device(source, role, around);
     let material = || {
         let product = statement.take("product")?.child("manufacturedProduct")?;

@@ -18,7 +18,6 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     } else {
         let is_policy = |related: Related<'_>| related.is("act") && !related.is_reference();
         statement.related(is_policy, |inner| record.insurances.push(policy(inner)));
-        statement.take("effectiveTime");
     }
     record.insurances.len() > before
 }

@@ -143,7 +143,6 @@ fn priorities(statement: &Statement<'_, '_>) -> Vec<Coded> {
 fn encounter_in(statement: &Statement<'_, '_>) -> Option<Coded> {
     let is_encounter = |related: Related<'_>| related.is("encounter") && statement.name() == "encounter";
     statement.first_related(is_encounter, |inner| {
-        inner.take("effectiveTime");
         coded_or_words(inner.source, inner.own("code"), || inner.words())
     })
 }
