@@ -11,6 +11,7 @@ use std::iter;
 use orderly_record::{Diagnostic, Location};
 
 use crate::encoding::Width;
+use crate::normalize::NESTING_MAX;
 
 /// A document, read.
 #[derive(Debug, Clone)]
@@ -95,6 +96,16 @@ impl Document {
         (0..self.nodes.len()).filter_map(|index| self.element(u32::try_from(index).ok()?))
     }
 
+    /// The sections of its bodies in document order, those in a section after it: the order of the record's `sections`, which leaves out
+    /// only what is nested deeper than any real document.
+    pub fn sections(&self) -> Vec<Element<'_>> {
+        let bodies =
+            self.root().children_named("component").flat_map(|one| one.children_named("structuredBody"));
+        let mut found = Vec::new();
+        bodies.for_each(|body| collect_sections(body, 1, &mut found));
+        found
+    }
+
     /// The element whose attribute `ID` has this value; of several the first.
     pub fn by_id(&self, id: &str) -> Option<Element<'_>> {
         let id_of = |index: &u32| self.element(*index).and_then(|element| element.attribute("ID"));
@@ -124,6 +135,20 @@ impl Document {
     fn name(&self, index: u32) -> &str {
         self.names.get(usize_of(index)).map_or("", |name| &name.text)
     }
+}
+
+fn collect_sections<'d>(holder: Element<'d>, depth: usize, found: &mut Vec<Element<'d>>) {
+    for section in sections_in(holder) {
+        found.push(section);
+        if depth < NESTING_MAX {
+            collect_sections(section, depth + 1, found);
+        }
+    }
+}
+
+/// The sections directly in a body or a section.
+pub(crate) fn sections_in(holder: Element<'_>) -> impl Iterator<Item = Element<'_>> {
+    holder.children_named("component").flat_map(|component| component.children_named("section"))
 }
 
 fn usize_of(index: u32) -> usize {

@@ -5,6 +5,8 @@
 //! odd is a diagnostic beside the document. Every entry of a section is in the record or counted in the section as unread, and so is each
 //! part of a statement that nobody reads; what stands in a part that is read, and has no place, stays in the document alone.
 //!
+//! [`narrative_html`] is a section's words as HTML for people to read, of which nothing can act in a browser.
+//!
 //! Nothing here panics, whatever the bytes, and nothing here reads a clock, a file or a socket.
 //!
 //! The way through: `encoding` makes text of the bytes → `parse` the tree (`document`), with `refusal` for what can't be → `oddities` says
@@ -12,6 +14,7 @@
 
 mod document;
 mod encoding;
+mod html;
 mod limits;
 mod normalize;
 mod oddities;
@@ -20,6 +23,7 @@ mod refusal;
 
 pub use document::{Document, Element, Namespace};
 pub use encoding::looks_like_xml;
+pub use html::{Html, narrative_html};
 pub use limits::Limits;
 pub use normalize::normalize;
 pub use parse::parse;

@@ -28,7 +28,7 @@ use statement::Leftovers;
 const WORDS_MAX: usize = 65_536;
 /// How many sections, or statements, may be in one another and still be read; what lies deeper is unread. Real documents have three levels
 /// of sections and five of statements, and each element of the record tells its path.
-const NESTING_MAX: usize = 16;
+pub(crate) const NESTING_MAX: usize = 16;
 /// How often the words of the whole document may be repeated by references to them. Two for each statement are usual.
 const WORDS_REPEATED_MAX: usize = 4;
 
@@ -44,6 +44,8 @@ pub fn normalize(document: &Document) -> Record {
     record.patient = patients.first().cloned();
     record.patients = if patients.len() > 1 { patients } else { Vec::new() };
     record.documents.push(about::document(&source, root));
+    record.care_team = about::care_team(&source, root);
+    record.participants = about::participants(&source, root);
     record.visit = visit::documented(&source, root);
     record.visits.extend(record.visit.clone());
     // What the record does not hold of the header is no section's.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use orderly_ccda::{Document, Element, Limits, normalize, parse};
+use orderly_ccda::{Document, Element, Limits, narrative_html, normalize, parse};
 use orderly_record::Record;
 use serde_json::Value;
 
@@ -58,6 +58,18 @@ fn every_document_is_read_and_no_entry_vanishes() {
         "results",
         "vital_signs",
         "encounters",
+        "social_history",
+        "family_history",
+        "functional_status",
+        "mental_status",
+        "goals",
+        "health_concerns",
+        "plan_of_treatment",
+        "instructions",
+        "medical_equipment",
+        "advance_directives",
+        "care_teams",
+        "notes",
     ] {
         let [all, held, _] = sections[kind];
         assert!(held * 10 >= all * 9, "{kind}: only {held} of {all} entries are in the record");
@@ -99,6 +111,7 @@ fn check(document: &Document, file: &Path, totals: &mut BTreeMap<String, [usize;
     for (element, section) in sections.iter().zip(&record.sections) {
         assert_eq!(section.source, Some(element.location()), "{}", file.display());
         assert_eq!(section.entries, element.children_named("entry").count());
+        no_words_are_lost(*element, file);
         let mut missing = HashMap::<(&str, Option<&str>), usize>::new();
         let mut held_here = 0;
         for entry in element.children_named("entry") {
@@ -124,6 +137,20 @@ fn check(document: &Document, file: &Path, totals: &mut BTreeMap<String, [usize;
             total[2] += count;
         }
     }
+}
+
+/// The narrative as HTML has all letters of the narrative.
+fn no_words_are_lost(section: Element<'_>, file: &Path) {
+    let html = narrative_html(section);
+    assert!(html.is_whole, "{}", file.display());
+    let tags_removed: String =
+        html.text.split('<').map(|part| part.split_once('>').map_or("", |(_, words)| words)).collect();
+    let unescaped = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(tags_removed, |text, (escaped, plain)| text.replace(escaped, plain));
+    let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).count();
+    let sent = section.child("text").map(|text| text.text().into_owned()).unwrap_or_default();
+    assert!(letters(&unescaped) >= letters(&sent), "{}: {}", file.display(), section.path());
 }
 
 /// The statement in an entry as it is listed when nobody reads it.

@@ -1,9 +1,9 @@
 //! What holds for all documents: no bytes cause a panic, what is read is whole, every entry of a section is in the record or counted as
-//! unread, and the record is a few times the document at most.
+//! unread, the record is a few times the document at most, and nothing in the narrative's HTML can act.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use orderly_ccda::{Document, Limits, looks_like_xml, normalize, parse};
+use orderly_ccda::{Document, Limits, looks_like_xml, narrative_html, normalize, parse};
 use orderly_record::Record;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -48,6 +48,66 @@ fn use_all(document: &Document, bytes: usize) {
     let record = normalize(document);
     assert!(serde_json::to_vec(&record).unwrap().len() <= bytes * RECORD_MAX);
     no_entry_vanishes(document, &record);
+    let sections = document.sections();
+    assert!(
+        sections
+            .iter()
+            .map(|section| Some(section.location()))
+            .eq(record.sections.iter().map(|one| one.source.clone()))
+    );
+    sections.into_iter().for_each(|section| nothing_acts(&narrative_html(section).text));
+}
+
+/// Every tag that a narrative may have, and of each attribute how its value begins.
+const TAGS: [&str; 23] = [
+    "a", "br", "caption", "col", "colgroup", "del", "div", "img", "ins", "li", "ol", "p", "span", "sub",
+    "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+];
+const ATTRIBUTES: [(&str, &[&str]); 8] = [
+    ("class", &[""]),
+    ("id", &["ccda-"]),
+    ("href", &["http://", "https://", "mailto:", "#ccda-"]),
+    ("rel", &["noopener noreferrer nofollow"]),
+    ("src", &["data:image/png;base64,", "data:image/jpeg;base64,", "data:image/gif;base64,"]),
+    ("alt", &[""]),
+    ("rowspan", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
+    ("colspan", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
+];
+
+/// Reads HTML as strictly as it is written: known tags and attributes, each tag closed, nothing that is not escaped.
+fn nothing_acts(html: &str) {
+    assert!(!html.to_ascii_lowercase().contains("<script"), "{html}");
+    let mut open = Vec::new();
+    let mut rest = html;
+    while let Some((words, after)) = rest.split_once('<') {
+        assert!(!words.contains(['>', '"', '\'']), "{words}");
+        let (tag, after) = after.split_once('>').unwrap();
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{html}");
+            continue;
+        }
+        let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+        assert!(TAGS.contains(&name), "{tag}");
+        attributes_are_known(attributes);
+        if !matches!(name, "br" | "col" | "img") {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty() && !rest.contains(['>', '"', '\'']), "{html}");
+}
+
+fn attributes_are_known(attributes: &str) {
+    let mut rest = attributes;
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once("=\"").unwrap();
+        let (value, after) = after.split_once('"').unwrap();
+        let (_, beginnings) =
+            ATTRIBUTES.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{attributes}"));
+        let value = value.to_ascii_lowercase();
+        assert!(beginnings.iter().any(|beginning| value.starts_with(beginning)), "{attributes}");
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
 }
 
 /// Each entry of a section is where something in the record was read from, or counted in the section.
@@ -117,6 +177,10 @@ fn element() -> impl Strategy<Value = String> {
         "high",
         "participant",
         "participantRole",
+        "playingDevice",
+        "performer",
+        "assignedEntity",
+        "subject",
         "playingEntity",
         "author",
         "td",
@@ -132,6 +196,10 @@ fn element() -> impl Strategy<Value = String> {
         " code='48765-2'",
         " code='11450-4'",
         " code='30954-2'",
+        " moodCode='GOL'",
+        " moodCode='INT'",
+        " root='2.16.840.1.113883.10.20.22.4.44'",
+        " typeCode='DEV'",
         " nullFlavor='UNK'",
         " value='#a'",
         " ID='a'",
@@ -152,6 +220,81 @@ fn element() -> impl Strategy<Value = String> {
     })
 }
 
+/// The code of a section of each kind that has a reader of its own.
+fn kind() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "48765-2", "11450-4", "10160-0", "11369-6", "47519-4", "30954-2", "8716-3", "46240-8", "29762-2",
+        "10157-6", "47420-5", "61146-7", "75310-3", "18776-5", "46264-8", "42348-3", "85847-2", "48768-6",
+        "34109-9", "99999-9",
+    ])
+}
+
+/// A narrative put together at random of what the schema has and what it has not, with what an attacker would write.
+fn narrative() -> impl Strategy<Value = String> {
+    let names = prop::sample::select(vec![
+        "content",
+        "paragraph",
+        "list",
+        "item",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "td",
+        "th",
+        "colgroup",
+        "col",
+        "caption",
+        "br",
+        "sub",
+        "sup",
+        "linkHtml",
+        "footnote",
+        "footnoteRef",
+        "renderMultiMedia",
+        "script",
+        "iframe",
+        "svg",
+        "style",
+    ]);
+    let attributes = prop::sample::select(vec![
+        "",
+        " ID='a'",
+        " ID='&quot; onload=&quot;x'",
+        " styleCode='Bold Italics xNo'",
+        " styleCode='&quot;&gt;&lt;script&gt;'",
+        " onclick='alert(1)'",
+        " style='x:expression(1)'",
+        " href='javascript:alert(1)'",
+        " href='JaVa&#10;ScRiPt:alert(1)'",
+        " href='https://x.example/&quot;onmouseover=&quot;x'",
+        " href='#a'",
+        " href='data:text/html,&lt;script&gt;'",
+        " src='https://x.example'",
+        " IDREF='a'",
+        " referencedObject='m a'",
+        " rowspan='2' colspan='-1'",
+        " align='right' listType='ordered'",
+        " revised='delete'",
+    ]);
+    let words = prop::sample::select(vec![
+        "",
+        "words",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "\"'&gt;&amp;",
+        " onload=x ",
+    ]);
+    let leaf = (names.clone(), attributes.clone(), words.clone())
+        .prop_map(|(name, attributes, words)| format!("<{name}{attributes}>{words}</{name}>{words}"));
+    leaf.prop_recursive(8, 80, 5, move |inner| {
+        (names.clone(), attributes.clone(), prop::collection::vec(inner, 0..5), words.clone()).prop_map(
+            |(name, attributes, inner, words)| {
+                format!("<{name}{attributes}>{words}{}</{name}>", inner.concat())
+            },
+        )
+    })
+}
+
 /// What is said once and holds for many must not be in the record as often as the two multiplied.
 #[test]
 fn the_record_is_a_few_times_the_document() {
@@ -163,6 +306,12 @@ fn the_record_is_a_few_times_the_document() {
     let problems =
         many("<entryRelationship><observation><value code='1'/></observation></entryRelationship>");
     let dispenses = many("<entryRelationship><supply moodCode='EVN'/></entryRelationship>");
+    let devices = many(
+        "<participant typeCode='DEV'><participantRole><playingDevice><code code='1'/></playingDevice></participantRole></participant>",
+    );
+    let members = many(
+        "<component><act><performer><assignedEntity><id root='1'/></assignedEntity></performer></act></component>",
+    );
     let names = many("<translation code='1'/>");
     let long = "9".repeat(100_000);
     let deep = "<component><organizer>".repeat(100) + &vital_signs + &"</organizer></component>".repeat(100);
@@ -181,6 +330,20 @@ fn the_record_is_a_few_times_the_document() {
         ),
         format!("<code code='11450-4'/><entry><act>{authors}{problems}</act></entry>"),
         format!("<code code='48765-2'/><entry><act>{authors}{problems}</act></entry>"),
+        format!("<code code='47519-4'/><entry><procedure>{performers}{devices}</procedure></entry>"),
+        format!(
+            "<code code='46264-8'/><entry><procedure><code code='1'>{names}</code>{devices}</procedure></entry>"
+        ),
+        format!(
+            "<code code='85847-2'/><entry><act><effectiveTime value='{long}'/>{performers}</act></entry>"
+        ),
+        format!(
+            "<code code='85847-2'/><entry><organizer><code><originalText>{long}</originalText></code>{members}</organizer></entry>"
+        ),
+        format!(
+            "<code code='42348-3'/><entry><organizer><code code='1'>{names}</code>{vital_signs}</organizer></entry>"
+        ),
+        format!("<code code='47420-5'/><entry><organizer>{performers}{deep}</organizer></entry>"),
         format!(
             "<code code='10160-0'/><entry><substanceAdministration><consumable><manufacturedProduct><manufacturedMaterial><code code='1'>\
                  {names}</code></manufacturedMaterial></manufacturedProduct></consumable>{dispenses}</substanceAdministration></entry>"
@@ -225,10 +388,27 @@ proptest! {
     }
 
     #[test]
-    fn any_tree(body in element(), in_header in element()) {
+    fn any_narrative(body in narrative(), data in "(iVBORw0KGgo|/9j/|R0lGOD|)[A-Za-z\"&&[^<&]]{0,8}", inner in prop::collection::vec(0_usize..3, 0..4)) {
+        let nested = inner.iter().fold(body, |body, kind| match kind {
+            0 => format!("<table><tr><td>{body}</td></tr></table>"),
+            1 => format!("<list>{body}</list>"),
+            _ => format!("<linkHtml href='#a'>{body}</linkHtml>"),
+        });
+        let text = format!(
+            "<ClinicalDocument xmlns='urn:hl7-org:v3'><component><structuredBody><component><section><text>{nested}</text><entry><observationMedia ID='m'>\
+             <value mediaType='image/png' representation='B64'>{data}</value></observationMedia></entry></section></component></structuredBody></component></ClinicalDocument>"
+        );
+        let document = parse(text.as_bytes(), &Limits::default()).unwrap();
+        let html = narrative_html(document.sections()[0]);
+        prop_assert!(html.is_whole);
+        nothing_acts(&html.text);
+    }
+
+    #[test]
+    fn any_tree(body in element(), in_header in element(), kind in kind()) {
         let text = format!(
             "<ClinicalDocument xmlns='urn:hl7-org:v3' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'>{in_header}\
-             <component><structuredBody><component><section><code code='48765-2'/>{body}</section></component></structuredBody></component></ClinicalDocument>"
+             <component><structuredBody><component><section><code code='{kind}'/>{body}</section></component></structuredBody></component></ClinicalDocument>"
         );
         check(text.as_bytes());
     }

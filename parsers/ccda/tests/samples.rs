@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use orderly_ccda::{Limits, looks_like_xml, normalize, parse};
+use orderly_ccda::{Limits, looks_like_xml, narrative_html, normalize, parse};
 
 #[test]
 fn records_are_as_reviewed() {
@@ -15,4 +15,13 @@ fn records_are_as_reviewed() {
             serde_json::json!({ "oddities": oddities, "record": normalize(&document) })
         );
     });
+}
+
+#[test]
+fn narratives_are_as_reviewed() {
+    let bytes = include_bytes!("samples/narrative.xml");
+    let document = parse(bytes, &Limits::default()).unwrap();
+    let sections = document.sections();
+    let html = sections.iter().map(|section| narrative_html(*section).text).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(html);
 }

@@ -65,4 +65,10 @@ pub struct Reaction {
     /// How bad this reaction is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Coded>,
+    /// When it happened, or from when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onset_at: Option<Timestamp>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
 }

@@ -35,18 +35,21 @@ pub struct Insurance {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
-    /// What kind of plan (HL7 table 0086).
+    /// What kind of plan or coverage it is (HL7 table 0086, or as sent).
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<Text>,
+    pub kind: Option<Coded>,
     /// Which of several pays first: 1, 2, 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Text>,
     /// The policy's number, where it is another than the member's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_number: Option<Identifier>,
-    /// The number under which the payer agreed.
+    /// The subscriber's number there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorization_number: Option<Text>,
+    pub subscriber_number: Option<Identifier>,
+    /// The numbers under which the payer agreed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorizations: Vec<Identifier>,
     /// What else the subscriber is known by: social security, Medicare and Medicaid numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subscriber_identifiers: Vec<Identifier>,
@@ -62,6 +65,9 @@ pub struct Insurance {
     /// Under which numbers the payer certified what is done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certification_numbers: Vec<Identifier>,
+    /// The source's ids of this statement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

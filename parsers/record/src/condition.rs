@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Note, Provider, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Note, Provider, Quantity, Text, Timestamp};
 
 /// A problem, a diagnosis, or the statement that there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -11,7 +11,9 @@ pub struct Condition {
     /// What the patient has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Coded>,
-    /// In which list it stands: `problem`, `diagnosis`, `admission-diagnosis`, `discharge-diagnosis`, `encounter-diagnosis`, `adverse-event`.
+    /// In which list it stands: `problem`, `diagnosis`, `admission-diagnosis`, `discharge-diagnosis`, `encounter-diagnosis`,
+    /// `preoperative-diagnosis`, `postoperative-diagnosis`, `postprocedure-diagnosis`, `history` (had in the past), `complication`, `indication`,
+    /// `procedure-finding`, `adverse-event`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<Text>,
     /// What kind of statement it is (HL7 table 0052 `A`, `W`, `F`; a document's code as sent: problem, finding, diagnosis).
@@ -52,6 +54,9 @@ pub struct Condition {
     /// Notes about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// How old the patient was when it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onset_age: Option<Quantity>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

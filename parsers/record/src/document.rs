@@ -1,9 +1,11 @@
-//! A document that a message announces or carries: what it is, by whom, how far.
+//! A document that a message announces or carries, or a note in one: what it is, by whom, how far.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Note, Organization, Provider, Text, Timestamp};
+use crate::{
+    Coded, Consent, Identifier, Location, Note, Organization, Provider, RelatedPerson, Text, Timestamp,
+};
 
 /// A document's facts. The text of one that an HL7 v2 message announces stands in the observations of `results`, that of a C-CDA
 /// document in `sections`.
@@ -87,6 +89,24 @@ pub struct Document {
     /// Notes about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Its words, of a note that stands in another document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text>,
+    /// Who typed it in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entered_by: Vec<Provider>,
+    /// Which professionals told what is in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub informants: Vec<Provider>,
+    /// Which persons around the patient told what is in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub informing_relatives: Vec<RelatedPerson>,
+    /// For whom it is meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Provider>,
+    /// The consents that go with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consent>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Note, Provider, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Note, PersonLocation, Provider, Text, Timestamp};
 
 /// Something done for the patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -54,6 +54,15 @@ pub struct Procedure {
     /// Notes about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Where it was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<PersonLocation>,
+    /// When it was written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
+    /// Who wrote it down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded_by: Vec<Provider>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

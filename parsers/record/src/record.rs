@@ -4,9 +4,10 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::{
-    Accident, Acknowledgement, Allergy, Appointment, Charge, Condition, Document, Guarantor, Header,
-    Immunization, Insurance, MasterEntry, Medication, Observation, Participant, Patient, Procedure, Query,
-    Referral, Report, Section, Visit,
+    Accident, Acknowledgement, AdvanceDirective, Allergy, Appointment, CareTeamMember, Charge, Condition,
+    Device, Document, FamilyMember, Goal, Guarantor, Header, HealthConcern, Immunization, Insurance,
+    MasterEntry, Medication, Observation, Participant, Patient, Plan, Procedure, Query, Referral, Report,
+    Section, Visit,
 };
 
 /// What a message says, equal for every input format.
@@ -32,7 +33,7 @@ pub struct Record {
     /// Appointments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub appointments: Vec<Appointment>,
-    /// Documents: those that a message announces or carries; a document's record has itself here.
+    /// Documents: those that a message announces or carries; a document's record has itself here, and after it the notes in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<Document>,
     /// Allergies and intolerances.
@@ -53,6 +54,33 @@ pub struct Record {
     /// Vital signs: those that the source declares to be vital signs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vital_signs: Vec<Observation>,
+    /// How the patient lives: smoking, occupation, birth sex, pregnancy; `category` tells which.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub social_history: Vec<Observation>,
+    /// Relatives, and what they have or had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub family_history: Vec<FamilyMember>,
+    /// How the patient is and manages: functional, mental and nutritional status, outcomes of care; `category` tells which.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub functional_status: Vec<Observation>,
+    /// What is to be reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Goal>,
+    /// What patient or providers are concerned about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub health_concerns: Vec<HealthConcern>,
+    /// What is to be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<Plan>,
+    /// Devices and supplies that the patient has or had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+    /// What the patient wants done, or not done, when no longer able to say so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advance_directives: Vec<AdvanceDirective>,
+    /// Those who care for the patient.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub care_team: Vec<CareTeamMember>,
     /// Insurances.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub insurances: Vec<Insurance>,
@@ -130,7 +158,7 @@ mod tests {
     fn the_schema_describes_every_member() {
         let schema = Record::schema().to_value();
         let members = schema.pointer("/properties").and_then(|members| members.as_object()).unwrap();
-        assert_eq!(members.len(), 24);
+        assert_eq!(members.len(), 33);
         for (member, property) in members {
             assert!(property.get("description").is_some(), "{member} has no description");
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Coded, Identifier, Location, Organization, Provider, Quantity, Text, Timestamp};
+use crate::{Coded, Identifier, Location, Organization, PersonLocation, Provider, Quantity, Text, Timestamp};
 
 /// The results of one order: a laboratory panel, a radiology report, or the order itself when nothing is known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -207,12 +207,36 @@ pub struct Observation {
     /// When it was worked out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub analyzed_at: Option<Timestamp>,
-    /// Where on the body.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub site: Option<Coded>,
     /// The house or the laboratory that observed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub performer: Option<Organization>,
+    /// What it tells of where a list holds several kinds, as `smoking-status` or `pregnancy` of the social history; absent for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Text>,
+    /// Until when what was observed held or was observed, where the source gives a period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_to: Option<Timestamp>,
+    /// Where on the body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<Coded>,
+    /// Where it was observed, or where what was observed took place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<PersonLocation>,
+    /// When it was written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
+    /// Who wrote it down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded_by: Vec<Provider>,
+    /// The source's ids of this statement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<Identifier>,
+    /// The ids of other statements that it refers to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Identifier>,
+    /// The observations that belong to it: the items of a scale, the due date of a pregnancy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Observation>,
     /// Where it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,

@@ -28,7 +28,10 @@ To know before a mapping reads it:
   immunization `negated` is true: `allergies where .status != 'entered-in-error'`.
 - **What has no code.** Senders write words where they have no code: `${.code.display | default(.code.text)}`.
 - **How far it is.** Results may be preliminary (`status` `P`) or corrected (`C`); immunizations refused (`RE`) or not given (`NA`).
-- **Which list.** `conditions` holds the problem list and the diagnoses of visits; `category` tells them apart.
+- **Which list.** `conditions` holds the problem list, the diagnoses of visits and operations, and what the patient had once (`history`);
+  `category` tells them apart. So it does in `social_history` and `functional_status`.
+- **What is not done yet.** What a document plans, orders or advises stands in `plans` and nowhere else, planned drugs too; `intent` tells
+  how firm it is. What it hopes for stands in `goals`.
 ";
 
 #[test]

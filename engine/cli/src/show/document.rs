@@ -56,13 +56,31 @@ fn about(record: &Record) -> String {
         ("results", record.results.len()),
         ("vital signs", record.vital_signs.len()),
         ("visits", record.visits.len()),
+        ("of the social history", record.social_history.len()),
+        ("relatives", record.family_history.len()),
+        ("of the functional status", record.functional_status.len()),
+        ("goals", record.goals.len()),
+        ("concerns", record.health_concerns.len()),
+        ("plans", record.plans.len()),
+        ("devices", record.devices.len()),
+        ("advance directives", record.advance_directives.len()),
+        ("insurances", record.insurances.len()),
     ];
     let mut lines: Vec<String> =
         parts.iter().map(|(name, value)| format!("{name:<10} {}", visible(value))).collect();
     let held = elements.iter().filter(|(_, count)| *count > 0);
-    let held: Vec<String> = held.map(|(name, count)| format!("{count} {name}")).collect();
+    let held: Vec<String> = held.map(|(name, count)| format!("{count} {}", counted(name, *count))).collect();
     lines.push(format!("{:<10} {}", "record", held.join(", ")));
     lines.join("\n") + "\n"
+}
+
+/// `1 condition`, `2 conditions`, `1 allergy`.
+fn counted(name: &str, count: usize) -> String {
+    match (count, name.strip_suffix("ies"), name.strip_suffix('s')) {
+        (1, Some(stem), _) => format!("{stem}y"),
+        (1, None, Some(stem)) if !name.starts_with("of ") => stem.to_owned(),
+        _ => name.to_owned(),
+    }
 }
 
 /// Every text and attribute by its path, for programs.

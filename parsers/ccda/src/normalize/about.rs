@@ -1,8 +1,11 @@
-//! The document as a document: its number and version, who wrote it, who stands for it, who keeps it.
+//! The document as a document: its number and version, who wrote it, who stands for it, who keeps it, and who else takes part in it.
 
-use orderly_record::{Content, Document, Provider, Text};
+use orderly_record::{
+    CareTeamMember, Consent, Content, Document, Participant, Provider, RelatedPerson, Text,
+};
 
 use super::Source;
+use super::patient::related;
 use super::people::{first_identifier, organization, providers};
 use super::values::{attribute, code_of, coded, interval, text_of, time_of};
 use crate::document::Element;
@@ -33,7 +36,12 @@ pub(super) fn document<'d>(source: &Source<'d>, root: Element<'d>) -> Document {
         authors: providers(source, root.children_named("author")),
         authenticators: authenticators(source, root),
         custodian: custodian(root).and_then(organization),
-        performers: performers(source, root),
+        performers: providers(source, performers(root)),
+        entered_by: providers(source, root.children_named("dataEnterer")),
+        informants: providers(source, root.children_named("informant")),
+        informing_relatives: relatives(source, root),
+        recipients: providers(source, root.children_named("informationRecipient")),
+        consents: consents(source, root),
         content: content(root),
         source: Some(root.location()),
         ..Document::default()
@@ -51,9 +59,62 @@ fn authenticators<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<Provider> {
     providers(source, names.into_iter().flat_map(|name| root.children_named(name)))
 }
 
-fn performers<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<Provider> {
+/// Who gave the care that it tells of.
+fn performers(root: Element<'_>) -> impl Iterator<Item = Element<'_>> {
     let services = root.children_named("documentationOf").filter_map(|of| of.child("serviceEvent"));
-    providers(source, services.flat_map(|service| service.children_named("performer")))
+    services.flat_map(|service| service.children_named("performer"))
+}
+
+/// The same as the team that they are, each with its part.
+pub(super) fn care_team<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<CareTeamMember> {
+    let member = |performer: Element<'d>| {
+        let time = performer.child("time").map(interval).unwrap_or_default();
+        let provider = providers(source, [performer]).into_iter().next()?;
+        Some(CareTeamMember {
+            provider: Some(provider),
+            role: performer.child("functionCode").and_then(|code| coded(source, code)),
+            starts_at: time.from,
+            ends_at: time.to,
+            source: Some(performer.location()),
+            ..CareTeamMember::default()
+        })
+    };
+    performers(root).filter_map(member).collect()
+}
+
+/// Those around the patient who told what is in it.
+fn relatives<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<RelatedPerson> {
+    let entities = root.children_named("informant").filter_map(|informant| informant.child("relatedEntity"));
+    entities.map(|entity| related(source, entity)).collect()
+}
+
+/// All who are named beside those that have their own place: the persons that the patient relies on (IND) are the patient's.
+pub(super) fn participants<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<Participant> {
+    let others = root.children_named("participant").filter(|one| one.attribute("typeCode") != Some("IND"));
+    let participant = |one: Element<'d>| {
+        let time = one.child("time").map(interval).unwrap_or_default();
+        Participant {
+            kind: attribute(one, "typeCode"),
+            providers: providers(source, [one]),
+            role: one.child("functionCode").and_then(|code| coded(source, code)),
+            starts_at: time.from,
+            ends_at: time.to,
+            source: Some(one.location()),
+            ..Participant::default()
+        }
+    };
+    others.map(participant).collect()
+}
+
+fn consents<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<Consent> {
+    let consents = root.children_named("authorization").filter_map(|one| one.child("consent"));
+    let consent = |one: Element<'d>| Consent {
+        number: first_identifier(one),
+        code: one.child("code").and_then(|code| coded(source, code)),
+        status: code_of(one, "statusCode"),
+        source: Some(one.location()),
+    };
+    consents.map(consent).collect()
 }
 
 /// The body of a document that has no sections.

@@ -45,7 +45,7 @@ impl<'d> Concern<'d> {
 }
 
 impl Recorded {
-    fn of<'d>(source: &Source<'d>, authors: &[Element<'d>]) -> Self {
+    pub(super) fn of<'d>(source: &Source<'d>, authors: &[Element<'d>]) -> Self {
         Self {
             at: authors.iter().find_map(|author| time_of(*author, "time")),
             by: providers(source, authors.iter().copied()),
@@ -56,7 +56,11 @@ impl Recorded {
     pub(super) fn under<'d>(observation: &Statement<'_, 'd>, concern: &Concern<'d>) -> Self {
         let source = observation.source;
         let own = Self::of(source, &observation.take_all("author"));
-        if own.at.is_none() && own.by.is_empty() { concern.recorded.copy(source) } else { own }
+        if own.says_nothing() { concern.recorded.copy(source) } else { own }
+    }
+
+    pub(super) fn says_nothing(&self) -> bool {
+        self.at.is_none() && self.by.is_empty()
     }
 }
 

@@ -1,4 +1,5 @@
-//! The narrative as plain text: a row a line with its cells between ` | `, an item a line, a paragraph a line; blanks run together.
+//! The narrative as plain text: a row a line with its cells between ` | `, an item a line, a paragraph a line; blanks run together, and
+//! what was struck out is left out.
 
 use orderly_record::Text;
 
@@ -27,6 +28,8 @@ impl Writer {
     fn element(&mut self, element: Element<'_>) {
         match element.name() {
             "br" => self.line(),
+            // What was struck out is not said any more.
+            "content" if element.attribute("revised") == Some("delete") => {}
             "table" | "thead" | "tbody" | "tfoot" | "paragraph" | "list" | "item" | "caption"
             | "footnote" => {
                 self.line();
@@ -115,6 +118,10 @@ mod tests {
         let table = [
             ("  plain\n  words ", "plain words"),
             ("a<br/>b<content>c</content> d", "a\nbc d"),
+            (
+                "no <content revised='delete'>known </content><content revised='insert'>drug</content> allergy",
+                "no drug allergy",
+            ),
             ("<paragraph>one</paragraph>\n <paragraph>two</paragraph>", "one\ntwo"),
             (
                 "<list><caption>L</caption><item>one</item><item>two <content>x</content></item></list>after",

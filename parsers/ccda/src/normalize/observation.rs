@@ -1,16 +1,18 @@
-//! Observations: results and vital signs, their values by type, their ranges.
+//! Observations: results, vital signs and all else that is observed; their values by type, their ranges, their members.
 
 use orderly_record::{Coded, Observation, ObservationValue, Provider, Quantity, Text, Timestamp};
 
 use super::Source;
 use super::about::embedded;
+use super::concern::Recorded;
 use super::people::providers;
 use super::shared::Shared;
-use super::statement::Statement;
+use super::statement::{Related, Statement};
 use super::values::{
-    attribute, bounds, code_of, coded, coded_or_words, flag, interval, is_null, is_number, quantity, text,
-    time, units,
+    attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, is_null, is_number,
+    quantity, text, time, units,
 };
+use super::visit::location;
 use crate::document::Element;
 
 /// What an observation takes over from the group it is in.
@@ -18,19 +20,23 @@ use crate::document::Element;
 pub(super) struct Group<'d> {
     at: Shared<'d, Option<Timestamp>>,
     by: Shared<'d, Vec<Provider>>,
+    recorded: Shared<'d, Recorded>,
 }
 
 impl<'d> Group<'d> {
-    /// The organizer's own time and performers, else those of the group that it is in.
+    /// The organizer's own time, performers and authors, else those of the group that it is in.
     pub(super) fn of(organizer: &Statement<'_, 'd>, outer: &Self) -> Self {
         let source = organizer.source;
         let time = organizer.take("effectiveTime");
         let at = time.map(interval).and_then(|time| time.from.or(time.to));
-        let performers = organizer.take_all("performer");
+        let performers = performers(organizer);
         let by = providers(source, performers.iter().copied());
+        let authors = organizer.take_all("author");
+        let recorded = Recorded::of(source, &authors);
         Self {
             at: Shared::new(at, time.as_slice()).or(source, &outer.at),
             by: Shared::new(by, &performers).or(source, &outer.by),
+            recorded: Shared::new(recorded, &authors).or(source, &outer.recorded),
         }
     }
 }
@@ -38,15 +44,12 @@ impl<'d> Group<'d> {
 /// An observation. The type of its values is that of HL7 table 0125, so that both formats are asked alike.
 pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) -> Observation {
     let source = statement.source;
-    let (mut values, mut units, mut value_type) = (Vec::new(), None, None);
-    for value in statement.take_all("value").into_iter().filter(|value| !says_nothing(*value)) {
-        let (kind, read) = typed(source, value);
-        value_type = value_type.or(Some(Text::new_static(kind)));
-        units = units.or_else(|| units_of(value));
-        values.extend(read);
-    }
-    let at = statement.take("effectiveTime").map(interval).and_then(|time| time.from.or(time.to));
-    let performers = providers(source, statement.take_all("performer"));
+    let Values { values, units, value_type } = values(statement);
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let at = time.from.or_else(|| time.to.clone());
+    let recorded = Recorded::of(source, &statement.take_all("author"));
+    let recorded = if recorded.says_nothing() { group.recorded.copy(source) } else { recorded };
+    let performers = providers(source, performers(statement));
     let observed_by = if performers.is_empty() { group.by.copy(source) } else { performers };
     Observation {
         code: coded_or_words(source, statement.own("code"), || statement.words()),
@@ -59,12 +62,90 @@ pub(super) fn observation<'d>(statement: &Statement<'_, 'd>, group: &Group<'d>) 
         interpretations: interpretations(statement),
         status: code_of(statement.element, "statusCode").map(status),
         observed_at: at.or_else(|| group.at.copy(source)),
+        observed_to: time.to,
         observed_by,
+        sites: statement
+            .take_all("targetSiteCode")
+            .into_iter()
+            .filter_map(|site| coded(source, site))
+            .collect(),
+        location: location(statement),
+        recorded_at: recorded.at,
+        recorded_by: recorded.by,
+        identifiers: identifiers(statement.element),
         method: statement.read("methodCode", |method| coded(source, method)),
         notes: statement.notes(),
         source: Some(statement.element.location()),
         ..Observation::default()
     }
+}
+
+/// An observation with all that it is made of, whatever its relation to that.
+pub(super) fn with_members(statement: &Statement<'_, '_>) -> Observation {
+    let mut found = observation(statement, &Group::default());
+    found.references = statement.references();
+    statement.related_or_negated(is_observation, |inner| found.members.push(with_members(inner)));
+    found
+}
+
+/// A group of observations as one; `None` when there are none in it.
+pub(super) fn cluster(statement: &Statement<'_, '_>) -> Option<Observation> {
+    let source = statement.source;
+    let time = statement.take("effectiveTime").map(interval).unwrap_or_default();
+    let recorded = Recorded::of(source, &statement.take_all("author"));
+    let mut members = Vec::new();
+    statement.related_or_negated(is_observation, |inner| members.push(with_members(inner)));
+    statement.related(
+        |related| related.is("organizer"),
+        |inner| match cluster(inner) {
+            Some(found) => members.push(found),
+            None => source.unread(inner.element),
+        },
+    );
+    (!members.is_empty()).then(|| Observation {
+        code: coded_or_words(source, statement.own("code"), || statement.words()),
+        status: code_of(statement.element, "statusCode").map(status),
+        observed_at: time.from.or_else(|| time.to.clone()),
+        observed_to: time.to,
+        observed_by: providers(source, performers(statement)),
+        recorded_at: recorded.at,
+        recorded_by: recorded.by,
+        identifiers: identifiers(statement.element),
+        notes: statement.notes(),
+        source: Some(statement.element.location()),
+        members,
+        ..Observation::default()
+    })
+}
+
+fn is_observation(related: Related<'_>) -> bool {
+    related.is("observation")
+}
+
+/// What was found, with the unit and the type of the first value that has one.
+pub(super) struct Values {
+    pub(super) values: Vec<ObservationValue>,
+    pub(super) units: Option<Coded>,
+    pub(super) value_type: Option<Text>,
+}
+
+/// All values of a statement.
+pub(super) fn values(statement: &Statement<'_, '_>) -> Values {
+    let mut all = Values { values: Vec::new(), units: None, value_type: None };
+    for value in statement.take_all("value").into_iter().filter(|value| !says_nothing(*value)) {
+        let (kind, read) = typed(statement.source, value);
+        all.value_type = all.value_type.or(Some(Text::new_static(kind)));
+        all.units = all.units.or_else(|| units_of(value));
+        all.values.extend(read);
+    }
+    all
+}
+
+/// Takes those who observed, and those who stand for it (RESP).
+fn performers<'d>(statement: &Statement<'_, 'd>) -> Vec<Element<'d>> {
+    let is_responsible =
+        |part: Element<'_>| part.name() == "participant" && part.attribute("typeCode") == Some("RESP");
+    statement.take_where(|part| part.name() == "performer" || is_responsible(part))
 }
 
 /// ActStatus as HL7 table 0085 has it, which is that of table 0123 for these; others stay as sent.

@@ -3,8 +3,8 @@
 use orderly_record::{Coded, Patient, RelatedPerson, Text};
 
 use super::Source;
-use super::people::{addresses, name, names, organization, providers, telecoms};
-use super::values::{attribute, code_of, coded, flag, identifiers, text, text_of, time_of};
+use super::people::{address_line, addresses, name, names, organization, providers, telecoms};
+use super::values::{attribute, code_of, coded, flag, identifiers, text_of, time_of};
 use crate::document::Element;
 
 /// One patient for each recordTarget; there is almost always one. Persons and physicians that the document names are the first's.
@@ -50,7 +50,7 @@ fn patient<'d>(source: &Source<'d>, role: Element<'d>) -> Patient {
 }
 
 /// AdministrativeGender as HL7 table 0001 has it: undifferentiated is other, and what nobody knows is unknown.
-fn sex(code: Element<'_>) -> Option<Text> {
+pub(super) fn sex(code: Element<'_>) -> Option<Text> {
     match (code.attribute("nullFlavor"), attribute(code, "code").as_deref()) {
         (Some("UNK"), _) => Some(Text::new_static("U")),
         (_, Some("UN")) => Some(Text::new_static("O")),
@@ -80,13 +80,7 @@ fn language<'d>(source: &Source<'d>, person: Element<'d>) -> Option<Coded> {
 /// The name of the place, else its address in one line.
 fn birth_place(birthplace: Element<'_>) -> Option<Text> {
     let place = birthplace.child("place")?;
-    text_of(place, "name").or_else(|| {
-        let address = place.child("addr")?;
-        let parts =
-            ["city", "county", "state", "country"].into_iter().filter_map(|part| text_of(address, part));
-        let line = parts.collect::<Vec<_>>().join(", ");
-        text(&line).or_else(|| text(&address.text()))
-    })
+    text_of(place, "name").or_else(|| place.child("addr").and_then(address_line))
 }
 
 /// The persons that the patient relies on: participants of type IND.
@@ -99,13 +93,16 @@ fn support_persons<'d>(source: &Source<'d>, root: Element<'d>) -> Vec<RelatedPer
         .collect()
 }
 
-/// A guardian or a support person. What kind of contact it is stands in the class, unless it is only "personal" (PRS); a guardian has
-/// no class.
-fn related<'d>(source: &Source<'d>, role: Element<'d>) -> RelatedPerson {
-    let person = ["guardianPerson", "associatedPerson"].into_iter().find_map(|name| role.child(name));
+/// A guardian, a support person, an informant, a guarantor. What kind of contact it is stands in the class, unless that says no more than
+/// that it is a person (PRS) or has a role (ASSIGNED); a guardian has no class.
+pub(super) fn related<'d>(source: &Source<'d>, role: Element<'d>) -> RelatedPerson {
+    let one_of = |names: &[&str]| role.children().find(|child| names.contains(&child.name()));
+    let person =
+        one_of(&["guardianPerson", "associatedPerson", "relatedPerson", "assignedPerson", "playingEntity"]);
+    let house = one_of(&["guardianOrganization", "scopingOrganization", "representedOrganization"]);
     let class = match role.name() {
         "guardian" => Some("GUARD"),
-        _ => role.attribute("classCode").filter(|class| *class != "PRS"),
+        _ => role.attribute("classCode").filter(|class| !matches!(*class, "PRS" | "ASSIGNED")),
     };
     let role_code = class.map(|class| Coded {
         code: Some(Text::new(class)),
@@ -118,6 +115,7 @@ fn related<'d>(source: &Source<'d>, role: Element<'d>) -> RelatedPerson {
         role: role_code,
         addresses: addresses(role),
         telecoms: telecoms(role),
+        organization: house.and_then(organization),
         source: Some(role.location()),
         ..RelatedPerson::default()
     }

@@ -141,6 +141,16 @@ pub(super) fn address(element: Element<'_>) -> Option<Address> {
     (address != Address::default()).then_some(Address { usage, ..address })
 }
 
+/// The town of an address and what is around it in one line; of an address in one piece, that.
+pub(super) fn address_line(address: Element<'_>) -> Option<Text> {
+    if is_null(address) {
+        return None;
+    }
+    let parts = ["city", "county", "state", "country"].into_iter().filter_map(|part| text_of(address, part));
+    let line = parts.collect::<Vec<_>>().join(", ");
+    text(&line).or_else(|| text(&address.text()))
+}
+
 /// Number and street where they were sent apart.
 fn street(element: Element<'_>) -> Option<Text> {
     let parts = ["houseNumber", "streetName"].into_iter().filter_map(|name| text_of(element, name));
@@ -216,7 +226,13 @@ pub(super) fn organization(element: Element<'_>) -> Option<Organization> {
 /// A person in a role: `assignedAuthor`, `assignedEntity`, `participantRole`, ...
 pub(super) fn provider<'d>(source: &Source<'d>, role: Element<'d>) -> Option<Provider> {
     let one_of = |names: &[&str]| role.children().find(|child| names.contains(&child.name()));
-    let person = one_of(&["assignedPerson", "associatedPerson", "relatedPerson", "playingEntity"]);
+    let person = one_of(&[
+        "assignedPerson",
+        "associatedPerson",
+        "relatedPerson",
+        "informationRecipient",
+        "playingEntity",
+    ]);
     let ids = identifiers(role);
     // The number that everybody knows the person by, if there is one, else the first.
     let npi = ids.iter().find(|id| id.kind.as_deref() == Some("NPI")).cloned();
@@ -226,7 +242,8 @@ pub(super) fn provider<'d>(source: &Source<'d>, role: Element<'d>) -> Option<Pro
         name: person.and_then(name),
         specialty: role.child("code").and_then(|code| coded(source, code)),
         device,
-        organization: one_of(&["representedOrganization", "scopingOrganization"]).and_then(organization),
+        organization: one_of(&["representedOrganization", "scopingOrganization", "receivedOrganization"])
+            .and_then(organization),
         addresses: addresses(role),
         telecoms: telecoms(role),
     };

@@ -5,9 +5,9 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use orderly_record::{Note, Text, Unread};
+use orderly_record::{Identifier, Note, Text, Unread};
 
-use super::values::{flag, is_null};
+use super::values::{flag, identifiers, is_null};
 use super::{NESTING_MAX, Source};
 use crate::document::Element;
 
@@ -76,15 +76,26 @@ pub(super) enum Mood {
     Event,
     /// What is intended too.
     EventOrIntent,
+    /// At the entry goals too; what lies in it happened or is intended.
+    OrGoal,
+    /// Definitions too, as the plan of an insurance is one.
+    OrDefinition,
 }
 
 impl Mood {
     fn fits(self, element: Element<'_>) -> bool {
         match element.attribute("moodCode").map(str::trim) {
             None | Some("EVN") => true,
-            Some("INT" | "RQO" | "PRMS" | "ARQ" | "PRP" | "APT") => self == Self::EventOrIntent,
+            Some("INT" | "RQO" | "PRMS" | "ARQ" | "PRP" | "APT") => self != Self::Event,
+            Some("GOL") => self == Self::OrGoal,
+            Some("DEF") => self == Self::OrDefinition,
             Some(_) => false,
         }
+    }
+
+    /// That of the statements in it.
+    fn inside(self) -> Self {
+        if self == Self::OrGoal { Self::EventOrIntent } else { self }
     }
 }
 
@@ -128,7 +139,16 @@ impl<'d> Related<'d> {
     }
 
     pub(super) fn has_template(self, root: &str) -> bool {
-        self.element.children_named("templateId").any(|template| template.attribute("root") == Some(root))
+        has_template(self.element, root)
+    }
+
+    /// An act that says nothing itself, but names another statement (entry reference).
+    pub(super) fn is_reference(self) -> bool {
+        let has_no_code = || {
+            let code = self.element.child("code").and_then(|code| code.attribute("nullFlavor"));
+            code == Some("NP")
+        };
+        self.is("act") && (self.has_template("2.16.840.1.113883.10.20.22.4.122") || has_no_code())
     }
 }
 
@@ -221,13 +241,14 @@ impl<'s, 'd> Statement<'s, 'd> {
         mut how: impl FnMut(&Statement<'_, 'd>),
     ) {
         let is_near = self.depth < NESTING_MAX;
-        let states = |element| is_near && self.mood.fits(element) && !says_nothing(element);
+        let mood = self.mood.inside();
+        let states = |element| is_near && mood.fits(element) && !says_nothing(element);
         let found = self.parts.iter().filter(|(_, is_taken)| !is_taken.get());
         let found = found.filter_map(|(part, is_taken)| Some((related(*part)?, is_taken)));
         let found = found.filter(|(related, _)| is_wanted(*related) && states(related.element));
         for (related, is_taken) in found.take(max) {
             is_taken.set(true);
-            let inner = Statement::new(self.source, related.element, self.mood, self.depth + 1);
+            let inner = Statement::new(self.source, related.element, mood, self.depth + 1);
             how(&inner);
             inner.leave();
         }
@@ -259,6 +280,13 @@ impl<'s, 'd> Statement<'s, 'd> {
         notes
     }
 
+    /// The ids of the statements that it refers to.
+    pub(super) fn references(&self) -> Vec<Identifier> {
+        let mut references = Vec::new();
+        self.related(Related::is_reference, |act| references.extend(identifiers(act.element)));
+        references
+    }
+
     /// Its words.
     pub(super) fn words(&self) -> Option<Text> {
         self.own("text").and_then(|text| self.source.words(text))
@@ -278,6 +306,11 @@ fn related(part: Element<'_>) -> Option<Related<'_>> {
         return None;
     }
     Some(Related { relation: part.attribute("typeCode").unwrap_or_default(), element: statement_in(part)? })
+}
+
+/// Whether it follows this template.
+pub(super) fn has_template(element: Element<'_>, root: &str) -> bool {
+    element.children_named("templateId").any(|template| template.attribute("root") == Some(root))
 }
 
 /// The clinical statement that an entry or a relationship holds: what is not about the relation itself.

@@ -3,7 +3,8 @@
 use orderly_record::{PersonLocation, Provider, Text, Visit};
 
 use super::Source;
-use super::people::{organization, provider};
+use super::people::{address_line, organization, provider};
+use super::statement::Statement;
 use super::values::{attribute, code_of, coded, identifiers, interval, text_of};
 use crate::document::Element;
 
@@ -89,12 +90,31 @@ fn facility_location(facility: Element<'_>) -> Option<PersonLocation> {
     (location != PersonLocation::default()).then_some(location)
 }
 
-/// Where a service was given: a participantRole of class SDLOC.
-pub(super) fn service_location(role: Element<'_>) -> Option<PersonLocation> {
+/// Where a statement says that its service is given: its participants of type LOC.
+pub(super) fn location(statement: &Statement<'_, '_>) -> Option<PersonLocation> {
+    let is_location =
+        |part: Element<'_>| part.name() == "participant" && part.attribute("typeCode") == Some("LOC");
+    let mut found = None;
+    for place in statement.take_where(is_location) {
+        match place.child("participantRole").and_then(service_location) {
+            Some(location) if found.is_none() => found = Some(location),
+            // A second one, or one that nobody can read.
+            _ => statement.source.unread(place),
+        }
+    }
+    found
+}
+
+/// Where a service was given, or something took place: a participantRole of class SDLOC or TERR. A place without a name is told by what
+/// kind it is, or by its address.
+fn service_location(role: Element<'_>) -> Option<PersonLocation> {
+    let place = role.child("playingEntity");
+    let display = |holder: Element<'_>| holder.child("code").and_then(|code| attribute(code, "displayName"));
+    let address = || role.child("addr").and_then(address_line);
     let location = PersonLocation {
-        point_of_care: role.child("playingEntity").and_then(|place| text_of(place, "name")),
+        point_of_care: place.and_then(|place| text_of(place, "name")),
         facility: role.child("scopingEntity").and_then(|house| text_of(house, "desc")),
-        description: role.child("code").and_then(|code| attribute(code, "displayName")),
+        description: display(role).or_else(|| place.and_then(display)).or_else(address),
         ..PersonLocation::default()
     };
     (location != PersonLocation::default()).then_some(location)

@@ -53,7 +53,7 @@ fn reaction(view: View<'_>) -> Option<Reaction> {
         0 | 1 => text(view).map(|words| Coded { text: Some(words), ..Coded::default() }),
         _ => coded(view),
     };
-    code.map(|code| Reaction { code: Some(code), severity: None })
+    code.map(|code| Reaction { code: Some(code), ..Reaction::default() })
 }
 
 #[cfg(test)]

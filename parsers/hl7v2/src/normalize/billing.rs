@@ -18,6 +18,7 @@ pub(super) fn insurance(in1: &Fields<'_>, source: Location) -> Insurance {
         telecoms: telecoms(in1.field(7), Some("WPN")),
     };
     let policy = identifier(in1.first(36), None);
+    let authorization = text(in1.first(14)).map(|value| Identifier { value, ..Identifier::default() });
     let (member_number, policy) = match identifier(in1.first(49), None) {
         Some(member) => (Some(member), policy),
         None => (policy, None),
@@ -31,10 +32,10 @@ pub(super) fn insurance(in1: &Fields<'_>, source: Location) -> Insurance {
         relationship: coded(in1.first(17)),
         starts_at: time(in1.first(12)),
         ends_at: time(in1.first(13)),
-        kind: text(in1.first(15)),
+        kind: coded(in1.first(15)),
         priority: text(in1.first(22)),
         policy_number: policy,
-        authorization_number: text(in1.first(14)),
+        authorizations: authorization.into_iter().collect(),
         subscriber_birth_date: time(in1.first(18)),
         subscriber_sex: text(in1.first(43)),
         subscriber_addresses: addresses(in1.field(19)),

@@ -27,6 +27,7 @@ pub(super) fn role(
         first.telecoms = telecoms(fields.field(phone), None);
     }
     Participant {
+        kind: None,
         role: coded(fields.first(role)),
         providers: all,
         action: text(fields.first(2)),
@@ -57,6 +58,7 @@ pub(super) fn contact(fields: &Fields<'_>, about: Option<Location>, source: Loca
     };
     let others = ids.map(|id| Provider { identifier: Some(id), ..Provider::default() });
     Participant {
+        kind: None,
         role: coded(fields.first(1)),
         starts_at: if fields.segment.is("PRD") { time(fields.first(8)) } else { None },
         ends_at: if fields.segment.is("PRD") { time(fields.first(9)) } else { None },

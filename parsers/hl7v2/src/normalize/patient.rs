@@ -122,6 +122,7 @@ pub(super) fn related(nk1: &Fields<'_>, source: Location) -> RelatedPerson {
         addresses: addresses(nk1.field(4)),
         telecoms: telecoms_of_all,
         source: Some(source),
+        ..RelatedPerson::default()
     }
 }
 

@@ -203,7 +203,7 @@ pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
         observed_by: providers(obx.field(16)),
         method: coded(obx.first(17)),
         analyzed_at: time(obx.first(19)),
-        site: coded(obx.first(20)),
+        sites: coded(obx.first(20)).into_iter().collect(),
         performer: performer(obx),
         source: Some(source),
         ..Observation::default()

@@ -101,7 +101,8 @@ pub(super) fn reactions(statement: &Statement<'_, '_>) -> Vec<Reaction> {
         let code = coded_or_words(reaction.source, value, || reaction.words());
         let severity = severity(reaction);
         if code.is_some() || severity.is_some() {
-            reactions.push(Reaction { code, severity });
+            let time = reaction.take("effectiveTime").map(interval).unwrap_or_default();
+            reactions.push(Reaction { code, severity, onset_at: time.from, ended_at: time.to });
         }
     });
     reactions
@@ -260,5 +261,19 @@ mod tests {
         );
         let unread: Vec<_> = record.sections[0].unread.iter().map(|one| one.element.as_str()).collect();
         assert_eq!(unread, ["value", "observation"]);
+    }
+
+    #[test]
+    fn a_reaction_has_its_own_time() {
+        let found = allergies(&format!(
+            "<observation><effectiveTime><low value='1998'/></effectiveTime>{PENICILLIN}<entryRelationship typeCode='MFST'><observation>\
+             <effectiveTime><low value='20200301'/><high value='20200302'/></effectiveTime><value code='247472004'/></observation></entryRelationship></observation>"
+        ));
+        let reaction = &found[0].reactions[0];
+        let times = [&found[0].onset_at, &reaction.onset_at, &reaction.ended_at];
+        assert_eq!(
+            times.map(|time| time.as_ref().unwrap().to_string()),
+            ["1998", "2020-03-01", "2020-03-02"]
+        );
     }
 }

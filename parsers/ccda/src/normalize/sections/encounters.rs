@@ -3,11 +3,14 @@
 use orderly_record::Record;
 
 use super::medications::{indication, is_indication};
-use super::problems;
+use super::{notes, problems};
 use crate::document::Element;
 use crate::normalize::people::providers;
-use crate::normalize::statement::{Related, Statement, is_negated};
-use crate::normalize::visit::{service_location, visit};
+use crate::normalize::statement::{Related, Statement, has_template, is_negated};
+use crate::normalize::visit::{location, visit};
+
+/// The diagnoses that a stay ended with.
+const DISCHARGE: &str = "2.16.840.1.113883.10.20.22.4.33";
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     // A visit that did not take place is none.
@@ -19,27 +22,29 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
         statement.take(read);
     }
     found.attending = providers(statement.source, statement.take_all("performer"));
-    let places = statement.take_where(is_location);
-    found.location = places.iter().find_map(|place| service_location(place.child("participantRole")?));
+    found.location = location(statement);
     found.reason = statement.first_related(is_indication, indication);
     let before = record.conditions.len();
     statement.related_or_negated(is_diagnosis, |inner| {
-        problems::conditions(inner, "encounter-diagnosis", record);
+        problems::conditions(inner, category(inner.element), record);
     });
+    notes::attached(statement, record);
     let diagnosed = record.conditions.iter().skip(before).filter(|condition| condition.negated != Some(true));
     found.diagnoses = diagnosed.filter_map(|condition| condition.code.clone()).collect();
     record.visits.push(found);
     true
 }
 
-fn is_location(part: Element<'_>) -> bool {
-    part.name() == "participant" && part.attribute("typeCode") == Some("LOC")
+fn category(diagnosis: Element<'_>) -> &'static str {
+    if has_template(diagnosis, DISCHARGE) { "discharge-diagnosis" } else { "encounter-diagnosis" }
 }
 
 /// An act with diagnoses (LOINC 29308-4, or the template), or a problem observation directly below.
 fn is_diagnosis(related: Related<'_>) -> bool {
     let is_act = related.is("act")
-        && (related.has_code(&["29308-4"]) || related.has_template("2.16.840.1.113883.10.20.22.4.80"));
+        && (related.has_code(&["29308-4"])
+            || related.has_template(DISCHARGE)
+            || related.has_template("2.16.840.1.113883.10.20.22.4.80"));
     is_act || (related.is("observation") && related.has_template("2.16.840.1.113883.10.20.22.4.4"))
 }
 
@@ -55,8 +60,10 @@ mod tests {
              <participant typeCode='LOC'><participantRole><playingEntity><name>Clinic</name></playingEntity></participantRole></participant>\
              <entryRelationship typeCode='RSON'><observation><value code='R05'/></observation></entryRelationship>\
              <entryRelationship typeCode='SUBJ'><act><code code='29308-4'/><entryRelationship typeCode='SUBJ'><observation><value code='J18.9'/></observation>\
-             </entryRelationship></act></entryRelationship></encounter></entry>",
+             </entryRelationship></act></entryRelationship><entryRelationship><act><templateId root='2.16.840.1.113883.10.20.22.4.33'/><entryRelationship typeCode='SUBJ'>\
+             <observation><value code='J15.9'/></observation></entryRelationship></act></entryRelationship></encounter></entry>",
         );
+        assert_eq!(record.conditions[1].category.as_deref(), Some("discharge-diagnosis"));
         let visit = &record.visits[0];
         assert_eq!(
             (visit.class.as_deref(), visit.number.as_ref().unwrap().kind.as_deref()),

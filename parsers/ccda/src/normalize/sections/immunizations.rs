@@ -3,7 +3,7 @@
 use orderly_record::{Coded, Immunization, Record, Text};
 
 use super::allergies::reactions;
-use super::medications::{amount, drug_code, maker, material};
+use super::medications::{amount, drug_code, maker, material, notes};
 use crate::normalize::people::providers;
 use crate::normalize::statement::{Related, Statement};
 use crate::normalize::values::{
@@ -14,7 +14,9 @@ use crate::normalize::values::{
 const REFUSALS: [&str; 3] = ["PATOBJ", "RELIG", "PHILISOP"];
 
 pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
-    let is_immunization = statement.name() == "substanceAdministration";
+    // What is only intended was not given. Intents are let in for the instructions that go with what was.
+    let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood.trim() != "EVN");
+    let is_immunization = statement.name() == "substanceAdministration" && !is_intended;
     if is_immunization {
         record.immunizations.push(immunization(statement));
     }
@@ -46,7 +48,7 @@ fn immunization(statement: &Statement<'_, '_>) -> Immunization {
         reactions: reactions(statement),
         refusal_reasons: reasons,
         identifiers: identifiers(statement.element),
-        notes: statement.notes(),
+        notes: notes(statement),
         source: Some(statement.element.location()),
         ..Immunization::default()
     }
@@ -125,6 +127,26 @@ mod tests {
             ));
             assert_eq!((record.immunizations.len(), record.sections[0].unread.len()), (0, 1), "{attributes}");
         }
+    }
+
+    #[test]
+    fn instructions_are_notes_in_words_or_as_a_code() {
+        let instruction = |content: &str| {
+            format!(
+                "<entryRelationship typeCode='SUBJ'><act moodCode='INT'><templateId root='2.16.840.1.113883.10.20.22.4.20'/>{content}</act></entryRelationship>"
+            )
+        };
+        let record = record(&format!(
+            "<code code='11369-6'/><entry><substanceAdministration>{VACCINE}{}{}{}</substanceAdministration></entry>",
+            instruction("<text>rest the arm</text>"),
+            instruction("<code code='171044003' displayName='immunization education'/>"),
+            instruction("<code nullFlavor='UNK'/>")
+        ));
+        let notes: Vec<_> = record.immunizations[0].notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(
+            (notes, record.sections[0].unread[0].count),
+            (vec!["rest the arm", "immunization education"], 1)
+        );
     }
 
     #[test]

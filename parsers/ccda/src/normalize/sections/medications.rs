@@ -11,6 +11,9 @@ use crate::normalize::values::{
     attribute, bounds, code_of, coded, coded_or_words, flag, identifiers, interval, quantity, text_of,
 };
 
+/// Instruction to the patient or the pharmacy.
+const INSTRUCTION: &str = "2.16.840.1.113883.10.20.22.4.20";
+
 pub(super) fn taken(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     medications(statement, "statement", record)
 }
@@ -38,10 +41,28 @@ fn medications(statement: &Statement<'_, '_>, category: &'static str, record: &m
 }
 
 fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut Record) {
+    let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood != "EVN");
+    let category = if is_intended { "order" } else { category };
+    let (medication, handed_out) = with_supplies(statement, category);
+    record.medications.push(medication);
+    record.medications.extend(handed_out);
+}
+
+/// What a plan says of a drug or a supply; what was handed out all the same is the record's own.
+pub(super) fn planned(statement: &Statement<'_, '_>, record: &mut Record) -> Medication {
+    if statement.name() == "supply" {
+        return supply(statement);
+    }
+    let (medication, handed_out) = with_supplies(statement, "order");
+    record.medications.extend(handed_out);
+    medication
+}
+
+/// A drug and how it is used, and beside it what was handed out of it.
+fn with_supplies(statement: &Statement<'_, '_>, category: &'static str) -> (Medication, Vec<Medication>) {
     let source = statement.source;
     let mut medication = drug(statement);
-    let is_intended = statement.element.attribute("moodCode").is_some_and(|mood| mood != "EVN");
-    medication.category = Some(Text::new_static(if is_intended { "order" } else { category }));
+    medication.category = Some(Text::new_static(category));
     medication.negated = flag(statement.element, "negationInd");
     medication.status = statement.value_of(is_status, |_, value| status_of(value)).or(medication.status);
     times(statement, &mut medication);
@@ -65,8 +86,7 @@ fn activity(statement: &Statement<'_, '_>, category: &'static str, record: &mut 
     medication.notes = notes(statement);
     let mut handed_out = Vec::new();
     supplies(statement, &mut medication, &mut handed_out);
-    record.medications.push(medication);
-    record.medications.extend(handed_out);
+    (medication, handed_out)
 }
 
 /// When it is needed: a code, else words.
@@ -205,16 +225,22 @@ fn sig(statement: &Statement<'_, '_>) -> Option<Text> {
 }
 
 /// Comments, and instructions to the patient or the pharmacy.
-fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
+pub(super) fn notes(statement: &Statement<'_, '_>) -> Vec<Note> {
     let mut notes = statement.notes();
     let is_instruction = |related: Related<'_>| {
         related.is("act")
             && matches!(related.relation, "SUBJ" | "COMP")
-            && related.element.child("text").is_some()
+            && (related.element.child("text").is_some() || related.has_template(INSTRUCTION))
     };
     statement.related(is_instruction, |act| {
+        let code = act.own("code").and_then(|code| coded(act.source, code));
+        // One that is a code only says what the code is called.
+        let words = act.words().or_else(|| code.and_then(|code| code.text.or(code.display)));
         let source = Some(act.element.location());
-        notes.extend(act.words().map(|text| Note { text, author: None, source }));
+        match words {
+            Some(text) => notes.push(Note { text, author: None, source }),
+            None => act.source.unread(act.element),
+        }
     });
     notes
 }

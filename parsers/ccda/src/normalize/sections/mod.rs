@@ -1,14 +1,27 @@
 //! The sections: which one it is, its words, and its entries read by the file that knows them.
 //!
-//! A new kind of section is a file here and its line in `KINDS`. An entry that nobody reads is counted as unread in its section.
+//! A new kind of section is a file here and its line in `KINDS`. In a section that has no reader an entry is read by its own template
+//! (`entries`). An entry that nobody reads is counted as unread in its section.
 
+mod advance_directives;
 mod allergies;
+mod care_teams;
+mod devices;
 mod encounters;
+mod entries;
+mod family_history;
+mod functional_status;
+mod goals;
+mod health_concerns;
 mod immunizations;
 mod medications;
+mod notes;
+mod payers;
+mod plans;
 mod problems;
 mod procedures;
 mod results;
+mod social_history;
 mod vital_signs;
 
 use orderly_record::{Record, Section, Text};
@@ -17,7 +30,7 @@ use super::narrative;
 use super::statement::{Mood, Statement, statement_in};
 use super::values::{attribute, coded, text_of};
 use super::{NESTING_MAX, Source};
-use crate::document::Element;
+use crate::document::{Element, sections_in};
 
 /// Reads one entry's statement into the record; false when it is of no kind that it knows.
 type Read = fn(&Statement<'_, '_>, &mut Record) -> bool;
@@ -39,7 +52,12 @@ struct Kind {
 impl Kind {
     /// Its reader tells what is intended from what was done.
     const fn with_intents(self) -> Self {
-        Self { mood: Mood::EventOrIntent, ..self }
+        self.in_mood(Mood::EventOrIntent)
+    }
+
+    /// Its reader tells these moods apart.
+    const fn in_mood(self, mood: Mood) -> Self {
+        Self { mood, ..self }
     }
 }
 
@@ -55,7 +73,7 @@ const fn read(
     Kind { name, templates, codes, title, read: Some(read), mood: Mood::Event }
 }
 
-/// A section that is known by name; the record holds its words only.
+/// A section that is known by name, and usually has no entries.
 const fn words(
     name: &'static str,
     templates: &'static [&'static str],
@@ -67,9 +85,47 @@ const fn words(
 
 const KINDS: &[Kind] = &[
     read("allergies", &["6", "6.1"], &["48765-2"], "allerg", allergies::read),
-    read("problems", &["5", "5.1"], &["11450-4"], "problem", problems::problem),
-    read("admission_diagnosis", &["43"], &["46241-6", "42347-5"], "admission diagnos", problems::admission),
-    read("discharge_diagnosis", &["24"], &["11535-2", "78375-3"], "discharge diagnos", problems::discharge),
+    read("problems", &["5", "5.1"], &["11450-4"], "problem", |statement, record| {
+        problems::conditions(statement, "problem", record)
+    }),
+    read(
+        "admission_diagnosis",
+        &["43"],
+        &["46241-6", "42347-5"],
+        "admission diagnos",
+        |statement, record| problems::conditions(statement, "admission-diagnosis", record),
+    ),
+    read(
+        "discharge_diagnosis",
+        &["24"],
+        &["11535-2", "78375-3"],
+        "discharge diagnos",
+        |statement, record| problems::conditions(statement, "discharge-diagnosis", record),
+    ),
+    read("preoperative_diagnosis", &["34"], &["10219-4"], "preoperative diagnos", |statement, record| {
+        problems::conditions(statement, "preoperative-diagnosis", record)
+    }),
+    read("postoperative_diagnosis", &["35"], &["10218-6"], "postoperative diagnos", |statement, record| {
+        problems::conditions(statement, "postoperative-diagnosis", record)
+    }),
+    read("postprocedure_diagnosis", &["36"], &["59769-0"], "postprocedure diagnos", |statement, record| {
+        problems::conditions(statement, "postprocedure-diagnosis", record)
+    }),
+    read("past_medical_history", &["20"], &["11348-0"], "past medical history", |statement, record| {
+        problems::conditions(statement, "history", record)
+    }),
+    read("medical_history", &["39"], &["11329-0"], "medical history", |statement, record| {
+        problems::conditions(statement, "history", record)
+    }),
+    read("complications", &["37"], &["55109-3"], "complications", |statement, record| {
+        problems::conditions(statement, "complication", record)
+    }),
+    read("procedure_indications", &["29"], &["59768-2"], "procedure indications", |statement, record| {
+        problems::conditions(statement, "indication", record)
+    }),
+    read("procedure_findings", &["28"], &["59776-5"], "procedure findings", |statement, record| {
+        problems::conditions(statement, "procedure-finding", record)
+    }),
     read("medications", &["1", "1.1"], &["10160-0"], "medications", medications::taken).with_intents(),
     read("admission_medications", &["44"], &["42346-7"], "admission medications", medications::taken)
         .with_intents(),
@@ -89,48 +145,90 @@ const KINDS: &[Kind] = &[
         medications::administered,
     )
     .with_intents(),
-    read("immunizations", &["2", "2.1"], &["11369-6"], "immuni", immunizations::read),
+    read("anesthesia", &["25"], &["59774-0"], "anesthesia", entries::administered_or_done),
+    read("immunizations", &["2", "2.1"], &["11369-6"], "immuni", immunizations::read).with_intents(),
     read("procedures", &["7", "7.1"], &["47519-4"], "procedures", procedures::read).with_intents(),
     read("results", &["3", "3.1"], &["30954-2"], "results", results::read),
     read("vital_signs", &["4", "4.1"], &["8716-3"], "vital signs", vital_signs::read),
     read("encounters", &["22", "22.1"], &["46240-8"], "encounters", encounters::read),
-    words("advance_directives", &["21", "21.1"], &["42348-3"], "advance directive"),
+    read("social_history", &["17"], &["29762-2"], "social history", social_history::read),
+    read(
+        "pregnancy",
+        &["2.16.840.1.113883.10.20.22.2.80"],
+        &["90767-5", "10162-6"],
+        "pregnancy",
+        social_history::read,
+    ),
+    read("family_history", &["15"], &["10157-6"], "family history", family_history::read),
+    read("functional_status", &["14"], &["47420-5"], "functional status", |statement, record| {
+        functional_status::read(statement, "functional", record)
+    }),
+    read("mental_status", &["56"], &["10190-7"], "mental status", |statement, record| {
+        functional_status::read(statement, "mental", record)
+    }),
+    read("nutrition", &["57"], &["61144-2"], "nutrition", |statement, record| {
+        functional_status::read(statement, "nutrition", record)
+    }),
+    read("outcomes", &["61"], &["11383-7"], "health status evaluations", |statement, record| {
+        functional_status::read(statement, "outcome", record)
+    }),
+    read("goals", &["60"], &["61146-7"], "goals", goals::read).in_mood(Mood::OrGoal),
+    read("health_concerns", &["58"], &["75310-3"], "health concerns", health_concerns::read),
+    read("plan_of_treatment", &["10"], &["18776-5"], "plan of", plans::read).in_mood(Mood::OrGoal),
+    read("assessment_and_plan", &["9"], &["51847-2"], "assessment and plan", plans::read)
+        .in_mood(Mood::OrGoal),
+    read("interventions", &["2.16.840.1.113883.10.20.21.2.3"], &["62387-6"], "interventions", plans::read)
+        .in_mood(Mood::OrGoal),
+    read("instructions", &["45"], &["69730-0"], "instructions", plans::read).in_mood(Mood::OrGoal),
+    read("planned_procedure", &["30"], &["59772-4"], "planned procedure", plans::read).in_mood(Mood::OrGoal),
+    read(
+        "reason_for_referral",
+        &["1.3.6.1.4.1.19376.1.5.3.1.3.1"],
+        &["42349-1"],
+        "reason for referral",
+        plans::read,
+    )
+    .in_mood(Mood::OrGoal),
+    read("medical_equipment", &["23"], &["46264-8"], "medical equipment", devices::read).with_intents(),
+    read("procedure_implants", &["40"], &["59771-6"], "procedure implants", devices::read).with_intents(),
+    read("advance_directives", &["21", "21.1"], &["42348-3"], "advance directive", advance_directives::read),
+    read("care_teams", &["500"], &["85847-2"], "care team", care_teams::read),
+    read("payers", &["18"], &["48768-6"], "payers", payers::read).in_mood(Mood::OrDefinition),
+    read("notes", &["65"], &["34109-9"], "notes", notes::read),
     words("assessment", &["8"], &["51848-0"], "assessment"),
-    words("assessment_and_plan", &["9"], &["51847-2"], "assessment and plan"),
-    words("care_teams", &["500"], &["85847-2"], "care team"),
     words("chief_complaint", &["1.3.6.1.4.1.19376.1.5.3.1.1.13.2.1"], &["10154-3"], "chief complaint"),
     words("chief_complaint_and_reason", &["13"], &["46239-0"], "chief complaint and reason"),
     words("course_of_care", &["64"], &[], "course of care"),
+    words("discharge_diet", &["1.3.6.1.4.1.19376.1.5.3.1.3.33"], &["42344-2"], "discharge diet"),
     words("discharge_instructions", &["41"], &["8653-8"], "discharge instructions"),
-    words("family_history", &["15"], &["10157-6"], "family history"),
-    words("functional_status", &["14"], &["47420-5"], "functional status"),
-    words("goals", &["60"], &["61146-7"], "goals"),
-    words("health_concerns", &["58"], &["75310-3"], "health concerns"),
+    words("discharge_physical", &["1.3.6.1.4.1.19376.1.5.3.1.3.26"], &["10184-0"], "discharge physical"),
+    words("discharge_studies", &["16"], &["11493-4"], "discharge studies"),
+    words("estimated_blood_loss", &["2.16.840.1.113883.10.20.18.2.9"], &["59770-8"], "estimated blood loss"),
+    words("general_status", &["2.16.840.1.113883.10.20.2.5"], &["10210-3"], "general status"),
     words(
         "history_of_present_illness",
         &["1.3.6.1.4.1.19376.1.5.3.1.3.4"],
         &["10164-2"],
         "history of present illness",
     ),
+    words("hospital_consultations", &["42"], &["18841-7"], "hospital consultations"),
     words("hospital_course", &["1.3.6.1.4.1.19376.1.5.3.1.3.5"], &["8648-8"], "hospital course"),
-    words("instructions", &["45"], &["69730-0"], "instructions"),
-    words("interventions", &["2.16.840.1.113883.10.20.21.2.3"], &["62387-6"], "interventions"),
-    words("medical_equipment", &["23"], &["46264-8"], "medical equipment"),
-    words("medical_history", &["39"], &["11329-0"], "medical history"),
-    words("mental_status", &["56"], &["10190-7"], "mental status"),
-    words("notes", &["65"], &[], "notes"),
-    words("nutrition", &["57"], &["61144-2"], "nutrition"),
     words("objective", &["2.16.840.1.113883.10.20.21.2.1"], &["61149-1"], "objective"),
-    words("outcomes", &["61"], &["11383-7"], "health status evaluations"),
-    words("past_medical_history", &["20"], &["11348-0"], "past medical history"),
-    words("payers", &["18"], &["48768-6"], "payers"),
+    words("operative_fluids", &["2.16.840.1.113883.10.20.7.12"], &["10216-0"], "operative note fluids"),
     words("physical_exam", &["2.16.840.1.113883.10.20.2.10"], &["29545-1"], "physical exam"),
-    words("plan_of_treatment", &["10"], &["18776-5"], "plan of"),
-    words("reason_for_referral", &["1.3.6.1.4.1.19376.1.5.3.1.3.1"], &["42349-1"], "reason for referral"),
+    words("procedure_description", &["27"], &["29554-3"], "procedure description"),
+    words(
+        "procedure_disposition",
+        &["2.16.840.1.113883.10.20.18.2.12"],
+        &["59775-7"],
+        "procedure disposition",
+    ),
+    words("procedure_specimens", &["31"], &["59773-2"], "procedure specimens"),
     words("reason_for_visit", &["12"], &["29299-5"], "reason for visit"),
     words("review_of_systems", &["1.3.6.1.4.1.19376.1.5.3.1.3.18"], &["10187-3"], "review of systems"),
-    words("social_history", &["17"], &["29762-2"], "social history"),
     words("subjective", &["2.16.840.1.113883.10.20.21.2.2"], &["61150-9"], "subjective"),
+    words("surgical_drains", &["2.16.840.1.113883.10.20.7.13"], &["11537-8"], "surgical drains"),
+    words("surgical_procedure", &["2.16.840.1.113883.10.20.7.14"], &["10223-6"], "surgical procedure"),
 ];
 
 /// Reads all sections of a body, nested ones after the one they are in.
@@ -150,10 +248,6 @@ fn read_inside<'d>(source: &Source<'d>, holder: Element<'d>, depth: usize, recor
             record.sections.push(read);
         }
     }
-}
-
-fn sections_in(holder: Element<'_>) -> impl Iterator<Item = Element<'_>> {
-    holder.children_named("component").flat_map(|component| component.children_named("section"))
 }
 
 fn section_of<'d>(source: &Source<'d>, section: Element<'d>, record: &mut Record) -> Section {
@@ -185,12 +279,13 @@ fn section_of<'d>(source: &Source<'d>, section: Element<'d>, record: &mut Record
 }
 
 fn entry<'d>(source: &Source<'d>, entry: Element<'d>, kind: Option<&'static Kind>, record: &mut Record) {
-    match (statement_in(entry), kind.and_then(|kind| Some((kind.read?, kind.mood)))) {
-        (Some(statement), Some((read, mood))) => {
+    let Some(statement) = statement_in(entry) else { return source.unread(entry) };
+    let of_section = kind.and_then(|kind| Some((kind.read?, kind.mood)));
+    match of_section.or_else(|| entries::reader(statement)) {
+        Some((read, mood)) => {
             source.read(statement, mood, |statement| read(statement, record));
         }
-        (Some(statement), None) => source.unread(statement),
-        (None, _) => source.unread(entry),
+        None => source.unread(statement),
     }
 }
 

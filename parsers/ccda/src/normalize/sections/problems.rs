@@ -2,24 +2,13 @@
 
 use orderly_record::{Condition, Record, Text};
 
+use super::family_history::age;
 use crate::normalize::concern::{Concern, Recorded, is_subject, severity, status};
 use crate::normalize::statement::Statement;
 use crate::normalize::values::{coded, coded_or_words, identifiers, interval, is_one_of, time_of};
 
 /// "No current problems" as a code of its own, which old documents send without negation (SNOMED CT).
 const NONE_KNOWN: [&str; 1] = ["160245001"];
-
-pub(super) fn problem(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
-    conditions(statement, "problem", record)
-}
-
-pub(super) fn admission(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
-    conditions(statement, "admission-diagnosis", record)
-}
-
-pub(super) fn discharge(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
-    conditions(statement, "discharge-diagnosis", record)
-}
 
 /// Reads an act with its observations, or an observation alone; false when there is none.
 pub(super) fn conditions(statement: &Statement<'_, '_>, category: &'static str, record: &mut Record) -> bool {
@@ -60,6 +49,7 @@ fn condition<'d>(statement: &Statement<'_, 'd>, category: &'static str, concern:
         status: status(statement, &time, concern),
         negated: says_none.or(concern.negated(statement.element)),
         severity: severity(statement),
+        onset_age: age(statement),
         onset_at: time.from,
         ended_at: time.to,
         recorded_at: diagnosed_at(statement).or(recorded.at),
@@ -110,13 +100,24 @@ mod tests {
             (Some("inactive"), Some("problem"))
         );
         assert_eq!(condition.recorded_at.as_ref().unwrap().to_string(), "2012-03");
-        // The age at onset has no place in the record.
-        assert_eq!(record.sections[0].unread[0].element, "observation");
+        assert_eq!(condition.onset_age.as_ref().unwrap().value, "40");
+        assert!(record.sections[0].unread.is_empty(), "{:?}", record.sections[0].unread);
     }
 
     #[test]
     fn the_list_tells_the_category() {
-        for (code, category) in [("46241-6", "admission-diagnosis"), ("11535-2", "discharge-diagnosis")] {
+        for (code, category) in [
+            ("46241-6", "admission-diagnosis"),
+            ("11535-2", "discharge-diagnosis"),
+            ("10219-4", "preoperative-diagnosis"),
+            ("10218-6", "postoperative-diagnosis"),
+            ("59769-0", "postprocedure-diagnosis"),
+            ("11348-0", "history"),
+            ("11329-0", "history"),
+            ("55109-3", "complication"),
+            ("59768-2", "indication"),
+            ("59776-5", "procedure-finding"),
+        ] {
             let record = record(&format!(
                 "<code code='{code}'/><entry><observation><value code='1'/></observation></entry>"
             ));
