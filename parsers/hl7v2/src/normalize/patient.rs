@@ -122,7 +122,6 @@ pub(super) fn related(nk1: &Fields<'_>, source: Location) -> RelatedPerson {
         addresses: addresses(nk1.field(4)),
         telecoms: telecoms_of_all,
         source: Some(source),
-        ..RelatedPerson::default()
     }
 }
 
