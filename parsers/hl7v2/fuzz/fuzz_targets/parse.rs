@@ -3,14 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use orderly_hl7v2::{AckCode, Answer, Groups, Position, Settings, View, acknowledge, normalize, parse, read_reply};
+use orderly_hl7v2::{AckCode, Answer, Groups, Position, Settings, View, acknowledge, normalize, parse, read_reply, validate};
 
 fuzz_target!(|bytes: &[u8]| {
     let answer = Answer { code: AckCode::AE, control_id: "E1", at: "20260305", errors: &[] };
     match parse(bytes, &Settings::default()) {
         Ok(mut message) => {
             assert_eq!(message.encode(), bytes);
+            assert_eq!(message.rebuild(), bytes);
             normalize(&message);
+            validate(&message);
             let groups = Groups::of(&message);
             for index in 0..message.segments().len() {
                 assert!(groups.enclosing(index).all(|range| range.contains(&index)));
@@ -23,7 +25,10 @@ fuzz_target!(|bytes: &[u8]| {
             }
             answered(&acknowledge(Some(&message.header()), &answer));
         }
-        Err(refused) => answered(&acknowledge(refused.header.as_ref(), &answer)),
+        Err(refused) => {
+            assert!(refused.tree.is_none_or(|tree| tree.rebuild() == bytes));
+            answered(&acknowledge(refused.header.as_ref(), &answer));
+        }
     }
 });
 
