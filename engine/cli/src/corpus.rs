@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use orderly_ccda::Limits;
+use orderly_ccda::{Document, Limits};
 use orderly_hl7v2::{Message, Settings, Unreadable, dictionary, normalize, parse};
 use orderly_pipeline::{Format, members};
 use orderly_record::{Diagnostic, Record};
@@ -104,18 +104,32 @@ fn judge(bytes: &[u8]) -> Judged {
             Err(unreadable) => Judged::refused("HL7 v2", refusal(&unreadable.diagnostic)),
         },
         Format::Ccda => match orderly_ccda::parse(bytes, &Limits::default()) {
-            Ok(document) => {
-                let record = orderly_ccda::normalize(&document);
-                Judged {
-                    kind: kind(&record, "document"),
-                    verdict: Verdict::Parsed { byte_exact: None, has_record: has_content(&record) },
-                    unknown: unknown_sections(&record),
-                    tolerances: document.diagnostics().iter().map(|found| found.code).collect(),
-                }
+            Ok(document) => judge_document(&document),
+            Err(diagnostic) => {
+                judge_fragment(bytes).unwrap_or_else(|| Judged::refused("document", refusal(&diagnostic)))
             }
-            Err(diagnostic) => Judged::refused("document", refusal(&diagnostic)),
         },
     }
+}
+
+fn judge_document(document: &Document) -> Judged {
+    let record = orderly_ccda::normalize(document);
+    Judged {
+        kind: kind(&record, "document"),
+        verdict: Verdict::Parsed { byte_exact: None, has_record: has_content(&record) },
+        unknown: unknown_sections(&record),
+        tolerances: document.diagnostics().iter().map(|found| found.code).collect(),
+    }
+}
+
+/// A piece of a document, as guides have them, is read as far as it goes.
+fn judge_fragment(bytes: &[u8]) -> Option<Judged> {
+    let whole = orderly_ccda::completed(bytes)?;
+    let document = orderly_ccda::parse(&whole, &Limits::default()).ok()?;
+    let mut judged = judge_document(&document);
+    judged.kind = "fragment".to_owned();
+    judged.tolerances.push("ccda-no-clinical-document");
+    Some(judged)
 }
 
 fn judge_message(message: &Message<'_>, bytes: &[u8]) -> Judged {

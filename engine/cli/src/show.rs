@@ -119,7 +119,18 @@ fn show(args: &ShowArgs, bytes: &[u8], stored: Option<&StoredMessage>) -> Result
         }
         Format::Ccda => match orderly_ccda::parse(bytes, &Limits::default()) {
             Ok(document) => show_document(args, &document, stored),
-            Err(diagnostic) => Ok(say_unreadable(args, &diagnostic, stored)),
+            Err(diagnostic) => {
+                let whole = orderly_ccda::completed(bytes).unwrap_or_default();
+                match orderly_ccda::parse(&whole, &Limits::default()) {
+                    // A piece of a document: it is no message, and can be looked at.
+                    Ok(document) => {
+                        show_document(args, &document, stored)?;
+                        eprintln!("{diagnostic}");
+                        Ok(false)
+                    }
+                    Err(_) => Ok(say_unreadable(args, &diagnostic, stored)),
+                }
+            }
         },
     }
 }

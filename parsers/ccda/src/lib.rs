@@ -14,6 +14,7 @@
 
 mod document;
 mod encoding;
+mod fragment;
 mod html;
 mod limits;
 mod normalize;
@@ -23,6 +24,7 @@ mod refusal;
 
 pub use document::{Document, Element, Namespace};
 pub use encoding::looks_like_xml;
+pub use fragment::completed;
 pub use html::{Html, narrative_html};
 pub use limits::Limits;
 pub use normalize::normalize;

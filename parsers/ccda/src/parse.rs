@@ -140,7 +140,7 @@ impl<'i> Builder<'i> {
         match (self.open.is_empty(), self.is_done) {
             (true, true) => Ok(()),
             (false, _) => Err((self.text.len(), refusal::truncated())),
-            (true, false) => Err((self.text.len(), refusal::no_document())),
+            (true, false) => Err((self.text.len(), refusal::no_document(None))),
         }
     }
 
@@ -190,8 +190,9 @@ impl<'i> Builder<'i> {
         }
         let name = self.name(start.name(), reader, true, place)?;
         let index = small(self.nodes.len());
-        if index == 0 && self.names.first().is_none_or(|name| &*name.text != "ClinicalDocument") {
-            return Err(refusal::no_document());
+        let root = self.names.first().map(|name| &*name.text).filter(|_| index == 0);
+        if let Some(root) = root.filter(|root| *root != "ClinicalDocument") {
+            return Err(refusal::no_document(Some(root)));
         }
         let parent = self.open.last().map_or(0, |open| open.node);
         let first_attribute = small(self.attributes.len());

@@ -4,8 +4,7 @@ use orderly_record::{Diagnostic, Fault};
 
 pub(crate) fn over(code: &'static str, what: &str, max: usize) -> Diagnostic {
     let message = format!("the document has more than {max} {what}");
-    Diagnostic::error(code, Fault::Sender, message)
-        .with_help("Send the document in parts, or have the limit of this source looked at.")
+    Diagnostic::error(code, Fault::Sender, message).with_help("Send the document in parts.")
 }
 
 pub(crate) fn malformed(what: &str) -> Diagnostic {
@@ -38,8 +37,11 @@ pub(crate) fn undeclared_prefix() -> Diagnostic {
         .with_help("Declare the prefix on ClinicalDocument, for example xmlns:sdtc=\"urn:hl7-org:sdtc\".")
 }
 
-pub(crate) fn no_document() -> Diagnostic {
-    let message = "the root is not ClinicalDocument of the namespace urn:hl7-org:v3";
+/// `root` is the name of the element that stands there instead.
+pub(crate) fn no_document(root: Option<&str>) -> Diagnostic {
+    let found: String =
+        root.unwrap_or("nothing").chars().filter(|letter| letter.is_alphanumeric()).take(40).collect();
+    let message = format!("the root is not ClinicalDocument of the namespace urn:hl7-org:v3, but {found}");
     Diagnostic::error("ccda-no-clinical-document", Fault::Sender, message)
         .with_help("Send a whole CDA document.")
 }

@@ -47,3 +47,29 @@ async fn a_record_has_what_its_schema_says() {
     }
     orderly(&site, ["schema", "nonsense"]).await.ended(2);
 }
+
+/// Public messages and documents, when they are at hand beside the workspace: all that are not broken on purpose are read, and all HL7 is
+/// given back byte for byte.
+#[tokio::test]
+async fn the_corpus_is_read() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    if !corpus.is_dir() {
+        println!("the corpus is not here ({}): nothing was checked", corpus.display());
+        return;
+    }
+    let site = Site::of(&[]);
+    let survey = |folder: &str| {
+        let folder = corpus.join(folder).into_os_string();
+        let site = &site;
+        async move { orderly(site, ["corpus".into(), folder, "--json".into()]).await.ended(0).json() }
+    };
+    let messages = &survey("hl7v2").await[0];
+    let total = &messages["total"];
+    assert!(total["files"].as_u64() > Some(500), "{total}");
+    assert_eq!([&total["parsed"], &total["byte_exact"]], [&total["files"], &total["files"]], "{messages}");
+    let documents = &survey("ccda").await[0];
+    assert!(documents["total"]["parsed"].as_u64() > Some(150), "{documents}");
+    for refusal in documents["refusals"].as_array().unwrap() {
+        assert!(refusal["file"].as_str().unwrap().starts_with("malformed/"), "{refusal}");
+    }
+}

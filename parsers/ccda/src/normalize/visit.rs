@@ -37,10 +37,13 @@ fn of_type(visit: &mut Visit, participation: &str, person: Provider) {
         "REF" => &mut visit.referring,
         _ => &mut visit.attending,
     };
-    if !people.contains(&person) {
+    if !people.iter().take(COMPARED_MAX).any(|known| *known == person) {
         people.push(person);
     }
 }
+
+/// With so many people a new one is compared: more have nothing to do with one visit.
+const COMPARED_MAX: usize = 100;
 
 /// What every encounter element has: numbers, code, times, disposition.
 pub(super) fn visit<'d>(source: &Source<'d>, encounter: Element<'d>) -> Visit {

@@ -101,6 +101,9 @@ fn collection(statement: &Statement<'_, '_>, specimens: &mut Vec<Specimen>) {
     });
 }
 
+/// Among so many specimens one is looked for: a panel has a handful.
+const COMPARED_MAX: usize = 1_000;
+
 /// The specimen of this number; the only one, unless it has another number; or one that is known only by its collection.
 fn collected<'s>(
     specimens: &'s mut Vec<Specimen>,
@@ -111,7 +114,8 @@ fn collected<'s>(
     let is_it = |own: &Specimen| number.is_some() && own.filler_number == number;
     let is_only = specimens.len() == 1;
     let may_be = |own: &Specimen| is_only && (number.is_none() || own.filler_number.is_none());
-    let place = specimens.iter().position(is_it).or_else(|| specimens.iter().position(may_be));
+    let known = || specimens.iter().take(COMPARED_MAX);
+    let place = known().position(is_it).or_else(|| known().position(may_be));
     if place.is_none() && (specimens.is_empty() || number.is_some()) {
         let source = Some(procedure.element.location());
         specimens.push(named.unwrap_or_else(|| Specimen { source, ..Specimen::default() }));
