@@ -118,16 +118,32 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
     let chosen = Chosen { plan, index, source, facts };
     let mut processed = match Format::of(bytes) {
         Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &source.reading) {
-            Ok(message) => message_routed(&chosen, &message),
+            Ok(message) => match refused(source, message.diagnostics()) {
+                Some(diagnostic) => {
+                    let header = Some(message.header());
+                    quarantined(Format::Hl7v2, Unreadable::opaque(diagnostic, header))
+                }
+                None => message_routed(&chosen, &message),
+            },
             Err(unreadable) => quarantined(Format::Hl7v2, unreadable),
         },
         Format::Ccda => match orderly_ccda::parse(bytes, &orderly_ccda::Limits::default()) {
-            Ok(document) => document_routed(&chosen, &document),
+            Ok(document) => match refused(source, document.diagnostics()) {
+                Some(diagnostic) => quarantined(Format::Ccda, Unreadable::opaque(diagnostic, None)),
+                None => document_routed(&chosen, &document),
+            },
             Err(diagnostic) => quarantined(Format::Ccda, Unreadable::opaque(diagnostic, None)),
         },
     };
     processed.reply.as_wanted_by(source);
     processed
+}
+
+/// Why this source does not take what others do.
+fn refused(source: &Source, found: &[Diagnostic]) -> Option<Diagnostic> {
+    let first = found.iter().find(|found| source.refuse.contains(&found.code))?;
+    let message = format!("{}, which the source's `refuse` does not take: {}", first.code, first.message);
+    Some(Diagnostic::error("tolerance-refused", Fault::Sender, message).at(first.place.clone()))
 }
 
 /// The messages in one frame, as byte ranges: usually one; a batch gives its members.

@@ -111,6 +111,42 @@ fn each_destination_has_its_own_fate() {
 }
 
 #[test]
+fn a_source_may_refuse_what_others_take() {
+    let site = SITE.replace("  emr:\n", "  emr:\n    refuse: [hl7-no-control-id, hl7-leading-bytes]\n");
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let texts = |site: &str| Texts {
+        site: text("orderly.yaml", site),
+        routes: vec![text("routes/to-ehr.yaml", TO_EHR)],
+        mappings: vec![text("mappings/ours.yaml", OURS)],
+        ..Texts::default()
+    };
+    let plan = compile(&texts(&site)).plan.unwrap();
+    let without_id = b"MSH|^~\\&|A|B|C|D|20260305||ADT^A01||P|2.5\rPID|1||7\r";
+    let refused = process(&plan, &facts("emr"), without_id);
+    assert_eq!(refused.fate, Fate::Quarantined);
+    let reason = refused.reason.as_deref().unwrap();
+    assert!(
+        reason.starts_with("MSH-10: hl7-no-control-id, which the source's `refuse` does not take"),
+        "{reason}"
+    );
+    assert!(answer(&refused, "emr").contains("MSA|AE|"), "{}", answer(&refused, "emr"));
+    assert_eq!(process(&plan, &facts("strict"), without_id).fate, Fate::Filtered);
+    assert_eq!(taken("emr", without_id).fate, Fate::Routed);
+
+    let misspelt = SITE.replace("  emr:\n", "  emr:\n    refuse: [hl7-no-control]\n");
+    let told: Vec<String> = compile(&texts(&misspelt)).diagnostics.iter().map(ToString::to_string).collect();
+    assert!(told[0].contains("4:14: error[config-refuse]"), "{told:?}");
+}
+
+#[test]
+fn the_page_names_every_tolerance() {
+    let page = include_str!("../../../docs/site.md");
+    for (code, meaning) in orderly_hl7v2::TOLERANCES.iter().chain(&orderly_ccda::TOLERANCES) {
+        assert!(page.contains(&format!("| `{code}` | {meaning} |")), "{code}");
+    }
+}
+
+#[test]
 fn mllp_carries_nothing_but_hl7() {
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
     let json = "mapping: ours\ninput: any\noutput: json\nbuild:\n  id: ${message.control_id}\n";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use orderly_pipeline::plan::{self, FilesSource, MllpListener};
 use orderly_transport::listeners::files::{After, Complete, Identify, Order};
 use orderly_transport::listeners::{FilesListenerSettings, ListenerSettings, MllpListenerSettings};
+use orderly_transport::mllp_frame::FrameEnd;
 
 /// How often a folder is looked at when nothing is said: hints make it sooner where the system gives them, and on shares that give none,
 /// nobody notices two seconds.
@@ -25,6 +26,10 @@ fn mllp_settings(mllp: &MllpListener) -> MllpListenerSettings {
         frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
         connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
         idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
+        frame_end: match mllp.frame_end {
+            plan::FrameEnd::Tolerant => FrameEnd::Tolerant,
+            plan::FrameEnd::Strict => FrameEnd::Strict,
+        },
         ..defaults
     }
 }

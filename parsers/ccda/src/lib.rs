@@ -28,4 +28,5 @@ pub use fragment::completed;
 pub use html::{Html, narrative_html};
 pub use limits::Limits;
 pub use normalize::normalize;
+pub use oddities::TOLERANCES;
 pub use parse::parse;

@@ -9,6 +9,16 @@ use crate::document::{Document, Element};
 /// A document that is odd in one place is so in hundreds; the first tell enough, and each costs a path.
 const DIAGNOSTICS_MAX: usize = 100;
 
+/// The deviations that are taken and reported, each with its stable code and what it is: a source may refuse any of them.
+pub const TOLERANCES: [(&str, &str); 6] = [
+    ("ccda-code-without-system", "a code without codeSystem"),
+    ("ccda-id-twice", "an ID that another element has already"),
+    ("ccda-reference-dangling", "a reference to no ID of the document"),
+    ("ccda-reference-without-hash", "a reference that lacks its #"),
+    ("ccda-time", "a time that is no date of the calendar"),
+    ("ccda-value-without-type", "a value without xsi:type"),
+];
+
 /// The elements whose `value` is a time.
 const TIMES: [&str; 7] = ["effectiveTime", "birthTime", "time", "low", "high", "center", "sdtc:deceasedTime"];
 

@@ -32,6 +32,7 @@ mod parse;
 pub mod path;
 mod reply;
 mod segment;
+mod tolerances;
 mod view;
 mod wire;
 
@@ -50,4 +51,5 @@ pub use parse::{Settings, Unreadable, parse};
 pub use path::{Path, Select};
 pub use reply::{Reply, read_reply};
 pub use segment::Segment;
+pub use tolerances::TOLERANCES;
 pub use view::{Level, Presence, View};
