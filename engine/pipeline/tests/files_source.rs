@@ -131,6 +131,18 @@ fn each_mistake_is_told_once_with_its_place_and_what_to_do() {
             ],
         ),
         (
+            &["folder: in", "complete: renamed", "pattern: '*'"],
+            &[
+                "5:7 config-complete without `pattern` a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
+            ],
+        ),
+        (
+            &["folder: in", "complete: marker", "marker: done"],
+            &[
+                "6:15 config-complete the marker of a.hl7 is called a.hl7done or adone | write `marker: .done`, with the dot",
+            ],
+        ),
+        (
             &["folder: in", "poll: 0s", "message_size_max: 0B"],
             &[
                 "5:7 config-value `poll` is at least 10ms | write `poll: 2s`",

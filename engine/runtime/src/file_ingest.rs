@@ -5,6 +5,7 @@
 //! meanwhile.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -65,7 +66,9 @@ impl FileHandler for Ingest {
         let source = &self.source;
         match event {
             FileEvent::FolderUnreadable(problem) => {
-                warn!(%source, "the folder cannot be looked at, trying again: {problem}");
+                let is_file = matches!(problem.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory);
+                let help = if is_file { "; a file has its name: move that away" } else { "" };
+                warn!(%source, "the folder cannot be looked at, trying again: {problem}{help}");
             }
             FileEvent::FolderReadable => info!(%source, "the folder can be looked at again"),
             FileEvent::PutAside { reason } => {

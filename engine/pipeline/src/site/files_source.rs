@@ -151,6 +151,11 @@ fn marker_ending(fields: &Fields<'_, '_>, marker: Option<Scalar<'_>>, problems: 
         problems
             .error("config-complete", &ending.node.span, "a marker's ending is a part of a file name")
             .help("write `marker: .done`");
+    } else if !ending.starts_with(['.', '-', '_']) {
+        let message = format!("the marker of a.hl7 is called a.hl7{} or a{}", ending.text, ending.text);
+        problems
+            .warning("config-complete", &ending.node.span, message)
+            .help("write `marker: .done`, with the dot");
     }
     ending.to_string()
 }
@@ -191,8 +196,9 @@ fn folder_below(fields: &Fields<'_, '_>, key: &'static str, folder: Option<Scala
 
 /// Without a pattern, the name under which a sender writes is as good as the one it renames to.
 fn warn_of_half_files(fields: &Fields<'_, '_>, source: &FilesSource, problems: &Problems) {
+    let takes_all = fields.texts("pattern").iter().all(|pattern| pattern.text == "*");
     if source.complete == Complete::Renamed
-        && !fields.has("pattern")
+        && takes_all
         && let Some(span) = fields.key_span("complete")
     {
         problems
