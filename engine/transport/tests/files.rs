@@ -551,6 +551,42 @@ fn a_file_that_a_crash_left_half_deleted_gets_its_name_back() {
 }
 
 #[test]
+fn a_file_that_a_crash_left_half_deleted_is_not_taken_again() {
+    let mut watched = Watched::new();
+    watched.drop_file("a.hl7", "a");
+    watched.owner.later.store(true, Ordering::Relaxed);
+    watched.watch(|settings| settings.poll = Duration::from_secs(3600));
+    let identity = watched.wait_for("its identity", |seen| seen.offered.len() == 1).offered["a.hl7"].clone();
+    watched.end();
+    watched.owner.later.store(false, Ordering::Relaxed);
+    let taken = Some(Taken::Stored);
+    *watched.owner.standings.lock().unwrap() =
+        vec![Standing { identity, name: "a.hl7".into(), stored: 1, taken }];
+    fs::rename(watched.path("in/a.hl7"), watched.path("in/.orderly-taken-a.hl7")).unwrap();
+    watched.watch(|settings| settings.after = After::Delete);
+    let seen = watched.wait_for("it to be gone", |seen| seen.released == 1);
+    assert_eq!((seen.files.len(), tree(&watched.path("in"))), (0, vec![]));
+}
+
+#[test]
+fn where_files_are_left_one_dropped_again_is_taken() {
+    let mut watched = Watched::new();
+    half_taken(&watched, "a");
+    watched.drop_file("a.hl7", "a");
+    watched.drop_file("b.hl7", "b");
+    let (go_on, held) = watch::channel(false);
+    *watched.owner.held.lock().unwrap() = Some(held);
+    watched.watch(|settings| settings.after = After::Leave);
+    watched.wait_for("the second file", |seen| seen.files.len() == 1);
+    append(&watched.path("in/a.hl7"), " and more");
+    go_on.send_replace(true);
+    watched.wait_for("the reason", |seen| seen.put_aside.len() == 1);
+    watched.drop_file("a.hl7", "mended");
+    let seen = watched.wait_for("what was dropped again", |seen| seen.files.len() == 2);
+    assert_eq!(seen.files[1].2, "mended");
+}
+
+#[test]
 fn a_share_that_is_away_for_a_while_does_not_make_its_files_new() {
     let mut watched = Watched::new();
     watched.drop_file("a.hl7", "a");

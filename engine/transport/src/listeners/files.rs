@@ -22,7 +22,7 @@ pub use settings::{After, Complete, FilesListenerSettings, Identify, Order};
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,14 +106,13 @@ struct Round<'s, H> {
     /// Whether it could not be looked at the last time.
     is_away: bool,
     /// Files of which an operator was told that they cannot be read or put out of the way, or that they stay with their reason elsewhere.
-    failing: HashSet<(Trouble, PathBuf)>,
+    failing: HashSet<(Trouble, Arc<str>)>,
 }
 
 /// What an operator was told of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Trouble {
     Unreadable,
-    Forbidden,
     Stuck,
     Stays,
 }
@@ -231,8 +230,9 @@ impl<H: FileHandler> Round<'_, H> {
             self.handler.file_event(FileEvent::FolderReadable);
         }
         if !self.failing.is_empty() {
-            let there: HashSet<&PathBuf> = listing.files.iter().map(|found| &found.path).collect();
-            self.failing.retain(|(_, path)| there.contains(path));
+            // Another file of the same name is told of anew.
+            let there: HashSet<&Arc<str>> = listing.files.iter().map(|found| &found.key).collect();
+            self.failing.retain(|(_, key)| there.contains(key));
         }
         Ok(listing)
     }
@@ -314,7 +314,7 @@ impl<H: FileHandler> Round<'_, H> {
 
     /// Opens a complete file. Nothing when it is not to be taken now, a reason when it cannot be taken at all.
     fn arrive(&mut self, found: &Found) -> Result<Option<Arrival>, Taken> {
-        if self.failing.contains(&(Trouble::Stays, found.path.clone())) {
+        if self.failing.contains(&(Trouble::Stays, found.key.clone())) {
             return Ok(None);
         }
         let mut content = match Content::open(found, self.stopped.clone()) {
@@ -332,11 +332,8 @@ impl<H: FileHandler> Round<'_, H> {
             // Its content had to be read to know it; the next look puts it away.
             return Ok(None);
         }
-        if let Some(stored) = self.standings.torn(found, &identity) {
-            return Err(Taken::Torn(format!(
-                "it changed after its first {stored} messages were stored\nDrop again what follows them in the file, without \
-                 what is stored (orderly messages --file)."
-            )));
+        if let Some(reason) = self.standings.torn(found, &identity) {
+            return Err(Taken::Torn(reason));
         }
         Ok(Some(Arrival { identity, name: name_of(found), stored, content }))
     }
@@ -344,14 +341,11 @@ impl<H: FileHandler> Round<'_, H> {
     fn unreadable(&mut self, found: &Found, error: io::Error) -> Result<Option<Arrival>, Taken> {
         match error.kind() {
             io::ErrorKind::NotFound => Ok(None),
-            io::ErrorKind::PermissionDenied
-                if self.failing.insert((Trouble::Forbidden, found.path.clone())) =>
-            {
+            io::ErrorKind::PermissionDenied => {
                 let reason =
                     "the engine's user may not read it; give it the right to, and drop the file again";
                 Err(Taken::PutAside(reason.to_owned()))
             }
-            io::ErrorKind::PermissionDenied => Ok(None),
             // A share or a disk that fails now may not later.
             _ => {
                 self.complain(Trouble::Unreadable, found, FileEvent::Unreadable(Arc::new(error)));
@@ -407,9 +401,16 @@ impl<H: FileHandler> Round<'_, H> {
         // What stays without having an identity would be met again at each look.
         let stays_unread = done == Done::Left && identity.is_none();
         let is_news = match stays_unread {
-            true => self.failing.insert((Trouble::Stays, found.path)),
-            false => done != Done::Replaced,
+            true => self.failing.insert((Trouble::Stays, found.key.clone())),
+            false => !matches!(done, Done::Replaced | Done::Changed),
         };
+        if done == Done::Changed {
+            // Somebody writes to it all the time. It is put aside at another look, and not taken anew by then.
+            if let (Some(identity), Some(reason)) = (identity, aside) {
+                self.standings.store(identity, name_of(&found), Taken::Torn(reason));
+            }
+            return None;
+        }
         if let Some(reason) = aside.filter(|_| is_news) {
             self.handler.file_event(FileEvent::PutAside { reason });
         }
@@ -418,7 +419,7 @@ impl<H: FileHandler> Round<'_, H> {
 
     /// Once for each file, until it is gone.
     fn complain(&mut self, trouble: Trouble, found: &Found, event: FileEvent) {
-        if self.failing.insert((trouble, found.path.clone())) {
+        if self.failing.insert((trouble, found.key.clone())) {
             self.handler.file_event(event);
         }
     }

@@ -220,18 +220,21 @@ fn write_reason(file: &Path, reason: &str) -> io::Result<PathBuf> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let (beside, mut written) = free_reason(file)?;
+    let (beside, mut written) = free_reason(file, reason)?;
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     writeln!(written, "{reason}\nput aside: {now}")?;
     written.sync_all()?;
     Ok(beside)
 }
 
-/// A file for the reason that no other has: one put aside before may be called like it.
-fn free_reason(file: &Path) -> io::Result<(PathBuf, File)> {
+/// A file for the reason that no other has: one put aside before may be called like it. The same reason is not written twice.
+fn free_reason(file: &Path, reason: &str) -> io::Result<(PathBuf, File)> {
     let wanted = reason_beside(file);
     for attempt in 0..NAMES_MAX {
         let beside = if attempt == 0 { wanted.clone() } else { dated(&wanted, attempt) };
+        if fs::read_to_string(&beside).is_ok_and(|before| before.starts_with(reason)) {
+            return Ok((beside.clone(), File::create(&beside)?));
+        }
         match File::create_new(&beside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => return created.map(|created| (beside, created)),

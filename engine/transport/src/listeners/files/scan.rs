@@ -162,10 +162,12 @@ impl Walk<'_> {
     }
 
     /// What a crash left under the hidden name of its deletion gets its own name again, and is seen at the next look.
-    fn gives_back(&self, entry: &fs::DirEntry) -> bool {
+    fn gives_back(&mut self, entry: &fs::DirEntry) -> bool {
         let name = entry.file_name();
         let Some(own) = name.as_encoded_bytes().strip_prefix(HIDDEN.as_bytes()) else { return false };
         if self.settings.after == After::Delete && !own.is_empty() {
+            // It is there, and not seen under its name yet: what is not in this listing may not be gone.
+            self.listing.is_whole = false;
             let own = entry.path().with_file_name(OsStr::from_bytes(own));
             // When its name is taken or the folder cannot be written, it stays, whole, for the next look.
             let _ = renameat_with(CWD, entry.path(), CWD, own, RenameFlags::NOREPLACE);

@@ -95,15 +95,23 @@ impl Standings {
         }
     }
 
-    /// How many messages are stored of the file as it was before it changed, if it was not taken in to its end by then.
-    pub(super) fn torn(&self, found: &Found, identity: &Arc<str>) -> Option<u64> {
+    /// Why a file is not to be taken as a new one: it changed after its first messages were stored.
+    pub(super) fn torn(&self, found: &Found, identity: &Arc<str>) -> Option<String> {
         let known = self.known.as_ref()?;
         if known.contains_key(identity) {
             return None;
         }
         let is_it =
             |(other, known): &(&Arc<str>, &Known)| known.is_half_taken() && self.is_of(other, known, found);
-        known.iter().find(is_it).map(|(_, known)| known.stored)
+        let (_, known) = known.iter().find(is_it)?;
+        Some(match &known.taken {
+            Some(Taken::Torn(reason)) => reason.clone(),
+            _ => format!(
+                "it changed after its first {} messages were stored\nDrop again what follows them in the file, without what is \
+                 stored (orderly messages --file).",
+                known.stored
+            ),
+        })
     }
 
     /// Whether a known identity is that of this file, as it is or was.
