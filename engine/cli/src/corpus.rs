@@ -162,13 +162,16 @@ fn refusal(diagnostic: &Diagnostic) -> String {
 /// The type of a message with its trigger event, `ADT^A01`; of a document what it is, `CDA^CCD`.
 fn kind(record: &Record, other: &str) -> String {
     let words = [&record.header.kind, &record.header.event];
-    let words: Vec<String> = words.into_iter().flatten().map(|word| shortened(word)).collect();
+    let words: Vec<String> = words.into_iter().flatten().map(|word| code(word)).collect();
     if words.is_empty() { other.to_owned() } else { words.join("^") }
 }
 
-/// A name that a sender gave, cut: what is longer is no name.
-fn shortened(name: &str) -> String {
-    name.chars().filter(|letter| !letter.is_control()).take(24).collect()
+/// A code that a sender gave; what does not look like one may be anything, and is not for printing.
+fn code(word: &str) -> String {
+    let is_part =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    let is_code = word.len() <= 40 && word.bytes().all(is_part);
+    if is_code { word.to_owned() } else { "other".to_owned() }
 }
 
 /// Whether the record says more than that there was a message.
@@ -185,7 +188,7 @@ fn unknown_sections(record: &Record) -> Vec<String> {
                 .code
                 .as_ref()
                 .and_then(|code| code.code.as_deref())
-                .map_or_else(|| "no code".to_owned(), shortened)
+                .map_or_else(|| "no code".to_owned(), code)
         })
         .collect()
 }

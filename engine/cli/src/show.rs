@@ -211,7 +211,7 @@ fn print_findings(findings: &[Diagnostic], json: bool) -> bool {
         if json {
             print_json(&JsonDiagnostic::from(finding));
         } else {
-            print(finding);
+            print(visible(&finding.to_string()));
         }
     }
     if findings.is_empty() && !json {

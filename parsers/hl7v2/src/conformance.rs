@@ -9,25 +9,22 @@ use crate::dictionary::{self, Part, Version};
 use crate::message::{Message, Position};
 use crate::view::{Presence, View};
 
-/// How many findings are reported; a message with more is not made for its version, and one more tells nobody anything.
+/// How many notes are reported, and how many warnings; a message with more is not made for its version, and one more tells nobody anything.
 const FINDINGS_MAX: usize = 1_000;
 
 /// Tables that no list ends: namespaces, applications, facilities, authorities, and code systems (99zzz, HL7nnnn).
 const ENDLESS_TABLES: [u16; 5] = [300, 361, 362, 363, 396];
 
-/// What of a message is not as its version has it, in the order of the message, a thousand findings at most. A version that the dictionary
+/// What of a message is not as its version has it, in the order of the message, a thousand warnings and a thousand
+/// notes at most. A version that the dictionary
 /// does not know is judged by the nearest.
 pub fn validate(message: &Message<'_>) -> Vec<Diagnostic> {
     let version = Version::nearest(&message.header().version());
-    let mut validation = Validation { message, version, findings: Vec::new() };
+    let mut validation = Validation { message, version, findings: Vec::new(), warnings: 0, notes: 0 };
     let mut offset = message.leading.len();
     for (index, segment) in message.segments().iter().enumerate() {
         validation.segment(index, segment.name(), offset);
         offset += segment.encoded_len();
-        if validation.findings.len() >= FINDINGS_MAX {
-            validation.findings.truncate(FINDINGS_MAX);
-            break;
-        }
     }
     validation.findings
 }
@@ -37,6 +34,8 @@ struct Validation<'v> {
     message: &'v Message<'v>,
     version: Version,
     findings: Vec<Diagnostic>,
+    warnings: usize,
+    notes: usize,
 }
 
 /// A place that is judged.
@@ -50,7 +49,10 @@ struct At {
 impl Validation<'_> {
     fn segment(&mut self, index: usize, name: &str, offset: usize) {
         let at = |field: usize, offset: usize| At { position: Position::field(index, field), offset };
-        if name.starts_with('Z') {
+        // A line that begins with no segment's name is some text, and not for showing; the parser tells of it.
+        let is_name =
+            name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if name.starts_with('Z') || !is_name {
             return;
         }
         if dictionary::segment(name).is_none() {
@@ -182,7 +184,9 @@ impl Validation<'_> {
 
     /// Adds a finding: a warning where a receiver may well stumble, else a note.
     fn report(&mut self, code: &'static str, is_warning: bool, at: At, message: String) {
-        if self.findings.len() >= FINDINGS_MAX {
+        let count = if is_warning { &mut self.warnings } else { &mut self.notes };
+        *count += 1;
+        if *count > FINDINGS_MAX {
             return;
         }
         let finding = match is_warning {
@@ -322,7 +326,10 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_findings() {
+    fn there_is_an_end_to_findings_and_notes_hide_no_warning() {
         assert_eq!(findings(&"QQQ|1\r".repeat(2_000)).len(), FINDINGS_MAX);
+        let found = findings(&format!("{}PV1|1\r", "QQQ|1\r".repeat(2_000)));
+        assert!(found.iter().any(|finding| finding.contains("requires Patient Class")), "{}", found.len());
+        assert_eq!(findings("JANE DOE|1\r"), [""; 0]);
     }
 }

@@ -70,6 +70,8 @@ struct Walk {
     report_is_open: bool,
     /// Whether the last report is an ORC that waits for its OBR.
     order_waits: bool,
+    /// The visits from here on are of the patient who is told of.
+    visits_from: usize,
     /// The order for drugs that is open.
     drug_order: Option<DrugOrder>,
     /// Specimens that stand before the orders they are for.
@@ -83,7 +85,7 @@ struct Walk {
 }
 
 /// Each stands for the last of its kind.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Subject {
     #[default]
     Other,
@@ -125,7 +127,7 @@ impl Walk {
                 self.record.visits.push(visit::visit(fields, source));
             }
             "PV2" => {
-                if let Some(visit) = self.record.visits.last_mut() {
+                if let Some(visit) = self.last_visit() {
                     visit::additional(fields, visit);
                 }
             }
@@ -276,9 +278,17 @@ impl Walk {
 
     fn patient(&mut self, fields: &Fields<'_>) {
         let source = self.location("PID");
+        // What waits for an order until here was never the next patient's.
+        self.record.results.extend(std::mem::take(&mut self.specimens).finish());
+        self.visits_from = self.record.visits.len();
         self.record.patients.push(patient::patient(fields, source));
         self.close_order();
         self.subject = Subject::Patient;
+    }
+
+    /// The last visit of the patient who is told of.
+    fn last_visit(&mut self) -> Option<&mut orderly_record::Visit> {
+        self.record.visits.get_mut(self.visits_from..)?.last_mut()
     }
 
     fn last_patient(&mut self, change: impl FnOnce(&mut orderly_record::Patient)) {
@@ -298,7 +308,7 @@ impl Walk {
         if let Some(code) = condition.code.clone().filter(|_| !is_deleted) {
             if let Some(reasons) = self.reasons_of_order() {
                 reasons.push(code);
-            } else if let Some(visit) = self.record.visits.last_mut() {
+            } else if let Some(visit) = self.last_visit() {
                 visit.diagnoses.push(code);
             }
         }

@@ -22,6 +22,7 @@ pub(crate) fn text(message: &Message<'_>) -> String {
         for_each_leaf(message, index, &mut |at, text| {
             let (title, meant) = titled(message, at, &text);
             let path = message.path(at);
+            let path = visible(&path);
             lines.push(format!("  {path:<18} {title:<TITLE_WIDTH$} {}{meant}", visible(&text)));
         });
     }
@@ -106,7 +107,7 @@ pub(crate) fn print_paths(message: &Message<'_>, paths: &[String], json: bool) -
             if json {
                 print_json(&json!({ "path": message.path(place), "value": value }));
             } else {
-                print(format_args!("{:<18} {}", message.path(place), visible(&value)));
+                print(format_args!("{:<18} {}", visible(&message.path(place)), visible(&value)));
             }
         }
     }

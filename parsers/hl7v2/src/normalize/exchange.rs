@@ -2,7 +2,7 @@
 
 use orderly_record::{Acknowledgement, Parameter, Query, Record, Reported, Text};
 
-use super::values::{coded, identifier, lines, text, time};
+use super::values::{coded, lines, providers, text, time};
 use super::{Fields, Walk};
 use crate::view::View;
 
@@ -13,11 +13,13 @@ const PARAMETERS_FROM: usize = 3;
 pub(super) fn acknowledgement(msa: &Fields<'_>, walk: &mut Walk) {
     let source = walk.location("MSA");
     let error = coded(msa.first(6)).map(|code| Reported { code: Some(code), ..Reported::default() });
+    // Some put ERR before MSA.
+    let before = walk.record.acknowledgement.take().map(|before| before.errors).unwrap_or_default();
     walk.record.acknowledgement = Some(Box::new(Acknowledgement {
         code: text(msa.first(1)),
         control_id: text(msa.first(2)),
         text: text(msa.first(3)),
-        errors: error.into_iter().collect(),
+        errors: before.into_iter().chain(error).collect(),
         source: Some(source),
     }));
 }
@@ -84,7 +86,8 @@ pub(super) fn old_query(qrd: &Fields<'_>, walk: &mut Walk) {
     let query = query_of(&mut walk.record);
     query.asked_at = time(qrd.first(1));
     query.tag = text(qrd.first(4));
-    query.subjects = qrd.field(8).children().filter_map(|view| identifier(view, None)).collect();
+    // A person as XCN, of which the id counts.
+    query.subjects = providers(qrd.field(8)).into_iter().filter_map(|person| person.identifier).collect();
     query.name = coded(qrd.first(9));
     query.source = Some(source);
 }

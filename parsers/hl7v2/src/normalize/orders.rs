@@ -3,7 +3,7 @@
 //! An order for drugs is one medication, whatever segments tell of it: the last of them leads, the earlier ones fill in what it does not
 //! say. What is given several times is several medications, each with what their order says.
 
-use orderly_record::{Coded, Immunization, Location, Medication, Note, Report, Specimen};
+use orderly_record::{Coded, Identifier, Immunization, Location, Medication, Note, Report, Specimen, Text};
 
 use super::{Fields, Subject, Walk, appointment, immunization, medication, result, timing};
 use crate::segment::Segment;
@@ -25,6 +25,20 @@ pub(super) struct DrugOrder {
     has_route: bool,
     timings: usize,
     has_ingredient: bool,
+}
+
+/// An order's numbers stand in each thing it is for. Longer ones are none, and a message of some megabytes could with one of them make a
+/// record of any size.
+const REPEATED_MAX: usize = 1_000;
+
+fn repeated(number: &Option<Identifier>) -> Option<Identifier> {
+    let length = |text: &Option<Text>| text.as_ref().map_or(0, Text::len);
+    let is_short = |number: &&Identifier| {
+        let authority = number.authority.as_ref();
+        number.value.len() + length(&number.system) <= REPEATED_MAX
+            && authority.is_none_or(|from| length(&from.name) + length(&from.universal_id) <= REPEATED_MAX)
+    };
+    number.as_ref().filter(is_short).cloned()
 }
 
 /// What the last segment of a drug order told.
@@ -166,6 +180,12 @@ impl Walk {
     /// SAC: a container of the last specimen; without an SPM before it a specimen of which nothing else is known.
     pub(super) fn container(&mut self, fields: &Fields<'_>) {
         let source = self.location("SAC");
+        if self.containers_lead() && self.subject != Subject::Specimen {
+            self.close_order();
+            let mut specimen = Specimen { source: Some(source), ..Specimen::default() };
+            result::container(fields, &mut specimen);
+            return self.specimens.await_orders(specimen);
+        }
         match self.last_specimen() {
             Some(specimen) => result::container(fields, specimen),
             None => {
@@ -191,6 +211,12 @@ impl Walk {
             && matches!(header.event.as_deref(), Some("R22" | "R23" | "R24"))
     }
 
+    /// The structure in which each order begins with its container (chapter 7, OUL^R21).
+    fn containers_lead(&self) -> bool {
+        let header = &self.record.header;
+        header.kind.as_deref() == Some("OUL") && header.event.as_deref() == Some("R21")
+    }
+
     /// The structures whose orders are members of their specimen's group (chapters 4 and 7).
     fn specimens_lead(&self) -> bool {
         let header = &self.record.header;
@@ -212,9 +238,9 @@ impl Walk {
         } else {
             let other = Report {
                 code: Some(code),
-                order_control: report.order_control.clone(),
-                placer_number: report.placer_number.clone(),
-                filler_number: report.filler_number.clone(),
+                order_control: report.order_control.clone().filter(|control| control.len() <= REPEATED_MAX),
+                placer_number: repeated(&report.placer_number),
+                filler_number: repeated(&report.filler_number),
                 source: Some(source),
                 ..Report::default()
             };
@@ -377,6 +403,49 @@ mod tests {
         let all = reports.chain(medication);
         let all = all.map(|(what, source)| format!("{what} {}", source.as_ref().unwrap()));
         all.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The specimens of each report, by the segments they come from.
+    fn specimens(record: &Record) -> Vec<Vec<String>> {
+        let of = |specimen: &orderly_record::Specimen| specimen.source.as_ref().unwrap().to_string();
+        record.results.iter().map(|report| report.specimens.iter().map(of).collect()).collect()
+    }
+
+    #[test]
+    fn what_is_one_patient_s_is_not_the_next_one_s() {
+        let record = read("ORU^R01", "PID|1\rSPM|1\rPID|2\rOBR|1\rOBX|1|ST|a||b\r");
+        assert_eq!(specimens(&record), [vec!["SPM[1]".to_owned()], vec![]]);
+        let record = read("ADT^A17", "PID|1\rPV1|1|I\rPID|2\rDG1|1||I10^Hypertension^I10\rPV2||x\r");
+        assert!(record.visits[0].diagnoses.is_empty());
+        assert_eq!(record.conditions.len(), 1);
+    }
+
+    #[test]
+    fn what_stands_between_an_order_and_its_request_is_the_order_s() {
+        let record = read("ORU^R01", "PID|1\rORC|RE\rSPM|1\rOBX|1|NM|GLU||5\rOBR|1||F1\rOBX|2|NM|NA||140\r");
+        assert_eq!(specimens(&record), [["SPM[1]"]]);
+        assert_eq!(record.results[0].observations.len(), 2);
+    }
+
+    #[test]
+    fn a_container_before_its_order_is_that_order_s() {
+        let record =
+            read("OUL^R21", "PID|1\rSAC|||T1\rOBR|1\rOBX|1|ST|a||b\rSAC|||T2\rOBR|2\rOBX|1|ST|a||b\r");
+        assert_eq!(specimens(&record), [["SAC[1]"], ["SAC[2]"]]);
+    }
+
+    #[test]
+    fn an_error_before_its_acknowledgement_stays() {
+        let record = read("ACK", "ERR||PID^1^3|101^Required field missing^HL70357|E\rMSA|AE|7\r");
+        let answer = record.acknowledgement.unwrap();
+        assert_eq!((answer.code.as_deref(), answer.errors.len()), (Some("AE"), 1));
+    }
+
+    #[test]
+    fn a_long_number_is_not_repeated() {
+        let record = read("OMS^O05", &format!("ORC|NW|{}\r{}", "7".repeat(2_000), "RQD||A^B\r".repeat(5)));
+        let numbers = record.results.iter().filter(|report| report.placer_number.is_some()).count();
+        assert_eq!((record.results.len(), numbers), (5, 1));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) fn role(
     source: Location,
 ) -> Participant {
     let (role, person, house, from, address, phone) =
-        if segment == "ROL" { (3, 4, 10, 5, 11, 12) } else { (4, 5, 8, 11, 14, 15) };
+        if segment == "ROL" { (3, 4, 14, 5, 11, 12) } else { (4, 5, 8, 11, 14, 15) };
     let mut all = providers(fields.field(person));
     let house = organization(fields.first(house));
     let device = if segment == "PRT" { text(fields.first(10)) } else { None };

@@ -95,6 +95,12 @@ pub(super) fn complete(report: &mut Report, order: Report) {
     if report.notes.is_empty() {
         report.notes = order.notes;
     }
+    // Some put a specimen or an observation between ORC and OBR.
+    report.observations.splice(..0, order.observations);
+    report.specimens.splice(..0, order.specimens);
+    report.reasons.splice(..0, order.reasons);
+    report.studies.splice(..0, order.studies);
+    report.accession_number = report.accession_number.take().or(order.accession_number);
     report.order_reason = order.order_reason;
     report.order_status = order.order_status;
     report.group_number = order.group_number;
