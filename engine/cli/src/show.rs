@@ -40,6 +40,9 @@ pub(crate) struct ShowArgs {
     /// The message's bytes, put together again from its fields, instead.
     #[arg(long)]
     encode: bool,
+    /// A document's words as HTML for people to read, without scripts and without anything that is fetched.
+    #[arg(long, conflicts_with_all = ["record", "encode", "raw", "paths", "json", "validate"])]
+    html: bool,
     /// Where a message is not as its version of HL7 v2 says: what must be there, lengths, repetitions, codes and data types. Exit code 1
     /// when there is anything.
     #[arg(long, conflicts_with_all = ["record", "encode", "raw", "paths"])]
@@ -54,7 +57,7 @@ pub(crate) struct ShowArgs {
 impl ShowArgs {
     /// Whether the message is to be shown with all that is known of it, and not one view or part alone.
     fn wants_all(&self) -> bool {
-        self.paths.is_empty() && !self.encode && !self.record && !self.validate
+        self.paths.is_empty() && !self.encode && !self.record && !self.validate && !self.html
     }
 }
 
@@ -162,6 +165,9 @@ fn show_message(
     if args.validate {
         return Ok(print_findings(&validate(message), args.json));
     }
+    if args.html {
+        return Err(Failure::new("only a document has words to show as HTML"));
+    }
     if !args.paths.is_empty() {
         return tree::print_paths(message, &args.paths, args.json);
     }
@@ -183,6 +189,10 @@ fn show_document(
 ) -> Result<bool, Failure> {
     if args.encode {
         return Err(Failure::new("a document is not put together again").help("`--raw` gives its bytes"));
+    }
+    if args.html {
+        print(document::html(document));
+        return Ok(true);
     }
     if args.validate {
         return Err(Failure::new("only HL7 v2 is validated")

@@ -13,6 +13,8 @@ const DEPTH_MAX: usize = 64;
 const BYTES_MAX: usize = 8_000_000;
 /// Bytes of one image as base64. A photograph of a wound, not a film.
 const IMAGE_BYTES_MAX: usize = 2_000_000;
+/// Images that are looked at: a page with more is none that a person reads.
+const IMAGES_MAX: usize = 200;
 /// Bytes of an address, of which browsers take about as many.
 const ADDRESS_BYTES_MAX: usize = 2_048;
 /// Bytes of an ID.
@@ -47,6 +49,7 @@ struct Writer {
     left: usize,
     is_cut: bool,
     depth: usize,
+    images: usize,
     /// What is open around the present place.
     around: Around,
 }
@@ -60,7 +63,14 @@ struct Around {
 
 impl Writer {
     fn new(bytes_max: usize) -> Self {
-        Self { html: String::new(), left: bytes_max, is_cut: false, depth: 0, around: Around::default() }
+        Self {
+            html: String::new(),
+            left: bytes_max,
+            is_cut: false,
+            depth: 0,
+            images: 0,
+            around: Around::default(),
+        }
     }
 
     /// What stands in an element.
@@ -241,7 +251,9 @@ impl Writer {
         let names = media.attribute("referencedObject").unwrap_or_default();
         self.open("span", &[("class", "media")]);
         for name in names.split_whitespace().take(16) {
-            match document.by_id(name).and_then(image) {
+            self.images += 1;
+            let found = document.by_id(name).filter(|_| self.images <= IMAGES_MAX);
+            match found.and_then(image) {
                 Some(source) => self.void("img", &[("src", &source), ("alt", "")]),
                 None => self.words("[image not shown]"),
             }
@@ -403,19 +415,22 @@ fn image(object: Element<'_>) -> Option<String> {
     if !is_base64 || written.len() > IMAGE_BYTES_MAX {
         return None;
     }
-    let data: String = written.split_ascii_whitespace().collect();
-    let kind = image_kind(&data)?;
+    let kind = image_kind(written.trim_ascii_start())?;
     let declared = value.attribute("mediaType")?.trim().to_ascii_lowercase();
     let is_declared = declared == kind || (declared == "image/jpg" && kind == "image/jpeg");
-    is_declared.then(|| format!("data:{kind};base64,{data}"))
+    let is_base64 =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte) || byte.is_ascii_whitespace();
+    if !is_declared || !written.bytes().all(is_base64) {
+        return None;
+    }
+    let data: String = written.split_ascii_whitespace().collect();
+    Some(format!("data:{kind};base64,{data}"))
 }
 
-/// What the bytes are by how they begin; `None` when they are no image or no base64.
+/// What the bytes are by how they begin; `None` when they are no image.
 fn image_kind(data: &str) -> Option<&'static str> {
-    let is_base64 = data.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
     let kinds = [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif")];
-    let (_, kind) = kinds.iter().find(|(beginning, _)| data.starts_with(beginning))?;
-    is_base64.then_some(*kind)
+    kinds.iter().find(|(beginning, _)| data.starts_with(beginning)).map(|(_, kind)| *kind)
 }
 
 #[cfg(test)]

@@ -24,9 +24,12 @@ impl<'a> Message<'a> {
             return Err(Unencodable::Splits);
         }
         let absent = raw.is_empty() && self.view(at).raw().is_empty();
-        let field = self.field_mut(at, !absent)?;
-        if let (Some(field), false) = (field, absent) {
+        if absent {
+            return self.field_mut(at, false).map(|_| ());
+        }
+        if let Some(field) = self.field_mut(at, true)? {
             put(field.to_mut(), &steps, raw);
+            self.write_anew(at);
         }
         Ok(())
     }
@@ -53,6 +56,7 @@ impl<'a> Message<'a> {
             _ => range.start - 1..range.end,
         };
         field.to_mut().drain(range);
+        self.write_anew(at);
         Ok(())
     }
 
@@ -109,10 +113,16 @@ impl<'a> Message<'a> {
         if add && segment.parts.len() <= index {
             segment.parts.resize(index + 1, Cow::Borrowed(b""));
         }
+        Ok(segment.parts.get_mut(index))
+    }
+
+    /// A field that was changed no longer is the bytes that it came in.
+    fn write_anew(&mut self, at: &Position) {
+        let Some(segment) = self.segments.get_mut(at.segment) else { return };
+        let index = segment.index(at.field);
         if let Some(wire) = segment.wire.get_mut(index) {
             *wire = None;
         }
-        Ok(segment.parts.get_mut(index))
     }
 }
 

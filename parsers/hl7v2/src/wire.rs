@@ -232,6 +232,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_written_where_nothing_is_changes_nothing() {
+        // Another way to say ASCII, which writing anew would not choose.
+        let bytes = message("ISO IR87", b"\x1B$B;3ED\x1B(J");
+        let mut changed = parse(&bytes, &Settings::default()).unwrap();
+        changed.delete(&Position { component: Some(9), ..Position::field(1, 5) }).unwrap();
+        changed.delete(&Position { repetition: Some(4), ..Position::field(1, 5) }).unwrap();
+        changed.set_text(&Position::field(1, 20), "").unwrap();
+        assert_eq!(changed.encode(), bytes);
+    }
+
+    #[test]
     fn what_is_not_what_it_says_is_reported() {
         assert_eq!(read("BIG-5", b"Ren\xE9 X").1, "windows-1252");
         assert_eq!(read("BIG-5", b"Ren\xE9 X").2, ["hl7-charset-mismatch"]);

@@ -164,6 +164,8 @@ async fn a_document_is_shown_by_its_sections_and_what_the_record_does_not_hold()
     let record: serde_json::Value = serde_json::from_str(&record.out).unwrap();
     assert_eq!(record["patient"]["name"]["family"], "Tester", "{record}");
     assert_eq!(record["sections"][0]["text"], "Never smoked", "{record}");
+    let page = orderly(&site, ["show", "ccd.xml", "--html"]).await.ended(0).out;
+    assert!(page.contains("<h2>Social history</h2>") && page.contains("Never smoked"), "{page}");
     let refused = orderly(&site, ["show", "ccd.xml", "--encode"]).await.ended(2);
     assert!(refused.err.contains("`--raw` gives its bytes"), "{}", refused.err);
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use orderly_ccda::{Document, Element, normalize};
+use orderly_ccda::{Document, Element, narrative_html, normalize};
 use orderly_record::Record;
 use serde_json::{Map, Value, json};
 
@@ -35,6 +35,28 @@ pub(crate) fn text(document: &Document) -> String {
     // Writing to a String does not fail.
     let _ = write!(text, "\n{}", sections.trim_fmt());
     text
+}
+
+/// All its sections as one page.
+pub(crate) fn html(document: &Document) -> String {
+    let record = normalize(document);
+    let mut page = String::from(
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:\">\
+         <title>document</title></head><body>\n",
+    );
+    for (section, known) in document.sections().into_iter().zip(&record.sections) {
+        let title = known.title.as_deref().unwrap_or_default();
+        let html = narrative_html(section);
+        let rest = if html.is_whole { "" } else { "<p>(the rest is too long to be shown)</p>" };
+        // Writing to a String does not fail.
+        let _ = writeln!(page, "<h2>{}</h2>\n{}{rest}", escaped(title), html.text);
+    }
+    page + "</body></html>"
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn about(record: &Record) -> String {

@@ -22,7 +22,10 @@ pub(super) fn read(statement: &Statement<'_, '_>, record: &mut Record) -> bool {
     let before = record.care_team.len();
     match statement.name() {
         "organizer" if !is_negated(statement.element) => {
-            let team = Shared::new(team(statement), &[statement.element]);
+            // The members are no part of what is said once.
+            let said: Vec<_> =
+                statement.element.children().filter(|part| part.name() != "component").collect();
+            let team = Shared::new(team(statement), &said);
             statement.related(is_member, |act| members(act, &team, record));
         }
         "act" if !is_negated(statement.element) => members(statement, &Shared::default(), record),

@@ -111,7 +111,9 @@ pub(super) fn of_procedure(statement: &Statement<'_, '_>, procedure: &Procedure)
         recorded_by: procedure.recorded_by.clone(),
         ..Device::default()
     };
-    let around = Shared::new(around, &[statement.element]);
+    // The devices are no part of what is said once.
+    let said: Vec<_> = statement.element.children().filter(|part| part.name() != "participant").collect();
+    let around = Shared::new(around, &said);
     let source = statement.source;
     let mut devices: Vec<Device> =
         roles.into_iter().map(|role| device(source, Some(role), around.copy(source))).collect();
