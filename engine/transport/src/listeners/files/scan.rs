@@ -55,34 +55,21 @@ impl Stat {
         self.device
     }
 
-    /// What the file system tells this file by from every other one, whatever is in it.
-    pub(super) fn file_key(&self, volume: &str) -> FileKey {
-        FileKey { begins: format!("{volume}{:x}-", self.inode), ends: format!("-{:x}", self.made_nanos()) }
-    }
-
-    fn made_nanos(&self) -> u128 {
-        self.made.and_then(|made| made.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_nanos()
-    }
-
     /// What the file system tells it from every other file by. `volume` is what the device is called over restarts.
     pub(super) fn key(&self, volume: &str) -> String {
-        let Stat { device: _, inode, size, modified: (seconds, nanoseconds), made: _ } = self;
-        format!("{volume}{inode:x}-{size:x}-{seconds:x}.{nanoseconds:x}-{:x}", self.made_nanos())
+        let Stat { device: _, inode, size, modified: (seconds, nanoseconds), made } = self;
+        let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        format!("{volume}{inode:x}-{size:x}-{seconds:x}.{nanoseconds:x}-{:x}", made.as_nanos())
     }
 }
 
-/// What all keys of one file have in common, whatever was written to it.
-#[derive(Debug, Clone)]
-pub(super) struct FileKey {
-    begins: String,
-    ends: String,
-}
-
-impl FileKey {
-    /// Whether this is a key of the file.
-    pub(super) fn is_of(&self, key: &str) -> bool {
-        key.starts_with(&self.begins) && key.ends_with(&self.ends)
+/// Whether two keys are of one file, whatever was written to it between: of the same volume, inode and time of birth.
+pub(super) fn is_same_file(one: &str, other: &str) -> bool {
+    fn parts(key: &str) -> (Option<&str>, Option<&str>, Option<&str>) {
+        let mut parts = key.split('-');
+        (parts.next(), parts.next(), parts.nth(2))
     }
+    parts(one) == parts(other)
 }
 
 /// A file in the folder.
@@ -94,8 +81,6 @@ pub(super) struct Found {
     pub(super) stat: Stat,
     /// What the file system tells it from others by: its identity, unless its content decides.
     pub(super) key: Arc<str>,
-    /// What its keys have in common when its content changes.
-    pub(super) file_key: FileKey,
 }
 
 /// The files of the folder that match, in the order in which they are to be taken, and the markers among them with their times.
@@ -207,8 +192,7 @@ impl Walk<'_> {
         } else {
             let below = below.join(&name);
             let key = key(self.settings, &self.listing.volume, &below, &stat);
-            let file_key = stat.file_key(&self.listing.volume);
-            self.listing.files.push(Found { path, below, stat, key, file_key });
+            self.listing.files.push(Found { path, below, stat, key });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! What always holds: a file counts as gone only on evidence: it is not in a whole listing of the very folder it was in. A share that is
 //! away, or a folder that could not be listed whole, shows nothing.
 
-use super::scan::{Found, Listing};
+use super::scan::{Found, Listing, is_same_file};
 use super::{Identify, Standing, Taken};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Standings {
     /// Whether a known identity is that of this file, as it is or was.
     fn is_of(&self, identity: &str, known: &Known, found: &Found) -> bool {
         match self.identify {
-            Identify::Inode => found.file_key.is_of(identity),
+            Identify::Inode => is_same_file(&found.key, identity),
             Identify::Content => *known.name == *found.below.to_string_lossy(),
         }
     }
@@ -161,7 +161,8 @@ impl Standings {
         // What was taken in part and has changed since is there all the same.
         let is_there = |identity: &Arc<str>, known: &Known| {
             there.contains(identity)
-                || (known.is_half_taken() && listing.files.iter().any(|found| found.file_key.is_of(identity)))
+                || (known.is_half_taken()
+                    && listing.files.iter().any(|found| is_same_file(&found.key, identity)))
         };
         let is_gone = |(identity, known): &(&Arc<str>, &Known)| {
             identity.starts_with(&listing.volume) && !is_there(identity, known)
