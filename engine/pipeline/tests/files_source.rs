@@ -103,7 +103,7 @@ fn each_mistake_is_told_once_with_its_place_and_what_to_do() {
             &[
                 "6:7 config-complete `stable_for` is of use only with `complete: stable` | remove it, or write `complete: stable`",
                 "8:7 config-complete `marker` is of use only with `complete: marker` | remove it, or write `complete: marker`",
-                "7:7 config-complete without `pattern` a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
+                "7:7 config-complete without a `pattern` of names a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
             ],
         ),
         (
@@ -128,13 +128,13 @@ fn each_mistake_is_told_once_with_its_place_and_what_to_do() {
         (
             &["folder: in", "complete: renamed"],
             &[
-                "5:7 config-complete without `pattern` a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
+                "5:7 config-complete without a `pattern` of names a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
             ],
         ),
         (
             &["folder: in", "complete: renamed", "pattern: '*'"],
             &[
-                "5:7 config-complete without `pattern` a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
+                "5:7 config-complete without a `pattern` of names a file is taken under any name, also while it is written | add `pattern:` with the names that files have when they are complete",
             ],
         ),
         (

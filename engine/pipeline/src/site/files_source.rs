@@ -205,7 +205,7 @@ fn warn_of_half_files(fields: &Fields<'_, '_>, source: &FilesSource, problems: &
             .warning(
                 "config-complete",
                 span,
-                "without `pattern` a file is taken under any name, also while it is written",
+                "without a `pattern` of names a file is taken under any name, also while it is written",
             )
             .help("add `pattern:` with the names that files have when they are complete");
     }
