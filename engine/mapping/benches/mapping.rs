@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use orderly_hl7v2::{Settings, normalize, parse};
+use orderly_hl7v2::{Settings, parse};
 use orderly_mapping::{Facts, Input, compile, compile_condition, yaml};
 
 fn five_rules(criterion: &mut Criterion) {
@@ -16,9 +16,8 @@ fn five_rules(criterion: &mut Criterion) {
     let document = yaml::parse("five-rules.yaml", &text).expect("YAML");
     let mapping = compile(&document, &|_| Err("no files".to_owned())).0.expect("a mapping without errors");
     let message = parse(&bytes, &Settings::default()).expect("a readable message");
-    let record = normalize(&message);
     let facts = Facts { id: 1, source: "bench", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let input = Input { facts: &facts, message: Some(&message), record: &record };
+    let input = Input::of_message(&facts, &message);
     criterion.bench_function("five rules, ADT 1 KB", |bencher| {
         bencher.iter(|| mapping.execute(black_box(&input)))
     });

@@ -293,15 +293,15 @@ fn member_value(member: &Member) -> Value<'_> {
 
 /// A fact about the input. Those of a message stand in its header, those of a document in its record's.
 pub(crate) fn fact_text<'s>(fact: Fact, scope: &Scope<'_, 's>) -> Cow<'s, str> {
-    let facts = scope.case.input.facts;
+    let facts = scope.case.input.facts();
     match fact {
         Fact::AcceptedAt => Cow::Owned(facts.accepted_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         Fact::Id => Cow::Owned(facts.id.to_string()),
         Fact::SourceName => Cow::Borrowed(facts.source),
-        Fact::Conforms => Cow::Borrowed(scope.case.input.message.map(conforms).unwrap_or_default()),
+        Fact::Conforms => Cow::Borrowed(scope.case.input.message().map(conforms).unwrap_or_default()),
         fact => match scope.case.header() {
             Some(header) => header_text(fact, header),
-            None => Cow::Borrowed(record_text(fact, &scope.case.input.record.header)),
+            None => Cow::Borrowed(record_text(fact, &scope.case.input.record().header)),
         },
     }
 }
@@ -371,7 +371,8 @@ mod tests {
     #[test]
     fn a_list_behind_a_name_costs_its_members() {
         let facts = Facts { id: 1, source: "any", accepted_at: Timestamp::UNIX_EPOCH };
-        let input = Input { facts: &facts, message: None, record: &Record::default() };
+        let record = Record::default();
+        let input = Input::of_document(&facts, &record);
         let names = [Value::List(vec![Value::text("a"), Value::text("b"), Value::text("c")])];
         let case = Case::new(&input, 0);
         let scope = Scope { names: &names, ..Scope::of(&case) };

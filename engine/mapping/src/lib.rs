@@ -25,6 +25,7 @@ mod trace;
 mod value;
 pub mod yaml;
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -51,14 +52,61 @@ pub struct Facts<'x> {
 }
 
 /// What a mapping or a condition looks at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Input<'m> {
+    facts: &'m Facts<'m>,
+    content: Content<'m>,
+}
+
+#[derive(Debug)]
+enum Content<'m> {
+    /// Its record is made when something asks for it: many routes and mappings get along with the message's own fields.
+    Message {
+        message: &'m Message<'m>,
+        record: OnceCell<Record>,
+    },
+    Document(&'m Record),
+}
+
+impl<'m> Input<'m> {
+    /// A message as received.
+    pub fn of_message(facts: &'m Facts<'m>, message: &'m Message<'m>) -> Self {
+        Self { facts, content: Content::Message { message, record: OnceCell::new() } }
+    }
+
+    /// A document, which its record alone tells of.
+    pub fn of_document(facts: &'m Facts<'m>, record: &'m Record) -> Self {
+        Self { facts, content: Content::Document(record) }
+    }
+
     /// Where it came from, and when.
-    pub facts: &'m Facts<'m>,
-    /// The message as received; none when it is a document, which the record alone tells of.
-    pub message: Option<&'m Message<'m>>,
+    pub fn facts(&self) -> &'m Facts<'m> {
+        self.facts
+    }
+
+    /// The message as received; none when it is a document.
+    pub fn message(&self) -> Option<&'m Message<'m>> {
+        match &self.content {
+            Content::Message { message, .. } => Some(message),
+            Content::Document(_) => None,
+        }
+    }
+
     /// The record made of it.
-    pub record: &'m Record,
+    pub fn record(&self) -> &Record {
+        match &self.content {
+            Content::Message { message, record } => record.get_or_init(|| orderly_hl7v2::normalize(message)),
+            Content::Document(record) => record,
+        }
+    }
+
+    /// The record, if there is one without making it.
+    pub fn known_record(&self) -> Option<&Record> {
+        match &self.content {
+            Content::Message { record, .. } => record.get(),
+            Content::Document(record) => Some(record),
+        }
+    }
 }
 
 /// A compiled mapping.

@@ -255,7 +255,7 @@ pub(crate) enum Accepts {
 impl Accepts {
     /// Refuses an input of another format; `said` is where the mapping says what it takes.
     pub(crate) fn check(self, input: &Input<'_>, said: &Span) -> Result<(), Refusal> {
-        let (message, help) = match (self, input.message) {
+        let (message, help) = match (self, input.message()) {
             (Accepts::Any, _) | (Accepts::Hl7v2, Some(_)) | (Accepts::Ccda, None) => return Ok(()),
             (Accepts::Hl7v2, None) => {
                 ("this mapping takes HL7 v2, and this is a document", "when: message.type != 'CDA'")

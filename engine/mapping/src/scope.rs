@@ -61,18 +61,18 @@ impl<'m> Case<'m> {
 
     /// The message as received; of a document one without segments, so that every path into it is empty.
     pub(crate) fn received(&self) -> &Message<'m> {
-        self.input.message.unwrap_or(&self.nothing)
+        self.input.message().unwrap_or(&self.nothing)
     }
 
     /// The header of a message; a document has none.
     pub(crate) fn header(&self) -> Option<&Header> {
-        let message = self.input.message?;
+        let message = self.input.message()?;
         Some(self.header.get_or_init(|| message.header()))
     }
 
     pub(crate) fn part(&self, slot: usize, root: &Arc<[Box<str>]>) -> &Member {
         match self.parts.get(slot) {
-            Some(part) => part.get_or_init(|| Member::take(self.input.record, root)),
+            Some(part) => part.get_or_init(|| Member::take(self.input.record(), root)),
             None => &Member::Nothing,
         }
     }

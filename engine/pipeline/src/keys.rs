@@ -111,6 +111,7 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use orderly_record::{Appointment, Header, Immunization, Medication, Report, Visit};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -190,4 +191,52 @@ mod tests {
         let visits = (0..2 * KEYS_MAX).map(visit).collect();
         assert_eq!(words(&Record { visits, ..Record::default() }).len(), KEYS_MAX);
     }
+
+    fn same_keys(bytes: &[u8]) -> bool {
+        let message = orderly_hl7v2::parse(bytes, &orderly_hl7v2::Settings::default()).unwrap();
+        let whole = words(&orderly_hl7v2::normalize(&message));
+        let naming = words(&orderly_hl7v2::identify(&message));
+        assert_eq!(naming, whole, "{}", bytes.escape_ascii());
+        whole.len() > 1
+    }
+
+    #[test]
+    fn what_only_names_has_the_keys_of_the_whole() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../parsers/hl7v2/tests/samples");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let messages = files.filter(|file| file.extension().is_some_and(|ending| ending == "hl7"));
+        let with_keys = messages.filter(|file| {
+            let bytes = std::fs::read(file).unwrap();
+            orderly_hl7v2::split(&bytes).members.iter().any(|member| {
+                let member = &bytes[member.clone()];
+                orderly_hl7v2::parse(member, &orderly_hl7v2::Settings::default()).is_ok() && same_keys(member)
+            })
+        });
+        assert!(with_keys.count() >= 60);
+    }
+
+    proptest! {
+        /// Numbers everywhere, segments in any order.
+        #[test]
+        fn what_only_names_has_the_keys_of_the_whole_whatever_the_order(
+            kind in prop::sample::select(vec!["ADT^A01", "ORU^R01", "OUL^R21", "OUL^R22", "OML^O33", "VXU^V04", "DFT^P03", "MDM^T02", "RDE^O11"]),
+            segments in prop::collection::vec((prop::sample::select(SEGMENTS.to_vec()), 0..40_usize), 0..12),
+        ) {
+            let mut message = format!("MSH|^~\\&|||||||{kind}|1\r");
+            for (index, (name, fields)) in segments.iter().enumerate() {
+                message.push_str(name);
+                for field in 1..=*fields {
+                    message.push_str(&format!("|{index}n{field}^x~{index}m{field}"));
+                }
+                message.push('\r');
+            }
+            same_keys(message.as_bytes());
+        }
+    }
+
+    const SEGMENTS: [&str; 37] = [
+        "PID", "MRG", "PD1", "NK1", "PV1", "PV2", "ORC", "OBR", "OBX", "SPM", "SAC", "NTE", "RXO", "RXE",
+        "RXD", "RXG", "RXA", "RXR", "RXC", "TQ1", "AL1", "DG1", "PR1", "TXA", "SCH", "ARQ", "AIS", "GT1",
+        "IN1", "FT1", "ODS", "RQD", "BPO", "IPC", "CTI", "MFI", "ZZZ",
+    ];
 }

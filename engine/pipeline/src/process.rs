@@ -165,9 +165,8 @@ struct Chosen<'p> {
 }
 
 fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
-    let record = orderly_hl7v2::normalize(message);
     let header = message.header();
-    let input = Input { facts: chosen.facts, message: Some(message), record: &record };
+    let input = Input::of_message(chosen.facts, message);
     // Old senders leave MSH-11 empty; what is not said is what the source carries.
     let reason = wrong_processing(chosen.source, &header.processing_id());
     let processed = Processed {
@@ -175,18 +174,25 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
         summary: Summary::of(&header),
         fate: Fate::Filtered,
         reason,
-        keys: keys::of(&record, &header.control_id()),
+        keys: Vec::new(),
         pairs: Vec::new(),
         diagnostics: message.diagnostics().to_vec(),
         reply: Reply::accept(Some(header)),
     };
-    routed(chosen, &input, processed)
+    let mut processed = routed(chosen, &input, processed);
+    // The whole record is made only when a route or a mapping asked for it; search needs far less of it.
+    let control_id = &processed.summary.control_id;
+    processed.keys = match input.known_record() {
+        Some(record) => keys::of(record, control_id),
+        None => keys::of(&orderly_hl7v2::identify(message), control_id),
+    };
+    processed
 }
 
 /// A document has no processing of its own: it is what its source carries.
 fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
     let record = orderly_ccda::normalize(document);
-    let input = Input { facts: chosen.facts, message: None, record: &record };
+    let input = Input::of_document(chosen.facts, &record);
     let text = |text: &Option<orderly_record::Text>| text.as_deref().unwrap_or_default().to_owned();
     let header = &record.header;
     let summary = Summary {
@@ -272,7 +278,7 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
 
 fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
     let Some(mapping) = &target.mapping else {
-        if input.message.is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
+        if input.message().is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
             return PairFate::Failed(
                 "MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned(),
             );
@@ -294,9 +300,9 @@ fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> Pair
 
 /// The control id of what came in, as it stands in its header.
 fn control_id(input: &Input<'_>) -> String {
-    match input.message {
+    match input.message() {
         Some(message) => message.header().control_id().into_owned(),
-        None => input.record.header.control_id.as_deref().unwrap_or_default().to_owned(),
+        None => input.record().header.control_id.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

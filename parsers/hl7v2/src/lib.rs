@@ -46,7 +46,7 @@ pub use groups::Groups;
 pub use header::Header;
 pub use meaning::Meaning;
 pub use message::{Message, Position};
-pub use normalize::normalize;
+pub use normalize::{identify, normalize};
 pub use parse::{Settings, Unreadable, parse};
 pub use path::{Path, Select};
 pub use reply::{Reply, read_reply};

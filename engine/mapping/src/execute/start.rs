@@ -9,11 +9,11 @@ use crate::scope::Refusal;
 /// A message of a header alone: the recommended delimiters, UTF-8, when the input was accepted, a control id of our own, the processing of
 /// the input (production when it says nothing), the version. What it is and who sends it to whom is the mapping's to say.
 pub(super) fn message(version: &str, input: &Input<'_>) -> Result<Message<'static>, Refusal> {
-    let facts = input.facts;
+    let facts = input.facts();
     let made_at = facts.accepted_at.strftime("%Y%m%d%H%M%S+0000");
     // MSH-10 holds 20 characters in the older versions; this is shorter for any number that a journal can reach.
     let control_id = format!("ORD{}", facts.id);
-    let processing = input.record.header.processing.as_deref();
+    let processing = input.record().header.processing.as_deref();
     let is_code = |code: &&str| !code.is_empty() && code.chars().all(|letter| letter.is_ascii_alphanumeric());
     let processing = processing.filter(is_code).unwrap_or("P");
     let header = format!("MSH|^~\\&|||||{made_at}|||{control_id}|{processing}|{version}||||||UNICODE UTF-8");

@@ -1,6 +1,6 @@
 //! What holds for any text, any mapping and any message: nothing panics, and what no rule touches keeps its bytes.
 
-use orderly_hl7v2::{Settings, normalize, parse};
+use orderly_hl7v2::{Settings, parse};
 use orderly_mapping::{Facts, Input, Mapping, Outcome};
 use proptest::prelude::*;
 
@@ -100,9 +100,8 @@ fn compiled(rules: &str) -> Result<Mapping, String> {
 
 fn mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Outcome> {
     let message = parse(bytes, &Settings::default()).ok()?;
-    let record = normalize(&message);
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let input = Input { facts: &facts, message: Some(&message), record: &record };
+    let input = Input::of_message(&facts, &message);
     let (traced, _) = mapping.execute_traced(&input);
     let outcome = mapping.execute(&input);
     assert_eq!(traced, outcome, "a trace changes nothing, and the same input gives the same output");

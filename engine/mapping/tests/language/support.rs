@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use orderly_hl7v2::{Message, Settings, normalize, parse};
+use orderly_hl7v2::{Settings, parse};
 use orderly_mapping::{Facts, Input, Mapping, Outcome, compile, yaml};
 use orderly_record::{Diagnostic, Place, Record};
 
@@ -27,19 +27,17 @@ pub(crate) fn mapping(
 pub(crate) fn map(mapping: &Mapping, message: &str) -> String {
     let bytes = received(message);
     let message = parse(&bytes, &Settings::default()).expect("the test's message is readable");
-    let record = normalize(&message);
-    mapped(mapping, Some(&message), &record)
+    outcome(&mapping.execute(&Input::of_message(&facts(), &message)))
 }
 
 /// What a mapping makes of a document's record.
 pub(crate) fn map_record(mapping: &Mapping, record: &Record) -> String {
-    mapped(mapping, None, record)
+    outcome(&mapping.execute(&Input::of_document(&facts(), record)))
 }
 
-fn mapped(mapping: &Mapping, message: Option<&Message<'_>>, record: &Record) -> String {
+fn facts() -> Facts<'static> {
     let accepted_at = "2026-03-05T12:40:00Z".parse().expect("a time");
-    let facts = Facts { id: 42, source: "riverside-emr", accepted_at };
-    outcome(&mapping.execute(&Input { facts: &facts, message, record }))
+    Facts { id: 42, source: "riverside-emr", accepted_at }
 }
 
 /// The bytes of a message written as lines.

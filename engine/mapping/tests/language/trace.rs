@@ -1,6 +1,6 @@
 //! What a trace tells of each rule: what was written, what was not and why.
 
-use orderly_hl7v2::{Settings, normalize, parse};
+use orderly_hl7v2::{Settings, parse};
 use orderly_mapping::{Facts, Input};
 use orderly_record::Place;
 
@@ -12,10 +12,8 @@ fn a_trace_tells_of_every_rule() {
     let mapping = support::mapping("traced.yaml", text, &|_| Err("no files".to_owned())).expect("a mapping");
     let bytes = support::received("PID|1||||Smith^John|||F\nOBX|1");
     let message = parse(&bytes, &Settings::default()).expect("a message");
-    let record = normalize(&message);
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let (_, trace) =
-        mapping.execute_traced(&Input { facts: &facts, message: Some(&message), record: &record });
+    let (_, trace) = mapping.execute_traced(&Input::of_message(&facts, &message));
     let lines: Vec<String> = trace
         .iter()
         .map(|traced| {
