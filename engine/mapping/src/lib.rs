@@ -59,6 +59,10 @@ pub struct Input<'m> {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would cost each message more than it saves"
+)]
 enum Content<'m> {
     /// Its record is made when something asks for it: many routes and mappings get along with the message's own fields.
     Message {

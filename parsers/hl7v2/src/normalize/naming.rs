@@ -16,8 +16,8 @@ pub(super) fn of(segment: &str) -> Fields {
         "MRG" => set(&[1, 2, 3, 4, 5, 7]),
         "PV1" => set(&[19]),
         "ORC" => set(&[1, 2, 3]),
-        // An order that has a code takes no diet or supply in its place.
-        "OBR" => set(&[2, 3, 4, 18, 20]),
+        // An order that has a code takes no diet in its place, one that has a specimen no container.
+        "OBR" => set(&[2, 3, 4, 15, 18, 20]),
         "SPM" => set(&[30]),
         "SAC" => set(&[2]),
         "ODS" => set(&[1, 3]),
