@@ -189,6 +189,11 @@ pub(crate) fn is_list(place: &Place) -> bool {
 }
 
 fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    if !path.several
+        && let Some(start) = start(path, scope)
+    {
+        return Ok(single(start, &path.steps, scope)?.map_or(Value::Empty, member_value));
+    }
     let mut values = members(path, scope)?.into_iter().map(member_value);
     match path.several {
         true => Ok(Value::List(values.collect())),
@@ -196,16 +201,46 @@ fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, 
     }
 }
 
+/// What a path that names one member leads to: the common case, without lists of one. Of a list at its end the first member.
+fn single<'s>(
+    start: &'s Member,
+    steps: &'s [RecordStep],
+    scope: &Scope<'_, 's>,
+) -> Result<Option<&'s Member>, Refusal> {
+    let mut at = start;
+    for step in steps {
+        let next = match step {
+            RecordStep::Member(name) => at.get(name),
+            RecordStep::Select(select) => select_members(&[at], select, scope)?.first().copied(),
+        };
+        let Some(next) = next else { return Ok(None) };
+        at = next;
+    }
+    match at {
+        Member::List(members) => {
+            scope.case.spend(members.len())?;
+            Ok(members.first())
+        }
+        other => Ok(Some(other)),
+    }
+}
+
 /// The members that a record path names.
 pub(crate) fn members<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Vec<&'s Member>, Refusal> {
-    let start = match (&path.start, scope.here) {
+    if let RecordStart::Name(slot) = &path.start {
+        return followed(named_members(*slot, scope)?, path, scope);
+    }
+    followed(Vec::from_iter(start(path, scope)), path, scope)
+}
+
+/// The one member at which a path begins; a path into what a `let` named may begin at several.
+fn start<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Option<&'s Member> {
+    match (&path.start, scope.here) {
         (RecordStart::Part { slot, root }, _) => Some(scope.case.part(*slot, root)),
         (RecordStart::Here, Here::Member(start)) => Some(start),
-        (RecordStart::Here, _) => None,
         (RecordStart::Each(slot), _) => scope.member_of(*slot),
-        (RecordStart::Name(slot), _) => return followed(named_members(*slot, scope)?, path, scope),
-    };
-    followed(Vec::from_iter(start), path, scope)
+        (RecordStart::Here | RecordStart::Name(_), _) => None,
+    }
 }
 
 /// The objects that a `let` named.
@@ -234,7 +269,7 @@ fn followed<'s>(
                 found = found.into_iter().filter_map(|one| one.get(name)).collect();
             }
             RecordStep::Select(select) => {
-                found = select_members(found, select, scope)?;
+                found = select_members(&found, select, scope)?;
             }
         }
     }
@@ -252,7 +287,7 @@ fn followed<'s>(
 }
 
 fn select_members<'s>(
-    found: Vec<&'s Member>,
+    found: &[&'s Member],
     select: &'s Choice,
     scope: &Scope<'_, 's>,
 ) -> Result<Vec<&'s Member>, Refusal> {

@@ -2,11 +2,12 @@
 //!
 //! A mapping that asks for `patient.identifiers` should not pay for the whole record. The part is taken by serializing the record into
 //! a serializer that passes over everything but the wanted members. It has the names and the form of the record's JSON, and its leaves
-//! keep their types. A copy of any part is no more than a counter.
+//! keep their types. A copy of any part is no more than a counter or a short text.
 
 use std::fmt::Error;
 use std::rc::Rc;
 
+use orderly_record::Text;
 use serde::Serialize;
 use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeStructVariant, Serializer};
 
@@ -14,9 +15,9 @@ use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeStructVaria
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Member {
     Nothing,
-    Text(Rc<str>),
+    Text(Text),
     /// A number or a truth value, as JSON writes it.
-    Literal(Rc<str>),
+    Literal(Text),
     List(Rc<[Member]>),
     Members(Rc<[(&'static str, Member)]>),
 }

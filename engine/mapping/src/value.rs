@@ -49,7 +49,7 @@ impl<'s> Value<'s> {
     pub(crate) fn scalar(self) -> Scalar<'s> {
         match self {
             Value::Empty | Value::Segment => Scalar::Empty,
-            Value::Member(Member::Literal(literal)) => Scalar::Text(Cow::Owned(literal.as_ref().to_owned())),
+            Value::Member(Member::Literal(literal)) => Scalar::Text(Cow::Owned(literal.into())),
             Value::Member(_) => Scalar::Empty,
             Value::Null => Scalar::Null,
             Value::Text(text) if text.is_empty() => Scalar::Empty,
