@@ -36,7 +36,7 @@ use orders::{DrugOrder, Specimens};
 
 /// The record of a message.
 pub fn normalize(message: &Message<'_>) -> Record {
-    read(message, |_| naming::ALL)
+    read(message, |_| Some(naming::ALL))
 }
 
 /// Of the record of a message what names the things it is about: the numbers and names of patients, visits, orders, documents and
@@ -45,11 +45,12 @@ pub fn identify(message: &Message<'_>) -> Record {
     read(message, naming::of)
 }
 
-/// The record that the fields make which `sees` says of each segment.
-fn read(message: &Message<'_>, sees: impl Fn(&str) -> naming::Fields) -> Record {
+/// The record that the fields make which `sees` names of each segment; a segment of which it names none is passed over.
+fn read(message: &Message<'_>, sees: impl Fn(&str) -> Option<naming::Fields>) -> Record {
     let mut walk = Walk::default();
     for (index, segment) in message.segments().iter().enumerate() {
-        let fields = Fields { segment, encoding: message.encoding(), seen: sees(segment.name()) };
+        let Some(seen) = sees(segment.name()) else { continue };
+        let fields = Fields { segment, encoding: message.encoding(), seen };
         walk.take(&fields, message.segments().get(index + 1..).unwrap_or_default());
     }
     walk.finish()

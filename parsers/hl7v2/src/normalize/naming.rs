@@ -8,9 +8,12 @@ pub(super) type Fields = u64;
 /// Every field.
 pub(super) const ALL: Fields = Fields::MAX;
 
-/// The naming fields of a segment, and those that decide which order a number belongs to.
-pub(super) fn of(segment: &str) -> Fields {
-    match segment {
+/// The naming fields of a segment, and those that decide which order a number belongs to; `None` for a segment that has no part in either.
+pub(super) fn of(segment: &str) -> Option<Fields> {
+    Some(match segment {
+        "EVN" | "PD1" | "NK1" | "PV2" | "NTE" | "AL1" | "IAM" | "DG1" | "PR1" | "PRB" | "IN2" | "IN3" => {
+            return None;
+        }
         "MSH" => ALL,
         "PID" => set(&[2, 3, 4, 5, 9, 18, 19, 20]),
         "MRG" => set(&[1, 2, 3, 4, 5, 7]),
@@ -30,8 +33,9 @@ pub(super) fn of(segment: &str) -> Fields {
         "RXA" => set(&[5]),
         "TXA" => set(&[12, 14, 15]),
         "SCH" | "ARQ" => set(&[1, 2]),
+        // Where one begins, an order may end.
         _ => 0,
-    }
+    })
 }
 
 /// Whether a field is in the set.
