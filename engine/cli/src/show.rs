@@ -43,8 +43,8 @@ pub(crate) struct ShowArgs {
     /// A document's words as HTML for people to read, without scripts and without anything that is fetched.
     #[arg(long, conflicts_with_all = ["record", "encode", "raw", "paths", "json", "validate"])]
     html: bool,
-    /// Where a message is not as its version of HL7 v2 says: what must be there, lengths, repetitions, codes and data types. Exit code 1
-    /// when there is anything.
+    /// Where a message is not as its version of HL7 v2 says: segments in their places, what must be there, lengths, repetitions, codes and
+    /// data types. Exit code 1 when there is anything.
     #[arg(long, conflicts_with_all = ["record", "encode", "raw", "paths"])]
     validate: bool,
     #[command(flatten)]

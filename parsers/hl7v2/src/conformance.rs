@@ -1,11 +1,13 @@
-//! Whether a message is as its version of the standard says: fields that must be there, lengths, repetitions, codes and data types.
+//! Whether a message is as its version of the standard says: segments and groups in their places; fields that must be there, lengths,
+//! repetitions, codes and data types.
 //!
 //! Conformance is an opinion beside the message and changes nothing: hardly any sender conforms, and what it sends is read all the same.
 //! The findings say where and what, never a value of the message.
 
 use orderly_record::{Diagnostic, Fault, Moment};
 
-use crate::dictionary::{self, Part, Version};
+use crate::dictionary::{self, Part, Version, own_structure};
+use crate::groups::{Flaw, What, judge};
 use crate::message::{Message, Position};
 use crate::view::{Presence, View};
 
@@ -15,16 +17,25 @@ const FINDINGS_MAX: usize = 1_000;
 /// Tables that no list ends: namespaces, applications, facilities, authorities, and code systems (99zzz, HL7nnnn).
 const ENDLESS_TABLES: [u16; 5] = [300, 361, 362, 363, 396];
 
-/// What of a message is not as its version has it, in the order of the message, a thousand warnings and a thousand
-/// notes at most. A version that the dictionary
-/// does not know is judged by the nearest.
+/// What of a message is not as its version has it, in the order of the message, a thousand warnings and a thousand notes at most. A version
+/// that the dictionary does not know is judged by the nearest; segments of messages whose structure it does not know have no order.
 pub fn validate(message: &Message<'_>) -> Vec<Diagnostic> {
-    let version = Version::nearest(&message.header().version());
+    let header = message.header();
+    let version = Version::nearest(&header.version());
+    let structure = own_structure(&header.message_type(), &header.event(), &header.structure());
+    let (name, flaws) = structure.map_or_else(Default::default, |(name, structure)| {
+        let names: Vec<&str> = message.segments().iter().map(crate::Segment::name).collect();
+        (name, judge(&names, structure, version))
+    });
+    let mut flaws = flaws.into_iter().peekable();
     let mut validation = Validation { message, version, findings: Vec::new(), warnings: 0, notes: 0 };
     let mut offset = message.leading.len();
     for (index, segment) in message.segments().iter().enumerate() {
+        while let Some(flaw) = flaws.next_if(|flaw| flaw.segment == index) {
+            validation.structure(name, &flaw, offset);
+        }
         validation.segment(index, segment.name(), offset);
-        offset += segment.encoded_len();
+        offset += segment.sent_len(message.encoding());
     }
     validation.findings
 }
@@ -42,17 +53,14 @@ struct Validation<'v> {
 #[derive(Clone, Copy)]
 struct At {
     position: Position,
-    /// Bytes from the start of the message to its field.
+    /// Bytes from the start of the message, as it came in, to its field.
     offset: usize,
 }
 
 impl Validation<'_> {
     fn segment(&mut self, index: usize, name: &str, offset: usize) {
         let at = |field: usize, offset: usize| At { position: Position::field(index, field), offset };
-        // A line that begins with no segment's name is some text, and not for showing; the parser tells of it.
-        let is_name =
-            name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-        if name.starts_with('Z') || !is_name {
+        if name.starts_with('Z') || !is_segment_name(name) {
             return;
         }
         if dictionary::segment(name).is_none() {
@@ -60,24 +68,41 @@ impl Validation<'_> {
             self.report("hl7-conformance-segment", false, at(1, offset), message);
             return;
         }
-        let last = self.message.segments().get(index).map_or(0, crate::Segment::last_field);
+        let Some(segment) = self.message.segments().get(index) else { return };
         let defined = (1..=dictionary::field_count(name)).rev();
         let defined = defined.into_iter().find(|field| dictionary::has_field(name, *field, self.version));
-        let mut place = offset + name.len() + 1;
-        let end = offset
-            + self
-                .message
-                .segments()
-                .get(index)
-                .map_or(0, |segment| segment.encoded_len() - segment.terminator.len());
-        for field in 1..=last.max(defined.unwrap_or(0)) {
-            let view = self.message.field(index, field);
+        let places = segment.places(self.message.encoding());
+        let end = places.last().copied().unwrap_or(0);
+        for field in 1..=segment.last_field().max(defined.unwrap_or(0)) {
             // A header's first two fields declare the delimiters, and are read before anything can be judged.
-            if !(is_header(name) && field <= 2) {
-                self.field(name, view, at(field, place.min(end)));
+            if !(segment.declares_delimiters() && field <= 2) {
+                let place = places.get(segment.index(field)).copied().unwrap_or(end);
+                self.field(name, self.message.field(index, field), at(field, offset + place));
             }
-            place += view.raw().len() + usize::from(!(is_header(name) && field == 1));
         }
+    }
+
+    /// A segment that is missing, or not where the structure of this name has it.
+    fn structure(&mut self, name: &str, flaw: &Flaw, offset: usize) {
+        let (segment, occurrence) = self.message.occurrence(flaw.segment).unwrap_or_default();
+        // Of a segment that no version has, and of a line that is none, that is said.
+        if dictionary::segment(segment).is_none() && !matches!(flaw.what, What::Missing(_)) {
+            return;
+        }
+        let (code, is_warning, message) = match &flaw.what {
+            What::Missing(what) => {
+                ("hl7-conformance-missing", true, format!("{name} requires {what}, and it is missing"))
+            }
+            What::Again(what) => {
+                ("hl7-conformance-again", true, format!("{name} has {what} once here, and this is another"))
+            }
+            What::Misplaced => {
+                ("hl7-conformance-place", false, format!("{name} has {segment} in another place"))
+            }
+            What::Foreign => ("hl7-conformance-foreign", false, format!("{name} has no segment {segment}")),
+        };
+        let path = if occurrence > 1 { format!("{segment}[{occurrence}]") } else { segment.to_owned() };
+        self.add(code, is_warning, message, offset, path);
     }
 
     fn field(&mut self, segment: &str, view: View<'_>, at: At) {
@@ -182,8 +207,13 @@ impl Validation<'_> {
         }
     }
 
-    /// Adds a finding: a warning where a receiver may well stumble, else a note.
     fn report(&mut self, code: &'static str, is_warning: bool, at: At, message: String) {
+        let path = self.message.path(&at.position);
+        self.add(code, is_warning, message, at.offset, path);
+    }
+
+    /// Adds a finding: a warning where a receiver may well stumble, else a note.
+    fn add(&mut self, code: &'static str, is_warning: bool, message: String, offset: usize, path: String) {
         let count = if is_warning { &mut self.warnings } else { &mut self.notes };
         *count += 1;
         if *count > FINDINGS_MAX {
@@ -193,12 +223,13 @@ impl Validation<'_> {
             true => Diagnostic::warning(code, Fault::Sender, message),
             false => Diagnostic::note(code, Fault::Sender, message),
         };
-        self.findings.push(finding.in_input(at.offset, self.message.path(&at.position)));
+        self.findings.push(finding.in_input(offset, path));
     }
 }
 
-fn is_header(segment: &str) -> bool {
-    matches!(segment, "MSH" | "BHS" | "FHS")
+/// A line that begins with no segment's name is some text, and not for showing; the parser tells of it.
+fn is_segment_name(name: &str) -> bool {
+    name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 fn below(at: At, number: usize) -> Option<At> {
@@ -251,7 +282,20 @@ mod tests {
     use super::*;
     use crate::parse::{Settings, parse};
 
+    const OF_STRUCTURE: [&str; 4] = [
+        "hl7-conformance-missing",
+        "hl7-conformance-again",
+        "hl7-conformance-place",
+        "hl7-conformance-foreign",
+    ];
+
+    /// What is said of segments' contents.
     fn findings(segments: &str) -> Vec<String> {
+        let is_of_structure = |finding: &String| OF_STRUCTURE.iter().any(|code| finding.starts_with(code));
+        all_findings(segments).into_iter().filter(|finding| !is_of_structure(finding)).collect()
+    }
+
+    fn all_findings(segments: &str) -> Vec<String> {
         let bytes = format!("MSH|^~\\&|A|B|C|D|20260305||ADT^A01^ADT_A01|7|P|2.5.1\r{segments}");
         let message = parse(bytes.as_bytes(), &Settings::default()).unwrap();
         validate(&message).iter().map(|finding| format!("{} {}", finding.code, finding)).collect()
@@ -323,6 +367,49 @@ mod tests {
         ] {
             assert_eq!(obx(kind, value).is_empty(), right, "{kind} {value}: {:?}", obx(kind, value));
         }
+    }
+
+    #[test]
+    fn segments_are_judged_by_the_structure() {
+        let admission = "PID|1||70014^^^NORTH^MR||TESTER^ALMA||19840211|F\rPV1|1|I\r";
+        assert_eq!(
+            all_findings(&format!("{admission}PV1|2|I\rRXR|PO\rQQQ|1\r")),
+            [
+                "hl7-conformance-missing MSH (byte 0): warning[hl7-conformance-missing]: ADT_A01 requires EVN, and it is missing",
+                "hl7-conformance-again PV1[2] (byte 110): warning[hl7-conformance-again]: ADT_A01 has PV1 once here, and this is another",
+                "hl7-conformance-foreign RXR (byte 118): note[hl7-conformance-foreign]: ADT_A01 has no segment RXR",
+                "hl7-conformance-segment QQQ-1 (byte 125): note[hl7-conformance-segment]: no version has a segment QQQ; one of the site's own begins with Z",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_structure_segments_have_no_order() {
+        let bytes = b"MSH|^~\\&|A|B|C|D|20260305||ZAB^Z77|7|P|2.5.1\rRXR|PO\rPV1|1|I\rPV1|1|I\r";
+        let message = parse(bytes, &Settings::default()).unwrap();
+        assert!(validate(&message).iter().all(|finding| !OF_STRUCTURE.contains(&finding.code)));
+    }
+
+    #[test]
+    fn places_are_counted_in_the_bytes_that_came() {
+        let text =
+            "MSH|^~\\&|Ä|B|C|D|20260305||ACK|7|P|2.5.1||||||UNICODE UTF-16\r\nMSA|AA|7|許Ж|||||||||x\r\n";
+        let place = text.find("|x").unwrap() + 1;
+        let place = text[..place].encode_utf16().count() * 2;
+        let of = |bytes: &[u8]| {
+            let message = parse(bytes, &Settings::default()).unwrap();
+            let found = validate(&message);
+            let found = found.iter().find(|finding| finding.code == "hl7-conformance-undefined").unwrap();
+            found.place.clone()
+        };
+        let path = "MSA-12".to_owned();
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(of(&wide), orderly_record::Place::Input { offset: place, path: path.clone() });
+        // Big5 writes each of these letters in two bytes, and a byte of the first is a backslash.
+        let bytes =
+            b"MSH|^~\\&|A|B|C|D|20260305||ACK|7|P|2.5.1||||||BIG-5\rMSA|AA|7|\xB3\x5C\xB3\x7C|||||||||x\r";
+        let offset = bytes.len() - 2;
+        assert_eq!(of(bytes), orderly_record::Place::Input { offset, path });
     }
 
     #[test]

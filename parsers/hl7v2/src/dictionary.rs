@@ -11,7 +11,7 @@ mod version;
 use std::sync::LazyLock;
 
 use listing::Listing;
-pub(crate) use structures::{Child, Structure, structure};
+pub(crate) use structures::{Child, Structure, own_structure, structure};
 pub use tables::Table;
 pub use version::Version;
 

@@ -4,12 +4,14 @@
 //! order is taken where it belongs if that is still open, anything unknown stays in the group that is open. So an unexpected segment
 //! never makes a group fail; the list stays the truth and groups are ranges of it. A note (NTE) belongs to the segment it follows.
 
+mod judge;
 mod walk;
 
 use std::ops::Range;
 
 use crate::dictionary::{Structure, Version, structure};
 use crate::message::Message;
+pub(crate) use judge::{Flaw, What, judge};
 use walk::Walk;
 
 /// The groups of one message, as it was when they were made: they are made anew after segments came or went.
@@ -68,7 +70,8 @@ impl Groups {
         let mut walk = Walk::new(names, structure, version);
         let mut segments = places(names);
         for (index, place) in segments.iter_mut().enumerate() {
-            place.group = walk.take(index);
+            walk.take(index);
+            place.group = walk.innermost();
         }
         Self { groups: walk.finish(), segments }
     }

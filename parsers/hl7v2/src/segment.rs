@@ -92,6 +92,29 @@ impl<'a> Segment<'a> {
         parts + self.parts.len().saturating_sub(1) + self.terminator.len()
     }
 
+    /// How many bytes it takes as it is sent, terminator included.
+    pub(crate) fn sent_len(&self, encoding: &Encoding) -> usize {
+        self.places(encoding).last().copied().unwrap_or(0) + self.terminator.len()
+    }
+
+    /// Where what the field separator splits begins, in bytes of the segment as it is sent, and at last where the terminator begins.
+    pub(crate) fn places(&self, encoding: &Encoding) -> Vec<usize> {
+        let sent = |bytes: &[u8]| match encoding.charset.is_transcoded() {
+            true => encoding.charset.send(bytes).len(),
+            false => bytes.len(),
+        };
+        let separator = sent(std::slice::from_ref(&encoding.delimiters.field));
+        let mut at = 0;
+        let mut places = Vec::with_capacity(self.parts.len() + 1);
+        for (index, part) in self.parts.iter().enumerate() {
+            at += if index > 0 { separator } else { 0 };
+            places.push(at);
+            at += self.wire.get(index).copied().flatten().map_or_else(|| sent(part), <[u8]>::len);
+        }
+        places.push(at);
+        places
+    }
+
     fn part(&self, index: usize) -> &[u8] {
         self.parts.get(index).map(Cow::as_ref).unwrap_or_default()
     }

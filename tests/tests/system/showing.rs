@@ -41,14 +41,14 @@ async fn a_message_is_compared_with_its_version() {
     let site = Site::filing();
     site.write(
         "odd.hl7",
-        "MSH|^~\\&|A|B|C|D|20260305||ADT^A04|L1|P|2.5.1\rPID|1||70014||TESTER^ALMA||19840231|K\r",
+        "MSH|^~\\&|A|B|C|D|20260305||ADT^A04|L1|P|2.5.1\rEVN||20260305\rPID|1||70014||TESTER^ALMA||19840231|K\rPV1|1|O\r",
     );
     site.write(
         "right.hl7",
-        "MSH|^~\\&|A|B|C|D|20260305||ADT^A04^ADT_A01|L1|P|2.5.1\rPID|1||70014||TESTER^ALMA||19840229|F\r",
+        "MSH|^~\\&|A|B|C|D|20260305||ADT^A04^ADT_A01|L1|P|2.5.1\rEVN||20260305\rPID|1||70014||TESTER^ALMA||19840229|F\rPV1|1|O\r",
     );
     let ran = orderly(&site, ["show", "odd.hl7", "--validate"]).await.ended(1);
-    for text in ["PID-7[1] (byte 73)", "this is no date and time", "table 0001, Administrative Sex"] {
+    for text in ["PID-7[1] (byte 87)", "this is no date and time", "table 0001, Administrative Sex"] {
         assert!(ran.out.contains(text), "{text} is not in:\n{}", ran.out);
     }
     assert!(!ran.out.contains("19840231"), "values stay where they are:\n{}", ran.out);

@@ -48,6 +48,47 @@ impl Structure {
         static NONE: Node = Node { name: "", children: Vec::new() };
         self.nodes.get(index).unwrap_or(&NONE)
     }
+
+    /// Whether this version requires it, as far as that is known: what all versions require, and of 2.5.1 what it requires itself. A group
+    /// of nothing that is required can be there and empty, and DSC only says that a message goes on.
+    pub(crate) fn requires(&self, child: &Child, version: Version) -> bool {
+        let is_required = child.required || (child.expected && version == Version::DEFAULT);
+        let has_content = |group| self.node(group).children.iter().any(|inner| self.requires(inner, version));
+        is_required && child.segment != "DSC" && child.group.is_none_or(has_content)
+    }
+
+    /// A child's name, of a segment or of a group.
+    pub(crate) fn name(&self, child: &Child) -> &'static str {
+        child.group.map_or(child.segment, |group| self.node(group).name)
+    }
+
+    /// What may stand at this place of a group, in words: `PID`, `OBR or RQD or RXO`, `ORDER (a group with ORC)`.
+    pub(crate) fn words(&self, children: &[Child], place: u8) -> String {
+        let word = |child: &Child| {
+            let name = self.name(child);
+            let inner =
+                child.group.and_then(|group| self.node(group).children.iter().find(|inner| inner.expected));
+            inner.map_or_else(
+                || name.to_owned(),
+                |inner| format!("{name} (a group with {})", self.name(inner)),
+            )
+        };
+        let here = children.iter().filter(|child| child.place == place);
+        here.map(word).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// Whether a segment of this name has a place anywhere in it, in this version.
+    pub(crate) fn has(&self, name: &str, version: Version) -> bool {
+        let mut children = self.nodes.iter().flat_map(|node| &node.children);
+        children.any(|child| child.segment == name && child.is_known(version))
+    }
+}
+
+impl Child {
+    /// Whether this version knows it, or an earlier one.
+    pub(crate) fn is_known(&self, version: Version) -> bool {
+        self.since.is_none_or(|since| since <= version)
+    }
 }
 
 /// The structure of a message of this type and event. `declared` (MSH-9.3) is believed only where type and event are of no structure: many
@@ -57,6 +98,19 @@ pub(crate) fn structure(kind: &str, event: &str, declared: &str) -> &'static Str
     let all = &*STRUCTURES;
     let line = all.of_event(kind, event).or_else(|| all.named(declared)).or_else(|| all.of_kind(kind));
     line.map_or(&NONE, |line| line.tree.get_or_init(|| Reader::read(line.text)))
+}
+
+/// The name and the structure of a message by which it may be judged: its own, the one it declares, or the one that all of its type have
+/// (ACK). Of other messages none is known.
+pub(crate) fn own_structure(
+    kind: &str,
+    event: &str,
+    declared: &str,
+) -> Option<(&'static str, &'static Structure)> {
+    let all = &*STRUCTURES;
+    let line =
+        all.of_event(kind, event).or_else(|| all.named(declared)).or_else(|| all.of_event(kind, ""))?;
+    Some((line.name, line.tree.get_or_init(|| Reader::read(line.text))))
 }
 
 /// The names of all groups.

@@ -43,11 +43,11 @@ enum Begins {
 }
 
 /// Where a segment goes.
-struct Found {
+pub(super) struct Found {
     /// How many of the open groups stay open.
-    depth: usize,
+    pub(super) depth: usize,
     /// The children on the way from there: groups that begin, and the segment at last.
-    way: Vec<&'static Child>,
+    pub(super) way: Vec<&'static Child>,
 }
 
 impl<'n> Walk<'n> {
@@ -56,12 +56,13 @@ impl<'n> Walk<'n> {
         Self { names, structure, version, open: vec![message], groups: Vec::new() }
     }
 
-    /// Takes the next segment; the index of the innermost group it is in.
-    pub(super) fn take(&mut self, index: usize) -> Option<usize> {
+    /// Takes the next segment; where it goes, if it has a place.
+    pub(super) fn take(&mut self, index: usize) -> Option<Found> {
         let name = self.names.get(index).copied().unwrap_or_default();
-        if let Some(found) = self.find(name, index) {
+        let found = self.find(name, index);
+        if let Some(found) = &found {
             self.open.truncate(found.depth);
-            for child in found.way {
+            for child in &found.way {
                 self.enter(child, index);
             }
         }
@@ -70,6 +71,11 @@ impl<'n> Walk<'n> {
                 group.range.end = index + 1;
             }
         }
+        found
+    }
+
+    /// The index of the innermost group that is open.
+    pub(super) fn innermost(&self) -> Option<usize> {
         self.open.last().and_then(|open| open.group)
     }
 
@@ -188,10 +194,11 @@ impl<'n> Walk<'n> {
 
     /// Whether the message's version knows it, or an earlier one.
     fn is_known(&self, child: &Child) -> bool {
-        child.since.is_none_or(|since| since <= self.version)
+        child.is_known(self.version)
     }
 }
 
-fn bit(place: u8) -> u64 {
+/// A place, among those taken.
+pub(super) fn bit(place: u8) -> u64 {
     1_u64.checked_shl(u32::from(place)).unwrap_or_default()
 }
