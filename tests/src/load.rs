@@ -15,7 +15,7 @@ use orderly_transport::listeners::{
     Answer, ConnectionEvent, FrameProblem, Handler, MllpListener, MllpListenerSettings, Received,
 };
 use orderly_transport::mllp_client::MllpClient;
-use orderly_transport::mllp_frame;
+use orderly_transport::mllp_frame::{self, Tally};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -193,6 +193,8 @@ impl Handler for Ward {
     async fn problem(&self, _: FrameProblem) -> Option<Vec<u8>> {
         None
     }
+
+    fn deviations(&self, _: SocketAddr, _: u64, _: &Tally) {}
 
     fn connection(&self, _: ConnectionEvent) {}
 }

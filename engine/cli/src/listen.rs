@@ -17,6 +17,7 @@ use orderly_hl7v2::{AckCode, Header, Settings, acknowledge, parse};
 use orderly_transport::listeners::{
     Answer, ConnectionEvent, FrameProblem, Handler, MllpListener, MllpListenerSettings, Received,
 };
+use orderly_transport::mllp_frame::Tally;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -252,6 +253,8 @@ impl Handler for CountingReceiver {
         self.counts().broken_frames += 1;
         None
     }
+
+    fn deviations(&self, _: SocketAddr, _: u64, _: &Tally) {}
 
     fn connection(&self, event: ConnectionEvent) {
         if let ConnectionEvent::Opened { .. } = event {

@@ -16,6 +16,7 @@ mod schema;
 mod send;
 mod show;
 mod site;
+mod status;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ enum Command {
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
     Replay(replay::ReplayArgs),
+    Status(status::StatusArgs),
     Schema(schema::SchemaArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),

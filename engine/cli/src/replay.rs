@@ -130,6 +130,7 @@ async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<
             Ok(messages)
         }
         Ok(Response::Refused(why)) => Err(Failure::new(why)),
+        Ok(Response::Status(_)) => Err(Failure::new("the running engine answered something else")),
         Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
         Err(error) => Err(Failure::new(error)),
     }

@@ -1,7 +1,7 @@
 //! The formats that messages come in, told by their first bytes.
 
-/// What the journal has for the format of bytes of which not all were kept. They are never processed again: half a message, or a wrong
-/// one, would go out as if it were whole.
+/// What the journal has for the format of bytes that came without a whole frame around them, or of which not all were kept. They are never
+/// processed again: half a message, or a wrong one, would go out as if it were whole.
 pub(crate) const PART: &str = "part";
 
 /// Whether bytes that the journal has under this format are only a part of what was sent.

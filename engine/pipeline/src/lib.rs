@@ -13,6 +13,7 @@ mod process;
 mod route;
 mod site;
 mod stream;
+mod tolerances;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
@@ -21,7 +22,9 @@ pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{
-    Facts, Fate, Pair, PairFate, Payload, Processed, Summary, failed_inside, members, not_whole, process,
+    Facts, Fate, Pair, PairFate, Payload, Processed, Summary, failed_inside, frame_refused, members,
+    not_whole, process,
 };
 pub use site::journal_folder;
 pub use stream::{Member, Stream};
+pub use tolerances::{FRAME_TOLERANCES, tolerances, tolerated};

@@ -63,7 +63,7 @@ pub struct Source {
     pub reading: orderly_hl7v2::Settings,
     /// What a sender is told when its message is stored but every mapping failed: AA or AE.
     pub on_mapping_failure: MappingFailureAnswer,
-    /// The codes of deviations that it does not take: a message with one of them is quarantined.
+    /// The codes of deviations that it does not take, of messages and of framing: what has one of them is quarantined.
     pub refuse: Vec<&'static str>,
     /// In which mode its messages are answered.
     pub acknowledgements: Acknowledgements,
@@ -134,18 +134,6 @@ pub struct MllpListener {
     pub connections_max: Option<usize>,
     /// When a connection that sends nothing is closed.
     pub idle_timeout: Option<Duration>,
-    /// What ends a frame.
-    pub frame_end: FrameEnd,
-}
-
-/// What ends a frame of MLLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FrameEnd {
-    /// `1C 0D`, and what senders make of it.
-    #[default]
-    Tolerant,
-    /// `1C 0D` only.
-    Strict,
 }
 
 /// `files:` of a source. Folders are relative to the folder of `orderly.yaml`.

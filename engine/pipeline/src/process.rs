@@ -143,8 +143,11 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
 fn refused(source: &Source, found: &[Diagnostic]) -> Option<Diagnostic> {
     let first = found.iter().find(|found| source.refuse.contains(&found.code))?;
     let message = format!("{}, which the source's `refuse` does not take: {}", first.code, first.message);
-    Some(Diagnostic::error("tolerance-refused", Fault::Sender, message).at(first.place.clone()))
+    Some(Diagnostic::error(REFUSED, Fault::Sender, message).at(first.place.clone()))
 }
+
+/// The code of what is set aside because the source refuses a deviation in it.
+const REFUSED: &str = "tolerance-refused";
 
 /// The messages in one frame, as byte ranges: usually one; a batch gives its members.
 #[must_use]
@@ -336,16 +339,32 @@ fn quarantined(format: Format, unreadable: Unreadable<'_>) -> Processed {
 #[must_use]
 pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
     let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
+    set_aside(plan, facts, bytes, &diagnostic, Reply::rejected)
+}
+
+/// The fate of what came in a frame with a deviation that the source refuses: quarantined, whatever it holds, and answered as other
+/// refused deviations are. It is never processed: without its frame nobody sees that it deviated. `why` names code and place.
+#[must_use]
+pub fn frame_refused(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+    let message = format!("{why}; the source's `refuse` does not take that");
+    let diagnostic = Diagnostic::error(REFUSED, Fault::Sender, message);
+    set_aside(plan, facts, bytes, &diagnostic, Reply::unreadable)
+}
+
+fn set_aside(
+    plan: &Plan,
+    facts: &Facts<'_>,
+    bytes: &[u8],
+    diagnostic: &Diagnostic,
+    reply: fn(Option<Header>, &Diagnostic) -> Reply,
+) -> Processed {
     let header = header_of(plan, facts, bytes);
-    let mut reply = Reply::rejected(header.clone(), &diagnostic);
+    let mut reply = reply(header.clone(), diagnostic);
     if let Some(source) = plan.source(facts.source) {
         reply.as_wanted_by(source);
     }
-    Processed {
-        reply,
-        format: PART,
-        ..quarantined(Format::of(bytes), Unreadable::opaque(diagnostic, header))
-    }
+    let unreadable = Unreadable::opaque(diagnostic.clone(), header);
+    Processed { reply, format: PART, ..quarantined(Format::of(bytes), unreadable) }
 }
 
 /// The fate of a message that this program could not process to its end: quarantined whole, so that a better program can replay it.

@@ -14,9 +14,10 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node, Scalar, Span};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Acknowledgements, Destination, Endpoint, FilesEndpoint, FrameEnd, JournalSettings, Listener,
-    MappingFailureAnswer, MllpEndpoint, MllpListener, Processing, Retry, Source,
+    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer,
+    MllpEndpoint, MllpListener, Processing, Retry, Source,
 };
+use crate::tolerances::{is_of_framing, tolerances};
 
 /// What `orderly.yaml` declares.
 #[derive(Debug)]
@@ -98,9 +99,9 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
     let modes = [("original", Acknowledgements::Original), ("enhanced", Acknowledgements::Enhanced)];
     let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
-    let refuse = refuse(&fields, problems);
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
+    let refuse = refuse(&fields, files.is_none(), problems);
     fields.finish();
     let listener = one_of(mllp, files, entry, &SOURCE_KINDS, problems)?;
     Some(Source {
@@ -115,14 +116,22 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     })
 }
 
-/// The tolerances that a source is not to have.
-fn refuse(fields: &Fields<'_, '_>, problems: &Problems) -> Vec<&'static str> {
-    let known = || orderly_hl7v2::TOLERANCES.iter().chain(&orderly_ccda::TOLERANCES).map(|(code, _)| *code);
+/// The tolerances that a source is not to have. Files have no frames.
+fn refuse(fields: &Fields<'_, '_>, has_frames: bool, problems: &Problems) -> Vec<&'static str> {
+    let known = || tolerances().map(|(code, _)| code).filter(|code| has_frames || !is_of_framing(code));
     let code = |written: Scalar<'_>| {
         let found = known().find(|code| *code == written.text);
-        if found.is_none() {
-            let message = format!("nothing that is tolerated has the code {}", written.text);
-            problems.error("config-refuse", &written.node.span, message).suggest(written.text, known());
+        let span = &written.node.span;
+        match found {
+            Some(_) => {}
+            None if is_of_framing(&written.text) => {
+                let message = format!("{} is about MLLP's frames, and files have none", written.text);
+                problems.error("config-refuse", span, message).help("remove it");
+            }
+            None => {
+                let message = format!("nothing that is tolerated has the code {}", written.text);
+                problems.error("config-refuse", span, message).suggest(written.text, known());
+            }
         }
         found
     };
@@ -208,11 +217,8 @@ fn mllp_listener(node: &Node, problems: &Problems) -> Option<MllpListener> {
     let frame = fields.size("frame_size_max");
     let connections = fields.number("connections_max");
     let idle_timeout = fields.duration("idle_timeout");
-    let ends = [("tolerant", FrameEnd::Tolerant), ("strict", FrameEnd::Strict)];
-    let frame_end = fields.choice("frame_end", &ends).unwrap_or_default();
     fields.finish();
     Some(MllpListener {
-        frame_end,
         listen: listen?,
         frame_bytes_max: frame.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         connections_max: connections.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use orderly_pipeline::{Facts, Fate, NotTaken, PairFate, Plan, Processed, Text, Texts, compile, process};
+use orderly_pipeline::{
+    FRAME_TOLERANCES, Facts, Fate, NotTaken, PairFate, Plan, Processed, Text, Texts, compile, frame_refused,
+    is_part, process, tolerances,
+};
 use proptest::prelude::*;
 
 const SITE: &str = "\
@@ -139,9 +142,47 @@ fn a_source_may_refuse_what_others_take() {
 }
 
 #[test]
+fn the_codes_of_framing_are_for_sources_that_have_frames() {
+    let with = |kind: &str, code: &str| {
+        let site = format!("sources:\n  one:\n    refuse: [{code}]\n    {kind}\ndestinations: {{}}\n");
+        let text = Text { file: "orderly.yaml".to_owned(), text: site };
+        compile(&Texts { site: text, ..Texts::default() })
+    };
+    let (mllp, files) = ("mllp: { listen: 127.0.0.1:0 }", "files: { folder: inbox }");
+    for (code, _) in FRAME_TOLERANCES {
+        let plan =
+            with(mllp, code).plan.unwrap_or_else(|| panic!("{code} is no code of a source with frames"));
+        assert_eq!(plan.sources[0].refuse, [code]);
+    }
+    let told = &with(files, "mllp-noise").diagnostics[0];
+    assert_eq!(
+        told.to_string().lines().next(),
+        Some(
+            "orderly.yaml:3:14: error[config-refuse]: mllp-noise is about MLLP's frames, and files have none"
+        )
+    );
+    let told = &with(mllp, "mllp-nois").diagnostics[0];
+    assert!(told.help.as_deref().is_some_and(|help| help.contains("mllp-noise")), "{told:?}");
+}
+
+#[test]
+fn a_refused_frame_is_kept_and_its_sender_is_told() {
+    let plan = plan();
+    let facts = facts("emr");
+    let why = "mllp-empty-frame at byte 7 of the connection: a frame without a message";
+    let bytes = b"MSH|^~\\&|A|B|C|D|||ADT^A01|M7|P|2.5\r";
+    let refused = frame_refused(&plan, &facts, bytes, why);
+    assert_eq!((refused.fate, is_part(refused.format)), (Fate::Quarantined, true));
+    assert_eq!(refused.reason, Some(format!("{why}; the source's `refuse` does not take that")));
+    assert!(answer(&refused, "emr").contains("MSA|AE|M7"), "{}", answer(&refused, "emr"));
+    let nameless = frame_refused(&plan, &facts, b"", why);
+    assert!(answer(&nameless, "emr").contains("MSA|AR|"), "{}", answer(&nameless, "emr"));
+}
+
+#[test]
 fn the_page_names_every_tolerance() {
     let page = include_str!("../../../docs/site.md");
-    for (code, meaning) in orderly_hl7v2::TOLERANCES.iter().chain(&orderly_ccda::TOLERANCES) {
+    for (code, meaning) in tolerances() {
         assert!(page.contains(&format!("| `{code}` | {meaning} |")), "{code}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use orderly_pipeline::plan::{self, FilesSource, MllpListener};
 use orderly_transport::listeners::files::{After, Complete, Identify, Order};
 use orderly_transport::listeners::{FilesListenerSettings, ListenerSettings, MllpListenerSettings};
-use orderly_transport::mllp_frame::FrameEnd;
+use orderly_transport::mllp_frame::Tolerance;
 
 /// How often a folder is looked at when nothing is said: hints make it sooner where the system gives them, and on shares that give none,
 /// nobody notices two seconds.
@@ -15,21 +15,19 @@ const POLL: Duration = Duration::from_secs(2);
 /// The transport's settings for a source; relative folders count from `base`.
 pub(crate) fn settings(source: &plan::Source, base: &Path) -> ListenerSettings {
     match &source.listener {
-        plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp)),
+        plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp, &source.refuse)),
         plan::Listener::Files(files) => ListenerSettings::Files(files_settings(files, base)),
     }
 }
 
-fn mllp_settings(mllp: &MllpListener) -> MllpListenerSettings {
+fn mllp_settings(mllp: &MllpListener, refuse: &[&str]) -> MllpListenerSettings {
     let defaults = MllpListenerSettings::new(mllp.listen);
     MllpListenerSettings {
         frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
         connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
         idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
-        frame_end: match mllp.frame_end {
-            plan::FrameEnd::Tolerant => FrameEnd::Tolerant,
-            plan::FrameEnd::Strict => FrameEnd::Strict,
-        },
+        // The other codes are about what is inside the frames.
+        refused: refuse.iter().filter_map(|code| Tolerance::named(code)).collect(),
         ..defaults
     }
 }
@@ -59,5 +57,17 @@ fn files_settings(files: &FilesSource, base: &Path) -> FilesListenerSettings {
             plan::Identify::Content => Identify::Content,
         },
         poll: files.poll.unwrap_or(POLL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orderly_pipeline::FRAME_TOLERANCES;
+
+    #[test]
+    fn what_a_site_can_refuse_of_frames_is_what_the_transport_tolerates() {
+        let declared: Vec<_> = FRAME_TOLERANCES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(declared, Tolerance::ALL.map(Tolerance::code));
     }
 }

@@ -1,4 +1,4 @@
-//! The socket through which commands ask a running engine to change something: one JSON request a line, one JSON
+//! The socket through which commands ask a running engine how it stands or to change something: one JSON request a line, one JSON
 //! response a line, in the journal's folder, for the engine's own user only.
 
 use std::fs::File;
@@ -17,6 +17,8 @@ use tracing::{info, warn};
 
 use crate::engine::{Settings, StartError};
 use crate::replay::{ReplayRequest, Replayed, replay};
+use crate::standing::Standing;
+use crate::status::Status;
 
 /// The socket's name in the journal's folder.
 const SOCKET: &str = "control.sock";
@@ -29,6 +31,8 @@ const REQUEST_BYTES_MAX: u64 = 4 << 20;
 pub enum Request {
     /// Process stored messages again.
     Replay(ReplayRequest),
+    /// Say how it stands.
+    Status,
 }
 
 /// What the engine answers.
@@ -42,7 +46,9 @@ pub enum Response {
         /// What became of each message.
         messages: Vec<Replayed>,
     },
-    /// The request could not be read.
+    /// To [`Request::Status`].
+    Status(Status),
+    /// The request could not be read or served; why.
     Refused(String),
 }
 
@@ -82,7 +88,11 @@ pub(crate) struct Control {
 
 impl Control {
     /// Opens the socket. The journal's lock is held, so a socket that is already there was left by a crash.
-    pub(crate) fn start(settings: &Settings, journal: Journal) -> Result<Control, StartError> {
+    pub(crate) fn start(
+        settings: &Settings,
+        journal: Journal,
+        standing: Arc<Standing>,
+    ) -> Result<Control, StartError> {
         let path = settings.journal.folder.join(SOCKET);
         let failed = |error| StartError::Control { path: path.clone(), error };
         match std::fs::remove_file(&path) {
@@ -92,7 +102,7 @@ impl Control {
         let place = Place::of(&settings.journal.folder).map_err(failed)?;
         let listener = UnixListener::bind(place.path()).map_err(failed)?;
         allow_owner_only(&path).map_err(failed)?;
-        let task = tokio::spawn(serve(listener, settings.plan.clone(), journal));
+        let task = tokio::spawn(serve(listener, settings.plan.clone(), journal, standing));
         Ok(Control { path, task })
     }
 
@@ -124,11 +134,11 @@ fn allow_owner_only(path: &Path) -> io::Result<()> {
 }
 
 /// Requests are served one at a time: they change the journal, and people wait their turn.
-async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal) {
+async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal, standing: Arc<Standing>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if let Err(error) = serve_one(stream, &plan, &journal).await {
+                if let Err(error) = serve_one(stream, &plan, &journal, &standing).await {
                     warn!("a command went away before its answer: {error}");
                 }
             }
@@ -140,7 +150,12 @@ async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal) {
     }
 }
 
-async fn serve_one(stream: UnixStream, plan: &Arc<Plan>, journal: &Journal) -> io::Result<()> {
+async fn serve_one(
+    stream: UnixStream,
+    plan: &Arc<Plan>,
+    journal: &Journal,
+    standing: &Standing,
+) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
@@ -150,6 +165,11 @@ async fn serve_one(stream: UnixStream, plan: &Arc<Plan>, journal: &Journal) -> i
             let messages = replay(journal, plan, &request).await;
             Response::Replayed { plan: plan.version.clone(), messages }
         }
+        // The journal is read from the disk.
+        Ok(Request::Status) => match tokio::task::block_in_place(|| standing.status(&journal.reader())) {
+            Ok(status) => Response::Status(status),
+            Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
+        },
         Err(error) => Response::Refused(format!("this is not a request: {error}")),
     };
     let mut answer = serde_json::to_vec(&response)?;

@@ -21,6 +21,7 @@ use crate::control;
 use crate::deliver;
 use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
+use crate::standing::Standing;
 use crate::worker::Worker;
 
 /// How long what is in flight may take to end when the engine stops, first on its way in, then on its way out; after that
@@ -119,7 +120,9 @@ impl Engine {
         let (stop, stopped) = watch::channel(false);
         let (abandon, abandoned) = watch::channel(false);
         let inboxes = inboxes(&settings.plan, &journal);
-        let control = control::Control::start(settings, journal.clone())?;
+        let places = listeners.iter().map(|(source, listener)| (source, listener.place()));
+        let standing = Arc::new(Standing::new(&settings.plan, places));
+        let control = control::Control::start(settings, journal.clone(), standing.clone())?;
         let mut engine = Engine {
             listening: Vec::new(),
             listeners: JoinSet::new(),
@@ -127,13 +130,15 @@ impl Engine {
             control,
             stop,
             abandon,
-            workers: spawn_workers(settings, &journal, &inboxes, &abandoned)?,
+            workers: spawn_workers(settings, &journal, &inboxes, &standing, &abandoned)?,
             inboxes,
             journal,
             journal_threads: Vec::new(),
         };
         for (source, listener) in listeners {
-            if let Err(error) = engine.listen(source, listener, settings.plan.clone(), &stopped, &abandoned) {
+            let Some(counts) = standing.source(&source) else { continue };
+            let handler = Ingest::new(source, settings.plan.clone(), engine.journal.clone(), counts);
+            if let Err(error) = engine.listen(handler, listener, &stopped, &abandoned) {
                 engine.abandon().await;
                 return Err(error);
             }
@@ -209,15 +214,14 @@ impl Engine {
 
     fn listen(
         &mut self,
-        source: Arc<str>,
+        handler: Ingest,
         listener: Listener,
-        plan: Arc<Plan>,
         stopped: &watch::Receiver<bool>,
         abandoned: &watch::Receiver<bool>,
     ) -> Result<(), StartError> {
-        let place = listener.place();
+        let (source, place) = (handler.source.clone(), listener.place());
         ingest::announce(&source, &place);
-        let handler = Arc::new(Ingest::new(source.clone(), plan, self.journal.clone()));
+        let handler = Arc::new(handler);
         self.listening.push((source.clone(), place));
         let stop = is_said(stopped.clone());
         match listener {
@@ -306,13 +310,15 @@ fn spawn_workers(
     settings: &Settings,
     journal: &Journal,
     inboxes: &Inboxes,
+    standing: &Standing,
     abandoned: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
     let mut workers = Vec::new();
     for destination in &settings.plan.destinations {
         let Some(inbox) = inboxes.get(&destination.name) else { continue };
+        let Some(known) = standing.destination(&destination.name) else { continue };
         let transport = deliver::settings(destination, &settings.base);
-        let worker = Worker::new(destination, transport, journal.clone(), inbox.clone());
+        let worker = Worker::new(destination, transport, journal.clone(), inbox.clone(), known);
         let abandon = is_said(abandoned.clone());
         let name = format!("to-{}", destination.name);
         workers.push(spawn_with_runtime(&name, worker.run(abandon))?);

@@ -11,16 +11,18 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use orderly_journal::{CommitError, Journal, NewMessage, Origin};
 use orderly_pipeline::{
-    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, members, not_whole, process,
+    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, members, not_whole, process,
+    tolerated,
 };
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Place, Received};
-use orderly_transport::mllp_frame::{ProblemKind, Tally};
+use orderly_transport::mllp_frame::{ProblemKind, Seen, Tally};
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use crate::convert;
 use crate::file_ingest::Room;
+use crate::standing::SourceStanding;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
 const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
@@ -34,6 +36,8 @@ pub(crate) struct Ingest {
     pub(crate) plan: Arc<Plan>,
     plan_version: Arc<str>,
     pub(crate) journal: Journal,
+    /// What is counted of the source.
+    standing: Arc<SourceStanding>,
     /// Room for messages out of files.
     pub(crate) room: Room,
     /// Files that are out of the way, which could not be stored yet.
@@ -43,13 +47,19 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn new(source: Arc<str>, plan: Arc<Plan>, journal: Journal) -> Self {
+    pub(crate) fn new(
+        source: Arc<str>,
+        plan: Arc<Plan>,
+        journal: Journal,
+        standing: Arc<SourceStanding>,
+    ) -> Self {
         let plan_version = Arc::from(plan.version.as_str());
         Ingest {
             source,
             plan,
             plan_version,
             journal,
+            standing,
             room: Room::default(),
             unreleased: Arc::default(),
             is_failing: Arc::default(),
@@ -57,13 +67,16 @@ impl Ingest {
     }
 
     /// Stores one message and gives its answer; none for an acknowledgement.
-    async fn take(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+    async fn take(&self, bytes: &[u8], peer: SocketAddr) -> Option<Vec<u8>> {
         let facts = self.facts();
         let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
             tokio::task::block_in_place(|| self.process(&facts, bytes))
         } else {
             self.process(&facts, bytes)
         };
+        for (code, offset) in tolerated(&processed.diagnostics) {
+            self.standing.deviated(peer.ip(), code, 1, offset);
+        }
         self.store(&facts, processed, bytes).await
     }
 
@@ -82,7 +95,17 @@ impl Ingest {
 
     /// Bytes that are kept and never processed.
     pub(crate) fn not_whole(&self, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
-        let told = catch_unwind(AssertUnwindSafe(|| not_whole(&self.plan, facts, bytes, why)));
+        self.set_aside(not_whole, facts, bytes, why)
+    }
+
+    fn set_aside(
+        &self,
+        how: fn(&Plan, &Facts<'_>, &[u8], &str) -> Processed,
+        facts: &Facts<'_>,
+        bytes: &[u8],
+        why: &str,
+    ) -> Processed {
+        let told = catch_unwind(AssertUnwindSafe(|| how(&self.plan, facts, bytes, why)));
         told.unwrap_or_else(|_| self.failed_inside(facts, bytes))
     }
 
@@ -153,8 +176,12 @@ impl Ingest {
         held: impl Send + 'static,
     ) -> oneshot::Receiver<Result<(), CommitError>> {
         let (done, committed) = oneshot::channel();
+        let (standing, fate) = (self.standing.clone(), message.fate);
         self.journal.accept(message, move |result| {
             drop(held);
+            if result.is_ok() {
+                standing.stored(fate);
+            }
             // A connection that has gone away waits for no answer; the message is stored all the same.
             let _ = done.send(result.map(|_| ()));
         });
@@ -197,7 +224,7 @@ impl Handler for Ingest {
         }
         for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
-            answer.frames.extend(self.take(bytes).await);
+            answer.frames.extend(self.take(bytes, received.peer).await);
         }
         answer
     }
@@ -207,23 +234,39 @@ impl Handler for Ingest {
         let (kind, offset, bytes_count) = (problem.kind, problem.offset, problem.bytes_count);
         let code = kind.code();
         warn!(source = %self.source, %peer, connection, code, offset, bytes_count, "not a frame: {kind}");
-        if !holds_a_message(kind) {
+        let is_answered = is_answered(kind);
+        if is_another_protocol(kind) || (problem.bytes.is_empty() && !is_answered) {
             return None;
         }
         let facts = self.facts();
-        let processed = self.not_whole(&facts, &problem.bytes, &kind.to_string());
+        let why = format!("{code} at byte {offset} of the connection: {kind}");
+        let how = if matches!(kind, ProblemKind::Refused(_)) { frame_refused } else { not_whole };
+        let processed = self.set_aside(how, &facts, &problem.bytes, &why);
         let answer = self.store(&facts, processed, &problem.bytes).await;
-        // A peer that broke off is not listening, one that began anew waits for the answer to its new frame.
-        matches!(kind, ProblemKind::TooLarge | ProblemKind::Stalled).then_some(answer).flatten()
+        answer.filter(|_| is_answered)
+    }
+
+    fn deviations(&self, peer: SocketAddr, connection: u64, met: &Tally) {
+        for Seen { tolerance, count, last_offset } in met.seen() {
+            let code = tolerance.code();
+            if self.standing.deviated(peer.ip(), code, *count, *last_offset) {
+                let source = &self.source;
+                info!(%source, %peer, connection, code, offset = last_offset, "the peer's framing deviates: {tolerance}");
+            }
+        }
     }
 
     fn connection(&self, event: ConnectionEvent) {
         let source = &self.source;
         match event {
-            ConnectionEvent::Opened { connection, peer } => debug!(%source, %peer, connection, "connected"),
+            ConnectionEvent::Opened { connection, peer } => {
+                self.standing.connected(peer.ip());
+                debug!(%source, %peer, connection, "connected");
+            }
             ConnectionEvent::Closed { connection, peer, reason, messages_count, tally } => {
-                debug!(%source, %peer, connection, messages_count, "disconnected: {reason:?}");
-                tell_habits(source, peer, connection, tally);
+                self.standing.disconnected(peer.ip());
+                let deviations = tally.seen();
+                debug!(%source, %peer, connection, messages_count, ?deviations, "disconnected: {reason:?}");
             }
             ConnectionEvent::Refused { peer, connections_max } => {
                 warn!(%source, %peer, connections_max, "turned away: as many connections as allowed are open");
@@ -238,33 +281,20 @@ impl Handler for Ingest {
     }
 }
 
-/// What a peer's framing has that no standard knows, and was taken all the same.
-fn tell_habits(source: &str, peer: SocketAddr, connection: u64, tally: Tally) {
-    let Tally { filler_bytes, empty_frames, noise_bytes, ends_without_return } = tally;
-    if filler_bytes + empty_frames + noise_bytes + ends_without_return > 0 {
-        info!(
-            source,
-            %peer,
-            connection,
-            filler_bytes,
-            empty_frames,
-            noise_bytes,
-            ends_without_return,
-            "the peer's frames were not all as they should be, and were taken"
-        );
-    }
+/// Whether the bytes are not of a sender of messages at all, so that none of them is one.
+fn is_another_protocol(kind: ProblemKind) -> bool {
+    matches!(kind, ProblemKind::SpeaksTls | ProblemKind::SpeaksHttp)
 }
 
-/// Whether what was lost may have been a message, so that it belongs into quarantine.
-fn holds_a_message(kind: ProblemKind) -> bool {
+/// Whether the sender waits for an answer to just this. One that broke off is not listening, one that began anew waits for the
+/// answer to its new frame, and what is no message has no sender that could be named.
+fn is_answered(kind: ProblemKind) -> bool {
     match kind {
-        ProblemKind::NoStartBlock
+        ProblemKind::TooLarge | ProblemKind::Stalled => true,
+        ProblemKind::Refused(tolerance) => !tolerance.is_between_frames(),
+        ProblemKind::Noise
         | ProblemKind::Restarted
-        | ProblemKind::TooLarge
         | ProblemKind::CutOff
-        | ProblemKind::Stalled => true,
-        ProblemKind::EndWithoutReturn(_)
-        | ProblemKind::Noise
         | ProblemKind::SpeaksTls
         | ProblemKind::SpeaksHttp
         | ProblemKind::NotMllp => false,

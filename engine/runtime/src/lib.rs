@@ -6,6 +6,7 @@
 //! - A positive answer leaves only after the commit that holds the message and all that follows from it ([`ingest`]).
 //! - A destination is a thread of its own: a slow one holds up nobody else ([`worker`]).
 //! - Whoever wants to change something in the journal of a running engine asks that engine ([`control`]).
+//!   It also says how it stands ([`status`]).
 
 mod arrive;
 mod control;
@@ -16,6 +17,8 @@ mod file_ingest;
 mod inbox;
 mod ingest;
 mod replay;
+mod standing;
+pub mod status;
 mod worker;
 
 pub use control::{ControlError, Request, Response, ask};

@@ -20,6 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::deliver;
 use crate::inbox::Inbox;
+use crate::standing::DestinationStanding;
 
 /// How many deliveries are read at a time, and how many bytes of them: enough that reading costs little a delivery, few
 /// enough that memory stays flat however much waits.
@@ -47,6 +48,8 @@ pub(crate) struct Worker {
     unrecorded: BTreeMap<u64, AttemptRecord>,
     /// When results that could not be written are written again.
     record_again: Option<Micros>,
+    /// What is told of it to those who ask.
+    standing: Arc<DestinationStanding>,
     /// Whether the last attempt failed: the log tells the first failure and the recovery, not each attempt.
     failing: bool,
 }
@@ -73,6 +76,7 @@ impl Worker {
         settings: DestinationSettings,
         journal: Journal,
         inbox: Arc<Inbox>,
+        standing: Arc<DestinationStanding>,
     ) -> Self {
         let retry = destination.retry.as_ref().map_or_else(RetrySchedule::default, |retry| RetrySchedule {
             schedule: retry.schedule.clone(),
@@ -88,6 +92,7 @@ impl Worker {
             made: None,
             unrecorded: BTreeMap::new(),
             record_again: None,
+            standing,
             failing: false,
         }
     }
@@ -194,6 +199,7 @@ impl Worker {
             Outcome::Retryable { .. } => Ending::Retryable,
             Outcome::Permanent { .. } => Ending::Refused,
         };
+        self.standing.attempted(now(), &attempt.outcome);
         self.note(waiting, &attempt.outcome);
         self.made = Some(Made { revision: waiting.revision, at, attempt });
         ending

@@ -3,7 +3,7 @@
 //! What always holds: every wait has a deadline; an answer has a size limit; MLLP release 2 commit blocks are passed over, as
 //! they say nothing about the message. Which answer belongs to which message is not decided here.
 
-use crate::mllp_frame::{Decoder, DecoderSettings, Event, FrameEnd, ProblemKind, START_BLOCK, Waiting};
+use crate::mllp_frame::{Decoder, DecoderSettings, Event, ProblemKind, START_BLOCK, Tolerances, Waiting};
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::io::{self, Read};
@@ -111,7 +111,7 @@ impl MllpClient {
             stream,
             decoder: Decoder::new(DecoderSettings {
                 frame_bytes_max: ANSWER_BYTES_MAX,
-                frame_end: FrameEnd::Tolerant,
+                refused: Tolerances::NONE,
             }),
             buffer: vec![0; READ_BYTES],
             unread: 0..0,
@@ -181,14 +181,14 @@ impl MllpClient {
             Waiting::NextFrame | Waiting::RestOfFrame | Waiting::Nothing => None,
         };
         match event.map(|event| self.accept(event)).transpose()?.flatten() {
-            None if is_last => Err(NoFrame::TimedOut(self.oddities_so_far())),
+            None if is_last => Err(NoFrame::TimedOut(self.oddities)),
             frame => Ok(frame),
         }
     }
 
     /// The frame that the receiver's closing ended, if it did.
     fn receive_last(&mut self) -> Result<Vec<u8>, NoFrame> {
-        while let Some(event) = self.decoder.on_end() {
+        if let Some(event) = self.decoder.on_end() {
             if let Event::Problem(problem) = &event
                 && problem.kind == ProblemKind::CutOff
             {
@@ -198,7 +198,7 @@ impl MllpClient {
                 return Ok(frame);
             }
         }
-        Err(NoFrame::Closed(self.oddities_so_far()))
+        Err(NoFrame::Closed(self.oddities))
     }
 
     /// The frame in an event, unless it is a commit block or harmless.
@@ -210,12 +210,13 @@ impl MllpClient {
             }
             Event::Frame(frame) => Ok(Some(frame)),
             Event::Problem(problem) if problem.kind.is_fatal() => Err(NoFrame::Unusable(problem.kind)),
-            Event::Problem(_) => Ok(None),
+            Event::Problem(problem) => {
+                if problem.kind == ProblemKind::Noise {
+                    self.oddities.unframed_bytes += problem.bytes_count;
+                }
+                Ok(None)
+            }
         }
-    }
-
-    fn oddities_so_far(&self) -> Oddities {
-        Oddities { unframed_bytes: self.decoder.tally().noise_bytes, ..self.oddities }
     }
 
     fn patience(&self, deadline: Instant) -> Instant {

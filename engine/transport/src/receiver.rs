@@ -4,8 +4,10 @@
 //! before its answer leaves.
 
 use crate::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Received};
+use crate::mllp_frame::Tally;
 use std::fmt;
 use std::future::{self, Future};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -64,6 +66,8 @@ impl Handler for Receiver {
     fn problem(&self, _: FrameProblem) -> impl Future<Output = Option<Vec<u8>>> + Send {
         future::ready(None)
     }
+
+    fn deviations(&self, _: SocketAddr, _: u64, _: &Tally) {}
 
     fn connection(&self, _: ConnectionEvent) {}
 }

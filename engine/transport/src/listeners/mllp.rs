@@ -6,7 +6,7 @@
 //! which tells the sender to send it again.
 
 use super::{Answer, BindError, CloseReason, ConnectionEvent, FrameProblem, Handler, Received};
-use crate::mllp_frame::{self, Decoder, DecoderSettings, Event, FrameEnd, Problem, ProblemKind, Waiting};
+use crate::mllp_frame::{self, Decoder, DecoderSettings, Event, Problem, Tally, Tolerances, Waiting};
 use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
 use std::io;
@@ -37,8 +37,8 @@ pub struct MllpListenerSettings {
     pub frame_timeout: Duration,
     /// How long a peer may take to read its answer. 30 s, as for a frame.
     pub write_timeout: Duration,
-    /// What ends a frame.
-    pub frame_end: FrameEnd,
+    /// The deviations that are not taken. None: what can be understood without guessing is.
+    pub refused: Tolerances,
 }
 
 impl MllpListenerSettings {
@@ -51,7 +51,7 @@ impl MllpListenerSettings {
             idle_timeout: Duration::from_secs(600),
             frame_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
-            frame_end: FrameEnd::Tolerant,
+            refused: Tolerances::NONE,
         }
     }
 }
@@ -159,8 +159,8 @@ struct Connection<H> {
     handler: Arc<H>,
     settings: MllpListenerSettings,
     messages_count: u64,
-    /// Tolerated deviations that the handler was told already.
-    told: Vec<ProblemKind>,
+    /// All deviations met so far.
+    tally: Tally,
     /// The frames of an answer, written with one call.
     out: Vec<u8>,
 }
@@ -173,7 +173,16 @@ impl<H: Handler> Connection<H> {
         handler: Arc<H>,
         settings: MllpListenerSettings,
     ) -> Self {
-        Self { stream, peer, number, handler, settings, messages_count: 0, told: Vec::new(), out: Vec::new() }
+        Self {
+            stream,
+            peer,
+            number,
+            handler,
+            settings,
+            messages_count: 0,
+            tally: Tally::default(),
+            out: Vec::new(),
+        }
     }
 
     /// Serves the peer until one of both ends it.
@@ -182,7 +191,7 @@ impl<H: Handler> Connection<H> {
         prepare(&self.stream);
         let mut decoder = Decoder::new(DecoderSettings {
             frame_bytes_max: self.settings.frame_bytes_max,
-            frame_end: self.settings.frame_end,
+            refused: self.settings.refused,
         });
         let reason = self.converse(&mut decoder, &mut stopped).await;
         match reason {
@@ -195,7 +204,7 @@ impl<H: Handler> Connection<H> {
             peer: self.peer,
             reason,
             messages_count: self.messages_count,
-            tally: decoder.tally(),
+            tally: self.tally,
         });
     }
 
@@ -232,11 +241,14 @@ impl<H: Handler> Connection<H> {
         stopped: &watch::Receiver<bool>,
     ) -> Result<(), CloseReason> {
         while let Some(event) = decoder.next(&mut input) {
+            self.tell_deviations(decoder);
             self.handle(event).await?;
             if *stopped.borrow() {
                 return Err(CloseReason::Shutdown);
             }
         }
+        // Such as keep-alives, of which nothing comes.
+        self.tell_deviations(decoder);
         Ok(())
     }
 
@@ -244,14 +256,18 @@ impl<H: Handler> Connection<H> {
         if decoder.waiting() == Waiting::NextFrame {
             return Err(CloseReason::Idle);
         }
-        while let Some(event) = decoder.on_silence() {
-            self.handle(event).await?;
+        match decoder.on_silence() {
+            Some(event) => {
+                self.tell_deviations(decoder);
+                self.handle(event).await
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn handle_end(&mut self, decoder: &mut Decoder) -> Result<(), CloseReason> {
-        while let Some(event) = decoder.on_end() {
+        if let Some(event) = decoder.on_end() {
+            self.tell_deviations(decoder);
             self.handle(event).await?;
         }
         Err(CloseReason::Peer)
@@ -259,7 +275,9 @@ impl<H: Handler> Connection<H> {
 
     /// The connection broke: nothing can be answered, but what was cut off is told.
     async fn broken(&mut self, decoder: &mut Decoder, kind: io::ErrorKind) -> CloseReason {
-        if let Some(Event::Problem(problem)) = decoder.on_end() {
+        let event = decoder.on_end();
+        self.tell_deviations(decoder);
+        if let Some(Event::Problem(problem)) = event {
             self.tell(problem).await;
         }
         CloseReason::Broken(kind)
@@ -284,16 +302,20 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    /// Tells the handler of a problem, and of a tolerated one only the first time.
-    async fn tell(&mut self, problem: Problem) -> Option<Vec<u8>> {
-        let tolerated = matches!(problem.kind, ProblemKind::EndWithoutReturn(_) | ProblemKind::Noise);
-        if tolerated {
-            if self.told.contains(&problem.kind) {
-                return None;
-            }
-            self.told.push(problem.kind);
-        }
+    async fn tell(&self, problem: Problem) -> Option<Vec<u8>> {
         self.handler.problem(FrameProblem { problem, peer: self.peer, connection: self.number }).await
+    }
+
+    /// Tells the handler which deviations were met since the last time, before it gets what they were met in.
+    fn tell_deviations(&mut self, decoder: &mut Decoder) {
+        let met = decoder.take_tally();
+        if met.is_empty() {
+            return;
+        }
+        for seen in met.seen() {
+            self.tally.add(*seen);
+        }
+        self.handler.deviations(self.peer, self.number, &met);
     }
 
     async fn write(&mut self, answer: &Answer) -> Result<(), CloseReason> {
@@ -376,6 +398,7 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mllp_frame::{ProblemKind, Seen, Tolerance};
     use std::net::Ipv4Addr;
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
     use tokio::sync::{Semaphore, oneshot};
@@ -391,6 +414,7 @@ mod tests {
     enum Fact {
         Message(Vec<u8>),
         Problem(ProblemKind, u64),
+        Deviation(Seen),
         Connection(ConnectionEvent),
     }
 
@@ -411,6 +435,12 @@ mod tests {
             let problem = problem.problem;
             self.facts.send(Fact::Problem(problem.kind, problem.bytes_count)).unwrap();
             (problem.kind == ProblemKind::TooLarge).then(|| b"too large".to_vec())
+        }
+
+        fn deviations(&self, _: SocketAddr, _: u64, met: &Tally) {
+            for seen in met.seen() {
+                self.facts.send(Fact::Deviation(*seen)).unwrap();
+            }
         }
 
         fn connection(&self, event: ConnectionEvent) {
@@ -585,20 +615,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deviation_of_one_kind_is_told_once() {
+    async fn deviations_are_told_before_the_message_they_were_met_in() {
         let mut running = start(|_| {}).await;
         let mut stream = running.connect().await;
-        stream.write_all(b"\x0bA\x1c\n\x0bB\x1c\n").await.unwrap();
-        expect(&mut stream, b"\x0bok:A\x1c\r\x0bok:B\x1c\r").await;
+        let without_return =
+            |count, last_offset| Seen { tolerance: Tolerance::EndWithoutReturn, count, last_offset };
+        for (message, offset) in [(b'A', 2), (b'B', 6)] {
+            stream.write_all(&[0x0b, message, 0x1c, b'\n']).await.unwrap();
+            expect(&mut stream, &[b"\x0bok:", [message].as_slice(), b"\x1c\r"].concat()).await;
+            assert_eq!(running.content().await, Fact::Deviation(without_return(1, offset)));
+            assert_eq!(running.content().await, Fact::Message(vec![message]));
+        }
         drop(stream);
-        assert_eq!(running.content().await, Fact::Message(b"A".to_vec()));
-        assert_eq!(running.content().await, Fact::Problem(ProblemKind::EndWithoutReturn(Some(b'\n')), 1));
-        assert_eq!(running.content().await, Fact::Message(b"B".to_vec()));
         let Fact::Connection(ConnectionEvent::Closed { tally, .. }) = running.facts.recv().await.unwrap()
         else {
             panic!("nothing else was to be told");
         };
-        assert_eq!(tally.ends_without_return, 2);
+        assert_eq!(tally.seen(), [without_return(2, 6)]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_deviation_inside_a_frame_is_told_and_the_next_frame_is_taken() {
+        let refused = [Tolerance::DoubledStartBlock].into_iter().collect();
+        let mut running = start(|settings| settings.refused = refused).await;
+        let mut stream = running.connect().await;
+        stream.write_all(b"\x0b\x0bA\x1c\r\x0bB\x1c\r").await.unwrap();
+        expect(&mut stream, b"\x0bok:B\x1c\r").await;
+        let Fact::Deviation(_) = running.content().await else { panic!() };
+        let kind = ProblemKind::Refused(Tolerance::DoubledStartBlock);
+        assert_eq!(running.content().await, Fact::Problem(kind, 1));
+    }
+
+    #[tokio::test]
+    async fn refused_bytes_between_frames_end_the_connection() {
+        let refused = [Tolerance::Filler].into_iter().collect();
+        let mut running = start(|settings| settings.refused = refused).await;
+        let mut stream = running.connect().await;
+        stream.write_all(b"\r\n\x0bA\x1c\r").await.unwrap();
+        expect_end(&mut stream).await;
+        drop(stream);
+        let Fact::Deviation(_) = running.content().await else { panic!() };
+        let kind = ProblemKind::Refused(Tolerance::Filler);
+        assert_eq!(running.content().await, Fact::Problem(kind, 2));
+        assert_eq!(running.closed().await, (CloseReason::Problem, 0));
     }
 
     #[tokio::test]

@@ -67,9 +67,12 @@ pub trait Handler: Send + Sync + 'static {
     /// A message came. The answer is written when the future is ready; the connection reads no further until then.
     fn message(&self, received: Received) -> impl Future<Output = Answer> + Send;
 
-    /// Something came that is not a whole, well-formed frame. What this gives is written back as a frame.
-    /// A tolerated deviation of one kind is told once a connection; the totals come with [`ConnectionEvent::Closed`].
+    /// Something came that is not a frame to be taken. What this gives is written back as a frame.
     fn problem(&self, problem: FrameProblem) -> impl Future<Output = Option<Vec<u8>>> + Send;
+
+    /// A peer's framing deviated, whether that is taken or refused: what was met since this was last told, before the message
+    /// or the problem that it was met in.
+    fn deviations(&self, peer: SocketAddr, connection: u64, met: &Tally);
 
     /// A connection came, went or was refused.
     fn connection(&self, event: ConnectionEvent);
@@ -139,7 +142,7 @@ pub enum ConnectionEvent {
         reason: CloseReason,
         /// How many messages came over it. None is common: load balancers look whether the port is open.
         messages_count: u64,
-        /// What its sender did that was passed over in silence.
+        /// All deviations that were met.
         tally: Tally,
     },
     /// A peer was turned away, because as many as allowed are connected.

@@ -1,0 +1,339 @@
+//! The counters behind [`Status`]: written by listeners and workers as things happen, read when somebody asks.
+//!
+//! What always holds: nothing here grows with what peers do. Peers are kept by address up to a limit, and each has one count
+//! a code, of which there are few.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use orderly_journal::{DeliveryState, Fate, JournalError, Reader};
+use orderly_pipeline::Plan;
+use orderly_transport::destinations::Outcome;
+use orderly_transport::listeners::Place;
+
+use crate::status::{
+    DestinationState, DestinationStatus, Fates, LastError, PeerStatus, SourceState, SourceStatus, Status,
+    ToleranceStatus,
+};
+
+/// How many peers of a source are kept: a source has one sender or a few, and whoever scans the network fills no memory. The
+/// one that is idle for longest makes room.
+pub(crate) const PEERS_MAX: usize = 256;
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    plan: String,
+    since_us: i64,
+    sources: Vec<Arc<SourceStanding>>,
+    destinations: Vec<Arc<DestinationStanding>>,
+}
+
+impl Standing {
+    /// That of an engine which is about to start, with its sources and where their messages come in.
+    pub(crate) fn new<'s>(plan: &Plan, sources: impl Iterator<Item = (&'s Arc<str>, Place)>) -> Standing {
+        let since_us = now();
+        let sources = sources.map(|(name, place)| Arc::new(SourceStanding::new(name.clone(), place)));
+        let destination = |name: &Arc<str>| Arc::new(DestinationStanding::new(name.clone(), since_us));
+        Standing {
+            plan: plan.version.clone(),
+            since_us,
+            sources: sources.collect(),
+            destinations: plan.destinations.iter().map(|declared| destination(&declared.name)).collect(),
+        }
+    }
+
+    /// That of a source.
+    pub(crate) fn source(&self, name: &str) -> Option<Arc<SourceStanding>> {
+        self.sources.iter().find(|source| *source.name == *name).cloned()
+    }
+
+    /// That of a destination.
+    pub(crate) fn destination(&self, name: &str) -> Option<Arc<DestinationStanding>> {
+        self.destinations.iter().find(|destination| *destination.name == *name).cloned()
+    }
+
+    /// All of it, with what the journal has waiting.
+    pub(crate) fn status(&self, reader: &Reader) -> Result<Status, JournalError> {
+        let mut waiting = BTreeMap::new();
+        for count in reader.counts()?.deliveries {
+            if count.state == DeliveryState::Waiting && count.count > 0 {
+                waiting.insert(count.destination, count.count);
+            }
+        }
+        let declared = self.destinations.iter();
+        let mut destinations: Vec<_> =
+            declared.map(|one| one.status(waiting.remove(&*one.name).unwrap_or_default())).collect();
+        destinations.extend(waiting.into_iter().map(|(name, waiting)| DestinationStatus {
+            name,
+            state: DestinationState::Undeclared,
+            since: time(self.since_us),
+            waiting,
+            last_error: None,
+        }));
+        Ok(Status {
+            plan: self.plan.clone(),
+            since: time(self.since_us),
+            sources: self.sources.iter().map(|source| source.status()).collect(),
+            destinations,
+        })
+    }
+}
+
+/// What is counted of a source.
+#[derive(Debug)]
+pub(crate) struct SourceStanding {
+    name: Arc<str>,
+    place: Place,
+    counts: Mutex<SourceCounts>,
+}
+
+#[derive(Debug, Default)]
+struct SourceCounts {
+    connections: u64,
+    messages: Fates,
+    peers: HashMap<IpAddr, Peer>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    connections: u64,
+    last_seen_us: i64,
+    deviations: BTreeMap<&'static str, Deviations>,
+}
+
+#[derive(Debug, Default)]
+struct Deviations {
+    count: u64,
+    last_offset: u64,
+}
+
+impl SourceStanding {
+    fn new(name: Arc<str>, place: Place) -> SourceStanding {
+        SourceStanding { name, place, counts: Mutex::default() }
+    }
+
+    /// A peer connected.
+    pub(crate) fn connected(&self, peer: IpAddr) {
+        self.connected_at(peer, now());
+    }
+
+    fn connected_at(&self, peer: IpAddr, at_us: i64) {
+        let mut counts = self.counts();
+        counts.connections += 1;
+        if let Some(peer) = counts.peer(peer, at_us) {
+            peer.connections += 1;
+        }
+    }
+
+    /// A peer's connection ended.
+    pub(crate) fn disconnected(&self, peer: IpAddr) {
+        let mut counts = self.counts();
+        counts.connections = counts.connections.saturating_sub(1);
+        if let Some(peer) = counts.peer(peer, now()) {
+            peer.connections = peer.connections.saturating_sub(1);
+        }
+    }
+
+    /// A peer deviated so many times, the last time here. Says whether it never did so before, as far as is known.
+    pub(crate) fn deviated(&self, peer: IpAddr, code: &'static str, count: u64, offset: u64) -> bool {
+        let mut counts = self.counts();
+        let Some(peer) = counts.peer(peer, now()) else { return false };
+        let deviations = peer.deviations.entry(code).or_default();
+        let is_new = deviations.count == 0;
+        deviations.count = deviations.count.saturating_add(count);
+        deviations.last_offset = offset;
+        is_new
+    }
+
+    /// A message is stored.
+    pub(crate) fn stored(&self, fate: Fate) {
+        let messages = &mut self.counts().messages;
+        let count = match fate {
+            Fate::Routed => &mut messages.routed,
+            Fate::Filtered => &mut messages.filtered,
+            Fate::Duplicate => &mut messages.duplicate,
+            Fate::Failed => &mut messages.failed,
+            Fate::Quarantined => &mut messages.quarantined,
+        };
+        *count += 1;
+    }
+
+    fn status(&self) -> SourceStatus {
+        let counts = self.counts();
+        let (state, place) = match &self.place {
+            Place::Address(address) => (SourceState::Listening, address.to_string()),
+            Place::Folder(folder) => (SourceState::Watching, folder.display().to_string()),
+        };
+        let mut peers: Vec<_> = counts.peers.iter().collect();
+        peers.sort_by_key(|(address, _)| **address);
+        SourceStatus {
+            name: self.name.to_string(),
+            state,
+            place,
+            connections: counts.connections,
+            messages: counts.messages,
+            peers: peers.into_iter().map(|(address, peer)| peer.status(*address)).collect(),
+        }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, SourceCounts> {
+        // Counts are whole after each step.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SourceCounts {
+    /// A peer's counts; none when so many others are connected that there is no room for them.
+    fn peer(&mut self, address: IpAddr, at_us: i64) -> Option<&mut Peer> {
+        let address = address.to_canonical();
+        if !self.peers.contains_key(&address) && self.peers.len() >= PEERS_MAX {
+            let idle = self.peers.iter().filter(|(_, peer)| peer.connections == 0);
+            let oldest = idle.min_by_key(|(_, peer)| peer.last_seen_us).map(|(address, _)| *address)?;
+            self.peers.remove(&oldest);
+        }
+        let fresh = || Peer { connections: 0, last_seen_us: at_us, deviations: BTreeMap::new() };
+        let peer = self.peers.entry(address).or_insert_with(fresh);
+        peer.last_seen_us = at_us;
+        Some(peer)
+    }
+}
+
+impl Peer {
+    fn status(&self, address: IpAddr) -> PeerStatus {
+        let tolerance = |(code, met): (&&str, &Deviations)| ToleranceStatus {
+            code: (*code).to_owned(),
+            count: met.count,
+            last_offset: met.last_offset,
+        };
+        PeerStatus {
+            address: address.to_string(),
+            connections: self.connections,
+            last_seen: time(self.last_seen_us),
+            tolerances: self.deviations.iter().map(tolerance).collect(),
+        }
+    }
+}
+
+/// What is known of a destination.
+#[derive(Debug)]
+pub(crate) struct DestinationStanding {
+    name: Arc<str>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    state: DestinationState,
+    since_us: i64,
+    last_error: Option<LastError>,
+}
+
+impl DestinationStanding {
+    fn new(name: Arc<str>, since_us: i64) -> DestinationStanding {
+        let known = Known { state: DestinationState::Idle, since_us, last_error: None };
+        DestinationStanding { name, known: Mutex::new(known) }
+    }
+
+    /// An attempt ended.
+    pub(crate) fn attempted(&self, at_us: i64, outcome: &Outcome) {
+        let mut known = self.known();
+        let state = match outcome {
+            Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Connected,
+            Outcome::Retryable { .. } => DestinationState::Trying,
+        };
+        if known.state != state {
+            (known.state, known.since_us) = (state, at_us);
+        }
+        if let Outcome::Retryable { code, text } | Outcome::Permanent { code, text } = outcome {
+            known.last_error = Some(LastError { at: time(at_us), code: code.clone(), text: text.clone() });
+        }
+    }
+
+    fn status(&self, waiting: u64) -> DestinationStatus {
+        let Known { state, since_us, last_error } = self.known().clone();
+        DestinationStatus { name: self.name.to_string(), state, since: time(since_us), waiting, last_error }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // It is whole after each step.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn time(at_us: i64) -> String {
+    Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |time| format!("{time:.3}"))
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn source() -> SourceStanding {
+        SourceStanding::new(Arc::from("clinic"), Place::Folder("inbox".into()))
+    }
+
+    fn address(number: usize) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap()))
+    }
+
+    #[test]
+    fn the_peer_that_is_idle_for_longest_makes_room() {
+        let source = source();
+        for number in 0..PEERS_MAX {
+            source.connected_at(address(number), i64::try_from(number).unwrap());
+        }
+        // Nobody is idle: there is no room, but the connection counts.
+        source.connected_at(address(PEERS_MAX), 1000);
+        assert_eq!(source.status().connections, 257);
+        assert!(!source.deviated(address(PEERS_MAX), "mllp-noise", 1, 0));
+        for number in [7, 3] {
+            source.disconnected(address(number));
+        }
+        source.connected_at(address(PEERS_MAX + 1), 1001);
+        let kept: Vec<String> = source.status().peers.into_iter().map(|peer| peer.address).collect();
+        assert_eq!(kept.len(), PEERS_MAX);
+        // The one that went first; the other is still known.
+        assert!(!kept.contains(&address(7).to_string()));
+        assert!(kept.contains(&address(3).to_string()) && kept.contains(&address(PEERS_MAX + 1).to_string()));
+    }
+
+    #[test]
+    fn deviations_add_up_by_address_and_code() {
+        let source = source();
+        assert!(source.deviated(address(1), "mllp-filler", 2, 5));
+        assert!(!source.deviated(address(1), "mllp-filler", 1, 9));
+        let mapped = IpAddr::V6(Ipv4Addr::from(1_u32).to_ipv6_mapped());
+        assert!(source.deviated(mapped, "hl7-no-control-id", 1, 0));
+        let peers = source.status().peers;
+        let [peer] = peers.as_slice() else { panic!("{peers:?}") };
+        let tolerance =
+            |code: &str, count, last_offset| ToleranceStatus { code: code.to_owned(), count, last_offset };
+        assert_eq!(peer.tolerances, [tolerance("hl7-no-control-id", 1, 0), tolerance("mllp-filler", 3, 9)]);
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Retryable { code: "connect-refused".to_owned(), text: "nobody listens there".to_owned() }
+    }
+
+    #[test]
+    fn a_destination_is_trying_since_its_first_failure() {
+        let destination = DestinationStanding::new(Arc::from("hospital"), 0);
+        for (at, outcome) in [(1000, Outcome::Delivered), (2000, failed()), (3000, failed())] {
+            destination.attempted(at, &outcome);
+        }
+        let status = destination.status(4);
+        assert_eq!((status.state, status.since, status.waiting), (DestinationState::Trying, time(2000), 4));
+        assert_eq!(status.last_error.map(|error| error.at), Some(time(3000)));
+        destination.attempted(5000, &Outcome::Delivered);
+        assert_eq!(destination.status(0).state, DestinationState::Connected);
+        assert!(destination.status(0).last_error.is_some());
+    }
+}

@@ -1,0 +1,123 @@
+//! What a running engine says of itself when it is asked: names, places, counts and codes, never anything of a patient.
+
+use serde::{Deserialize, Serialize};
+
+/// A running engine's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the configuration that it runs.
+    pub plan: String,
+    /// Since when it runs: RFC 3339 to the millisecond, in UTC, as all times here.
+    pub since: String,
+    /// Its sources, in the order of the configuration.
+    pub sources: Vec<SourceStatus>,
+    /// Its destinations, in the order of the configuration; then those for which deliveries wait although the configuration
+    /// no longer has them.
+    pub destinations: Vec<DestinationStatus>,
+}
+
+/// A source's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// How messages come in.
+    pub state: SourceState,
+    /// The address that it listens at, or the folder that it watches.
+    pub place: String,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Messages stored since the engine was started, by their fate.
+    pub messages: Fates,
+    /// Who connected, by address.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// How messages come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Peers can connect.
+    Listening,
+    /// A folder is looked at.
+    Watching,
+}
+
+/// Messages by their fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fates {
+    /// At least one route took them.
+    pub routed: u64,
+    /// Nobody wanted them.
+    pub filtered: u64,
+    /// They were there already.
+    pub duplicate: u64,
+    /// Every mapping failed.
+    pub failed: u64,
+    /// They could not be read, or were not to be taken.
+    pub quarantined: u64,
+}
+
+/// Who sends to a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// The IP address; ports change with every connection.
+    pub address: String,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// When it last connected, deviated or went.
+    pub last_seen: String,
+    /// What of its framing and its messages deviated, by code.
+    pub tolerances: Vec<ToleranceStatus>,
+}
+
+/// How often a peer deviated in one way since the engine was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToleranceStatus {
+    /// The deviation's code.
+    pub code: String,
+    /// How often.
+    pub count: u64,
+    /// Where it was met last: of framing, bytes since the connection was opened; else bytes since the message's beginning.
+    pub last_offset: u64,
+}
+
+/// A destination's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationStatus {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub state: DestinationState,
+    /// Since when.
+    pub since: String,
+    /// Deliveries that wait for it.
+    pub waiting: u64,
+    /// What went wrong last since the engine was started.
+    pub last_error: Option<LastError>,
+}
+
+/// What a destination does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationState {
+    /// Nothing was sent to it since the engine was started.
+    Idle,
+    /// It answered the last attempt.
+    Connected,
+    /// The last attempt failed; it is tried again.
+    Trying,
+    /// The configuration no longer has it.
+    Undeclared,
+}
+
+/// An attempt that failed or was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// When.
+    pub at: String,
+    /// Its code.
+    pub code: String,
+    /// What happened.
+    pub text: String,
+}
