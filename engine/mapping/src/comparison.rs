@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use orderly_record::Moment;
 
-use crate::time;
+use crate::{decimal, time};
 
 /// The order of two texts, `None` when they are neither two numbers nor two times.
 pub(crate) fn order(left: &str, right: &str) -> Option<Ordering> {
@@ -15,7 +15,7 @@ pub(crate) fn order(left: &str, right: &str) -> Option<Ordering> {
     {
         return Some(moments(&left, &right));
     }
-    numbers(left.trim(), right.trim())
+    numbers(left, right)
 }
 
 /// A text that is rather a time than a number: a day at least. A bare `2026` is a year only beside one of these.
@@ -35,12 +35,7 @@ fn moments(left: &Moment, right: &Moment) -> Ordering {
 }
 
 fn numbers(left: &str, right: &str) -> Option<Ordering> {
-    let number = |text: &str| {
-        let plain = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
-        // No exponents, no `inf`: those are words in HL7.
-        text.chars().all(plain).then(|| text.parse::<f64>().ok()).flatten()
-    };
-    number(left)?.partial_cmp(&number(right)?)
+    Some(decimal::read(left)?.cmp(&decimal::read(right)?))
 }
 
 #[cfg(test)]
@@ -53,6 +48,7 @@ mod tests {
             ("9", "10", Some(Ordering::Less)),
             ("2.50", "2.5", Some(Ordering::Equal)),
             ("-1", "0.5", Some(Ordering::Less)),
+            ("900719925474099301", "900719925474099300", Some(Ordering::Greater)),
             ("19840211", "20260305", Some(Ordering::Less)),
             ("202603050915", "20260305", Some(Ordering::Equal)),
             ("2011", "20080101", Some(Ordering::Greater)),

@@ -3,15 +3,24 @@
 //! A function is named once, here. When a mapping is loaded it is given its arguments and becomes a [`Pipe`] with everything checked;
 //! when a message is mapped, the pipe is applied. No function reads a clock, a file or anything random.
 
+mod aggregate;
+mod calendar;
 mod date;
+mod identity;
 mod list;
 mod lookup;
+mod number;
+mod person;
+mod phone;
 mod structure;
 mod text;
+mod unit;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
 
+use orderly_record::{Diagnostic, Fault};
 use regex::Regex;
 
 use crate::expression::{Expression, Kind, Reference};
@@ -35,13 +44,40 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     text::CONCAT,
     text::DIGITS,
     text::DEFAULT,
+    words::CAPITALIZE,
+    words::INITIALS,
+    words::SINGLE_SPACES,
+    words::ASCII,
     list::SPLIT,
     list::JOIN,
     list::FIRST,
     list::LAST,
     list::COUNT,
+    aggregate::NTH,
+    aggregate::SORT,
+    aggregate::UNIQUE,
+    aggregate::SUM,
+    aggregate::MIN,
+    aggregate::MAX,
     lookup::LOOKUP,
     date::DATE,
+    calendar::AGE,
+    calendar::PLUS,
+    number::NUMBER,
+    number::ROUND,
+    number::ADD,
+    number::SUBTRACT,
+    number::MULTIPLY,
+    number::DIVIDE,
+    unit::CONVERT,
+    person::NAME,
+    person::ADDRESS,
+    phone::PHONE,
+    identity::UUID,
+    identity::CHECK_DIGIT,
+    identity::SHA256,
+    identity::BASE64,
+    identity::UNBASE64,
     structure::HL7,
 ];
 
@@ -67,6 +103,8 @@ pub(crate) enum Takes {
     Nothing,
     /// A text; each member of a list in turn.
     Text,
+    /// A part with all that is below it, each member of a list in turn; of the record an object that has this member.
+    Whole(&'static str),
     /// All of a list.
     List,
 }
@@ -103,6 +141,8 @@ pub(crate) struct Arguments<'c> {
     /// The scalar the call stands in.
     pub(crate) node: &'c Node,
     pub(crate) problems: &'c Problems,
+    /// HL7's data type of what it is applied to, where that is a path whose type the dictionary knows.
+    pub(crate) data_type: Option<&'static str>,
     /// Compiles an argument that is an expression of its own.
     pub(crate) compile: &'c dyn Fn(&Expression) -> Option<Term>,
     pub(crate) tables: &'c dyn Fn(&str) -> TableFound,
@@ -206,6 +246,11 @@ impl Arguments<'_> {
             .error("mapping-argument", &self.span(index), message)
             .help(format!("write {}", self.function.usage));
     }
+}
+
+/// Tells what was odd about a value, which is not told itself, and does not stop the mapping.
+fn note(scope: &Scope<'_, '_>, code: &'static str, why: &str, place: &Span) {
+    scope.case.note(Diagnostic::warning(code, Fault::Sender, why).at(place.place()));
 }
 
 /// A regular expression, reported where it is not one.

@@ -9,6 +9,7 @@
 
 mod comparison;
 mod compile;
+mod decimal;
 mod evaluate;
 mod execute;
 mod expression;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use orderly_hl7v2::{Presence, View};
 
 use crate::member::Member;
+use crate::scope::Refusal;
 use crate::structure::Structure;
 
 /// What an expression gives.
@@ -29,6 +30,9 @@ pub(crate) enum Value<'s> {
     Member(Member),
     List(Vec<Value<'s>>),
 }
+
+/// What became of a value, or why the mapping ends at it.
+pub(crate) type Changed<'s> = Result<Value<'s>, Refusal>;
 
 /// A value as one text, which the functions work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +138,20 @@ impl<'s> Value<'s> {
         match self {
             Value::List(values) => values.iter().map(Value::count).sum::<usize>().saturating_add(1),
             _ => 1,
+        }
+    }
+
+    /// Makes something else of a text; empty and null pass through, of a list each member is changed.
+    pub(crate) fn each_text(self, change: &dyn Fn(Cow<'s, str>) -> Changed<'s>) -> Changed<'s> {
+        match self {
+            Value::List(values) => {
+                let each = values.into_iter().map(|value| value.each_text(change));
+                Ok(Value::List(each.collect::<Result<_, _>>()?))
+            }
+            value => match value.scalar() {
+                Scalar::Text(text) => change(text),
+                passed => Ok(passed.into()),
+            },
         }
     }
 

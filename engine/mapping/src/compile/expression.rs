@@ -1,5 +1,6 @@
 //! Expressions resolved: paths to places, names to slots, functions to pipes, and every list accounted for.
 
+use orderly_hl7v2::dictionary;
 use orderly_hl7v2::{Level, Select};
 
 use super::members::Origin;
@@ -315,7 +316,7 @@ impl<'c, 'p> Reader<'c, 'p> {
                     .help(format!("write {}", found.usage));
                 return None;
             }
-            (Takes::Text | Takes::List, None) => {
+            (Takes::Text | Takes::Whole(_) | Takes::List, None) => {
                 let message = format!("`{}` is applied to a value", found.name);
                 let help = format!("write it as a pipe, as in PID-5.1 | {}", found.usage);
                 self.error("mapping-call", function.range.clone(), message).help(help);
@@ -330,10 +331,15 @@ impl<'c, 'p> Reader<'c, 'p> {
                 .help(format!("write {}", found.usage));
             return None;
         }
+        let data_type = match &input {
+            Some(Some(Typed { term: Term::Hl7(place), .. })) => self.data_type(place),
+            _ => None,
+        };
         let pipe = (found.build)(&Arguments {
             function: found,
             written,
             node: self.node,
+            data_type,
             problems: self.compiler.problems,
             compile: &|argument| self.one(argument),
             tables: &|name| self.compiler.table(name),
@@ -362,8 +368,19 @@ impl<'c, 'p> Reader<'c, 'p> {
 
     /// What a function is applied to. One that takes a list sees a whole field as all its repetitions.
     fn input(&self, value: &Expression, function: &functions::Function) -> Option<Typed> {
-        let mut typed = self.value(value)?;
+        let mut typed = match (function.takes, &value.kind) {
+            (Takes::Whole(_), Kind::Reference(reference)) => self.reference(reference, value, true)?,
+            _ => self.value(value)?,
+        };
         match function.takes {
+            Takes::Whole(member)
+                if typed.object.is_some_and(|object| super::record::member(object, member).is_none()) =>
+            {
+                let message = format!("`{}` is not for this part of the record", function.name);
+                self.error("mapping-call", value.range.clone(), message)
+                    .help(format!("it is for one that has `{member}`"));
+                None
+            }
             Takes::List => {
                 if let (Term::Hl7(place), Some(Some(Level::Field))) = (&mut typed.term, typed.lone) {
                     place.part.repetition = Some(Select::All);
@@ -378,6 +395,20 @@ impl<'c, 'p> Reader<'c, 'p> {
                 self.single(typed, self.span(value.range.clone())).map(Typed::one)
             }
             _ => Some(typed),
+        }
+    }
+
+    /// HL7's data type of a path that says its segment, where the dictionary has it.
+    fn data_type(&self, place: &Place) -> Option<&'static str> {
+        let Start::Segment { received, segment } = &place.start else { return None };
+        let field = place.part.field?;
+        let of_field = match self.compiler.version_of(*received) {
+            Some(version) => dictionary::field(&segment.name, field, version).map(|part| part.data_type),
+            None => dictionary::data_types(&segment.name, field).last(),
+        };
+        match place.part.component {
+            Some(component) => dictionary::component_types(of_field?, component).last(),
+            None => of_field,
         }
     }
 

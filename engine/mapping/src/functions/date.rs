@@ -6,12 +6,12 @@
 use std::fmt::Write;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use orderly_record::{Diagnostic, Fault, Moment, Precision};
+use orderly_record::{Moment, Precision};
 
-use super::{Arguments, Function, Gives, Pipe, Takes};
+use super::{Arguments, Function, Gives, Pipe, Takes, note};
 use crate::scope::{Refusal, Scope};
 use crate::time;
-use crate::value::{Scalar, Value};
+use crate::value::Value;
 use crate::yaml::Span;
 
 pub(super) const DATE: Function = Function {
@@ -67,25 +67,14 @@ struct Date {
 
 impl Pipe for Date {
     fn apply<'s>(&'s self, value: Value<'s>, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-        if let Value::List(values) = value {
-            let each = values.into_iter().map(|value| self.apply(value, scope));
-            return Ok(Value::List(each.collect::<Result<_, _>>()?));
-        }
-        let text = match value.scalar() {
-            Scalar::Text(text) => text,
-            passed => return Ok(passed.into()),
-        };
-        let Some(moment) = time::read(&text) else {
-            // A wrong date must not vanish, and must not become another one.
-            let note = Diagnostic::warning(
-                "mapping-not-a-date",
-                Fault::Sender,
-                "a value is not a date and stays as it is",
-            );
-            scope.case.note(note.at(self.place.place()));
-            return Ok(Value::Text(text));
-        };
-        Ok(Value::text(write(&self.in_zone(moment), &self.format)))
+        value.each_text(&|text| match time::read(&text) {
+            Some(moment) => Ok(Value::text(write(&self.in_zone(moment), &self.format))),
+            None => {
+                // A wrong date must not vanish, and must not become another one.
+                note(scope, "mapping-not-a-date", "a value is not a date and stays as it is", &self.place);
+                Ok(Value::Text(text))
+            }
+        })
     }
 }
 
@@ -105,6 +94,11 @@ impl Date {
             Err(_) => moment,
         }
     }
+}
+
+/// HL7's form of a time, at its precision.
+pub(super) fn hl7(moment: &Moment) -> String {
+    write(moment, &[Token::Hl7])
 }
 
 /// A piece of a format.

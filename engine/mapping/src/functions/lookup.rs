@@ -9,7 +9,7 @@ use crate::evaluate::scalar;
 use crate::plan::{End, Term};
 use crate::scope::{Refusal, Scope};
 use crate::table::{Table, Unmapped};
-use crate::value::{Scalar, Value};
+use crate::value::Value;
 use crate::yaml::Span;
 
 pub(super) const LOOKUP: Function = Function {
@@ -68,28 +68,22 @@ struct Lookup {
 
 impl Pipe for Lookup {
     fn apply<'s>(&'s self, value: Value<'s>, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-        if let Value::List(values) = value {
-            let each = values.into_iter().map(|value| self.apply(value, scope));
-            return Ok(Value::List(each.collect::<Result<_, _>>()?));
-        }
-        let first = match value.scalar() {
-            Scalar::Text(text) => text,
-            passed => return Ok(passed.into()),
-        };
-        let mut keys = vec![first];
-        for other in &self.others {
-            keys.push(scalar(other, scope)?.present().unwrap_or_default());
-        }
-        if let Some(cell) = self.table.find(&keys, self.column) {
-            return Ok(Value::text(cell));
-        }
-        match self.table.unmapped() {
-            Unmapped::Keep => Ok(keys.into_iter().next().map_or(Value::Empty, Value::Text)),
-            Unmapped::Empty => Ok(Value::Empty),
-            Unmapped::Text(text) => Ok(Value::text(text.as_str())),
-            Unmapped::Fail => Err(self.refused(End::Fail)),
-            Unmapped::Park => Err(self.refused(End::Park)),
-        }
+        value.each_text(&|first| {
+            let mut keys = vec![first];
+            for other in &self.others {
+                keys.push(scalar(other, scope)?.present().unwrap_or_default());
+            }
+            if let Some(cell) = self.table.find(&keys, self.column) {
+                return Ok(Value::text(cell));
+            }
+            match self.table.unmapped() {
+                Unmapped::Keep => Ok(keys.into_iter().next().map_or(Value::Empty, Value::Text)),
+                Unmapped::Empty => Ok(Value::Empty),
+                Unmapped::Text(text) => Ok(Value::text(text.as_str())),
+                Unmapped::Fail => Err(self.refused(End::Fail)),
+                Unmapped::Park => Err(self.refused(End::Park)),
+            }
+        })
     }
 }
 

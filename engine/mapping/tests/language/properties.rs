@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::support;
 
 /// Pieces that expressions are made of, and some that they are not.
-const PIECES: [&str; 62] = [
+const PIECES: [&str; 94] = [
     "PID-3",
     "PID-5.1",
     "OBX[*]-3.1",
@@ -54,6 +54,38 @@ const PIECES: [&str; 62] = [
     "concat(' ', PID-5)",
     "default('x')",
     "digits",
+    "capitalize",
+    "initials",
+    "single_spaces",
+    "ascii",
+    "number",
+    "number(',')",
+    "round(1)",
+    "add(PID-3.1)",
+    "subtract(0.1)",
+    "multiply(3)",
+    "divide(PID-8)",
+    "sort",
+    "unique",
+    "sum",
+    "min",
+    "max",
+    "nth(2)",
+    "age('years')",
+    "age('minutes', PID-7)",
+    "plus('1 month')",
+    "plus('-90 minutes')",
+    "convert('mg/dL', 'mmol/L', 18)",
+    "convert(OBX-6.1, 'kg')",
+    "name('family, given')",
+    "address('street, city')",
+    "phone('US')",
+    "phone('GB', 'text')",
+    "uuid('x')",
+    "check_digit('M10')",
+    "sha256",
+    "base64",
+    "unbase64",
     " = ",
     " != ",
     " < ",
@@ -265,6 +297,15 @@ proptest! {
         if let Ok(mapping) = compiled(&format!("- when: '{text}'\n  stop: x")) {
             mapped(&mapping, &message);
         }
+    }
+
+    #[test]
+    fn every_function_takes_any_text(text in "\\PC{0,40}|[-+0-9 ().,:/xT]{0,24}|[0-9]{4,30}|[<>]?[0-9]{1,9}[.,][0-9]{0,30}") {
+        let calls = PIECES.iter().filter(|piece| piece.starts_with(|letter: char| letter.is_ascii_lowercase()));
+        let rules: String = calls.map(|call| format!("- when: ZZ1-1 | {call} | join(' ') = 'x'\n  stop: x\n")).filter(|rule| compiled(rule).is_ok()).collect();
+        let mapping = compiled(&rules).expect("each of them is right");
+        let text = text.replace(['|', '^', '~', '\\', '&'], " ");
+        mapped(&mapping, format!("MSH|^~\\&|A|B|||20260305||ADT^A01|1|P|2.5.1\rZZ1|{text}\rOBX|1|NM|K||1|g\rPID|1||{text}||{text}||{text}|{text}\r").as_bytes());
     }
 
     #[test]
