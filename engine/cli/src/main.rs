@@ -18,6 +18,7 @@ mod show;
 mod site;
 mod status;
 mod telemetry;
+mod test;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Test(test::TestArgs),
     Corpus(corpus::CorpusArgs),
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Corpus(args) => corpus::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),

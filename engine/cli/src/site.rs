@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use orderly_pipeline::suite::{Suite, TestText, Tested, compile_suites};
 use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
 use orderly_record::Fault;
 
@@ -16,6 +17,7 @@ pub(crate) struct Site {
     /// The folder of `orderly.yaml`, from which the configuration's relative paths count.
     pub(crate) base: PathBuf,
     texts: Texts,
+    tests: Vec<TestText>,
     /// What compiling gave.
     pub(crate) compiled: Compiled,
 }
@@ -28,16 +30,18 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
         failure.help("name the site's file with --config, or run `orderly demo` to see one at work")
     })?;
     let mut unreadable = Vec::new();
-    let (routes, _) = read_folder(&base, "routes", &mut unreadable)?;
-    let (mappings, tables) = read_folder(&base, "mappings", &mut unreadable)?;
-    let texts = Texts { site: main, routes, mappings, tables };
+    let routes = read_folder(&base, "routes", &mut unreadable)?;
+    let mappings = read_folder(&base, "mappings", &mut unreadable)?;
+    let of = |of: Tested, texts: Vec<Text>| texts.into_iter().map(move |text| TestText { of, text });
+    let tests = of(Tested::Mapping, mappings.tests).chain(of(Tested::Route, routes.tests)).collect();
+    let texts = Texts { site: main, routes: routes.texts, mappings: mappings.texts, tables: mappings.tables };
     let mut compiled = compile(&texts);
     if !unreadable.is_empty() {
         compiled.diagnostics.extend(unreadable);
         compiled.plan = None;
     }
     refuse_linked_folders(&base, &mut compiled);
-    Ok(Site { base, texts, compiled })
+    Ok(Site { base, texts, tests, compiled })
 }
 
 /// A link makes two names one folder, which only the disk tells.
@@ -87,6 +91,19 @@ impl Site {
         }
     }
 
+    /// Reads the tests beside the mappings and routes. What is wrong in them is added to the diagnostics, and keeps no engine from
+    /// starting; nothing is read while there is no plan that they could be about.
+    pub(crate) fn read_tests(&mut self) -> Vec<Suite> {
+        let Some(plan) = &self.compiled.plan else { return Vec::new() };
+        let base = self.base.clone();
+        let file = |path: &str| {
+            fs::read(base.join(path)).map_err(|error| format!("the file {path} cannot be read: {error}"))
+        };
+        let (suites, found) = compile_suites(&self.tests, plan, &file);
+        self.compiled.diagnostics.extend(found);
+        suites
+    }
+
     /// How many diagnostics are this severe.
     pub(crate) fn count(&self, severity: Severity) -> usize {
         self.compiled.diagnostics.iter().filter(|found| found.severity == severity).count()
@@ -94,7 +111,8 @@ impl Site {
 
     /// The diagnostics as text for people.
     pub(crate) fn rendered(&self) -> impl Iterator<Item = String> {
-        let texts = self.texts.by_name();
+        let mut texts = self.texts.by_name();
+        texts.extend(self.tests.iter().map(|test| (test.text.file.clone(), test.text.text.clone())));
         self.compiled.diagnostics.iter().map(move |diagnostic| diagnostics::render(diagnostic, &texts))
     }
 
@@ -106,6 +124,11 @@ impl Site {
     /// How many routes and mappings were read.
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.texts.routes.len(), self.texts.mappings.len())
+    }
+
+    /// The texts of the tests.
+    pub(crate) fn tests(&self) -> &[TestText] {
+        &self.tests
     }
 }
 
@@ -144,36 +167,44 @@ fn not_read(file: &Path, error: &io::Error) -> Diagnostic {
     Diagnostic::error("config-unreadable", Fault::Configuration, message).with_help(help)
 }
 
-type Folder = (Vec<Text>, BTreeMap<String, String>);
+/// The files of a folder that say something, each kind in the order of their names.
+#[derive(Default)]
+struct Folder {
+    texts: Vec<Text>,
+    tests: Vec<Text>,
+    /// By path below the folder.
+    tables: BTreeMap<String, String>,
+}
 
-/// The YAML files of a folder in the order of their names, without tests, and the CSV files by path below it. One that cannot be read is
-/// an error among the others.
+/// The YAML files of a folder, apart from them the tests, and the CSV files. One that cannot be read is an error among the others.
 fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Result<Folder, Failure> {
     let folder = base.join(name);
     let mut files = Vec::new();
     list(&folder, &mut files)?;
     files.sort();
-    let (mut texts, mut tables) = (Vec::new(), BTreeMap::new());
+    let mut read = Folder::default();
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".test.yaml") {
-            continue;
-        }
         let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
         if !is_yaml && !name.ends_with(".csv") {
             continue;
         }
+        let shown = file.display().to_string();
         match fs::read_to_string(&file) {
-            Ok(text) if is_yaml => texts.push(Text { file: file.display().to_string(), text }),
+            Ok(text) if name.ends_with(TEST_ENDING) => read.tests.push(Text { file: shown, text }),
+            Ok(text) if is_yaml => read.texts.push(Text { file: shown, text }),
             Ok(text) => {
                 let below = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
-                tables.insert(below, text);
+                read.tables.insert(below, text);
             }
             Err(error) => unreadable.push(not_read(&file, &error)),
         }
     }
-    Ok((texts, tables))
+    Ok(read)
 }
+
+/// How the names of tests end.
+pub(crate) const TEST_ENDING: &str = ".test.yaml";
 
 /// All files below a folder; none when it does not exist.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ use crate::plan::{Accepts, Form, Rule, Term, Test};
 use crate::problems::Problems;
 use crate::table::Table;
 use crate::yaml::{Document, Fields, Node};
-use crate::{Condition, Format, Mapping, Template};
+use crate::{Condition, Format, Mapping, PlacePath, Template};
 
 /// Compiles a mapping. `tables` gives the text of a table's file by the path written in the mapping, or a sentence why it can't.
 ///
@@ -63,6 +63,14 @@ pub fn compile_template(node: &Node) -> Result<Template, Vec<Diagnostic>> {
         let term = reader.text()?;
         Some(Template { term, parts: compiler.parts.borrow().len() })
     })
+}
+
+/// Compiles a path into a message outside a mapping, such as what a test expects something of. Its filters see the message alone.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn compile_path(node: &Node) -> Result<PlacePath, Vec<Diagnostic>> {
+    outside(node, |_, reader| reader.message_place().map(|place| PlacePath { place }))
 }
 
 fn outside<T>(

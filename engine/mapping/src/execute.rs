@@ -163,7 +163,7 @@ impl<'r, 'm> Run<'r, 'm> {
             Action::Move { segment, anchor } => self.move_segment(segment, anchor, &rule.place, frame)?,
             Action::When { test, then, otherwise } => {
                 let fired = holds(test, &self.scope(frame))?;
-                self.tell(&rule.place, fired, || {
+                self.tell("when", &rule.place, fired, || {
                     if fired { "the condition holds" } else { "the condition does not hold" }.to_owned()
                 });
                 self.rules(if fired { then } else { otherwise }, frame)?;
@@ -173,6 +173,7 @@ impl<'r, 'm> Run<'r, 'm> {
                 for named in values {
                     self.name(named, frame)?;
                 }
+                self.tell("let", &rule.place, true, || "named".to_owned());
             }
             Action::End { end, reason } => return self.end(*end, reason, &rule.place),
         }
@@ -204,7 +205,7 @@ impl<'r, 'm> Run<'r, 'm> {
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<(), Ended> {
         let list = self.walked(walk, frame)?;
-        self.tell(rule, !list.is_empty(), || format!("{} times", list.len()));
+        self.tell("each", rule, !list.is_empty(), || format!("{} times", list.len()));
         let mut removed = 0;
         for (number, item) in (1..).zip(&list) {
             let at = match item.at() {
@@ -293,7 +294,7 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn end(&mut self, end: End, reason: &str, rule: &Span) -> Result<(), Ended> {
-        self.tell(rule, true, || format!("{end}: {reason}"));
+        self.tell(end.name(), rule, true, || reason.to_owned());
         if end == End::Stop {
             let rule = format!("{}:{}", rule.source.file, rule.line);
             return Err(Ended::Stopped { rule, reason: reason.to_owned() });
@@ -303,9 +304,9 @@ impl<'r, 'm> Run<'r, 'm> {
         Err(Ended::Refused(Refusal { end, diagnostic }))
     }
 
-    fn tell(&mut self, place: &Span, fired: bool, why: impl FnOnce() -> String) {
+    fn tell(&mut self, action: &'static str, place: &Span, fired: bool, why: impl FnOnce() -> String) {
         if let Some(trace) = self.trace.as_deref_mut() {
-            trace.push(Traced { place: place.place(), fired, why: why(), before: None, after: None });
+            trace.push(Traced { place: place.place(), action, fired, why: why(), before: None, after: None });
         }
     }
 }

@@ -13,6 +13,7 @@ mod decimal;
 mod evaluate;
 mod execute;
 mod expression;
+mod fired;
 mod functions;
 mod member;
 mod plan;
@@ -30,10 +31,11 @@ use std::cell::OnceCell;
 use std::fmt;
 
 use jiff::Timestamp;
-use orderly_hl7v2::Message;
+use orderly_hl7v2::{Message, Position};
 use orderly_record::{Diagnostic, Record};
 
-pub use compile::{compile, compile_condition, compile_template};
+pub use compile::{compile, compile_condition, compile_path, compile_template};
+pub use fired::{Fired, Idle};
 pub use trace::{Trace, Traced};
 
 /// The names of all functions, for documentation and editors.
@@ -240,5 +242,25 @@ impl Template {
         let scalar = evaluate::scalar(&self.term, &scope::Scope::of(&case));
         let text = scalar.map_err(|refusal| refusal.diagnostic)?.present();
         Ok(text.map(std::borrow::Cow::into_owned).unwrap_or_default())
+    }
+}
+
+/// A compiled path into a message, such as `PID-3[where .5 = 'MR'].1`.
+#[derive(Debug)]
+pub struct PlacePath {
+    place: plan::Place,
+}
+
+impl PlacePath {
+    /// What it names in this message, which may be nothing. A path to a segment as a whole gives its position with the field 0.
+    ///
+    /// # Errors
+    /// A limit that was met.
+    pub fn positions(&self, message: &Message<'_>) -> Result<Vec<Position>, Diagnostic> {
+        let facts = Facts { id: 0, source: "", accepted_at: Timestamp::UNIX_EPOCH };
+        let input = Input::of_message(&facts, message);
+        let case = scope::Case::new(&input, 0);
+        let scope = scope::Scope::of(&case);
+        scope.positions(&self.place, false).map_err(|refusal| refusal.diagnostic)
     }
 }

@@ -324,12 +324,19 @@ pub(crate) enum Content {
     Value(Term),
 }
 
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl End {
+    /// The key of the language.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             End::Stop => "stop",
             End::Fail => "fail",
             End::Park => "park",
-        })
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -10,6 +10,8 @@ pub type Trace = Vec<Traced>;
 pub struct Traced {
     /// The rule, or the line of it, in its file.
     pub place: Place,
+    /// The key of the language that it is: `set`, `when`, `each`, `stop`, ...; `value` for a value under `build:`.
+    pub action: &'static str,
     /// Whether it did something.
     pub fired: bool,
     /// What happened or why nothing did: a path that was written, a condition that does not hold.

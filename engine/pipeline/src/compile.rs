@@ -61,6 +61,7 @@ pub fn compile(texts: &Texts) -> Compiled {
             sources: site.sources,
             destinations: site.destinations,
             routes,
+            mappings: mappings.into_iter().filter_map(|(name, mapping)| Some((name, mapping?))).collect(),
         }),
         _ => None,
     };

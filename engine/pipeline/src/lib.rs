@@ -6,6 +6,7 @@
 mod acknowledge;
 mod compile;
 mod format;
+mod journey;
 mod judge;
 pub mod keys;
 pub mod plan;
@@ -13,17 +14,19 @@ mod process;
 mod route;
 mod site;
 mod stream;
+pub mod suite;
 mod tolerances;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
 pub use format::{Format, is_part};
+pub use journey::{Ended, Journey, Met, Stop};
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{
     Facts, Fate, Pair, PairFate, Payload, Processed, Summary, failed_inside, frame_refused, members,
-    not_whole, process,
+    not_whole, process, process_traced,
 };
 pub use site::journal_folder;
 pub use stream::{Member, Stream};

@@ -2,6 +2,7 @@
 //!
 //! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub destinations: Vec<Destination>,
     /// Who gets what, in the order of the files' names.
     pub routes: Vec<Route>,
+    /// All mappings, also those that no route uses, by name.
+    pub mappings: BTreeMap<String, Arc<Mapping>>,
 }
 
 impl Plan {
@@ -30,6 +33,20 @@ impl Plan {
     #[must_use]
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| *source.name == *name)
+    }
+
+    /// The route of this name.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| *route.name == *name)
+    }
+
+    /// The source of the first route that uses this mapping.
+    #[must_use]
+    pub fn source_of(&self, mapping: &Arc<Mapping>) -> Option<&Source> {
+        let uses = |target: &Target| target.mapping.as_ref().is_some_and(|used| Arc::ptr_eq(used, mapping));
+        let route = self.routes.iter().find(|route| route.to.iter().any(uses))?;
+        self.sources.get(route.source)
     }
 
     /// The destination of this name.

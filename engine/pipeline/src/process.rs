@@ -3,6 +3,7 @@
 //! Pure: the same plan, facts and bytes give the same result, whenever and wherever. It neither fails nor panics:
 //! whatever the bytes are, they get a fate.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use orderly_ccda::Document;
@@ -14,6 +15,7 @@ pub use orderly_mapping::Facts;
 
 use crate::acknowledge::Reply;
 use crate::format::{Format, PART};
+use crate::journey::Journey;
 use crate::keys::{self, Key};
 use crate::plan::{Destination, Endpoint, Plan, Route, Source, Target};
 
@@ -110,12 +112,24 @@ pub struct Payload {
 /// Takes one message through the plan.
 #[must_use]
 pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    processed(plan, facts, bytes, None)
+}
+
+/// The same, telling which routes it met and what each rule of their mappings did.
+#[must_use]
+pub fn process_traced(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> (Processed, Journey) {
+    let journey = RefCell::default();
+    let processed = processed(plan, facts, bytes, Some(&journey));
+    (processed, journey.into_inner())
+}
+
+fn processed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], journey: Option<&RefCell<Journey>>) -> Processed {
     let Some((index, source)) =
         plan.sources.iter().enumerate().find(|(_, source)| *source.name == *facts.source)
     else {
         return no_such_source(Format::of(bytes), facts);
     };
-    let chosen = Chosen { plan, index, source, facts };
+    let chosen = Chosen { plan, index, source, facts, journey };
     let mut processed = match Format::of(bytes) {
         Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &source.reading) {
             Ok(message) => match refused(source, message.diagnostics()) {
@@ -165,6 +179,16 @@ struct Chosen<'p> {
     index: usize,
     source: &'p Source,
     facts: &'p Facts<'p>,
+    /// Where the way is written down, when somebody asks.
+    journey: Option<&'p RefCell<Journey>>,
+}
+
+impl Chosen<'_> {
+    fn write_down(&self, note: impl FnOnce(&mut Journey)) {
+        if let Some(journey) = self.journey {
+            note(&mut journey.borrow_mut());
+        }
+    }
 }
 
 fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
@@ -222,7 +246,7 @@ fn routed(chosen: &Chosen<'_>, input: &Input<'_>, mut processed: Processed) -> P
         return processed;
     }
     for route in chosen.plan.routes.iter().filter(|route| route.source == chosen.index) {
-        processed.pairs.extend(pairs(chosen.plan, route, input));
+        processed.pairs.extend(pairs(chosen, route, input));
     }
     processed.judge();
     processed
@@ -252,15 +276,19 @@ fn wrong_processing(source: &Source, found: &str) -> Option<String> {
         .then(|| format!("its processing is not {}, which this source carries", expected.code()))
 }
 
-fn pairs<'r>(plan: &'r Plan, route: &'r Route, input: &'r Input<'r>) -> Vec<Pair> {
-    if route.when.as_ref().is_some_and(|when| !when.holds(input)) {
+fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
+    let takes = route.when.as_ref().is_none_or(|when| when.holds(input));
+    chosen.write_down(|journey| journey.meet(route, takes));
+    if !takes {
         return Vec::new();
     }
     let pair = |target: &Target| {
-        let destination = plan.destinations.get(target.destination)?;
-        let fate = match &target.when {
-            Some(when) if !when.holds(input) => PairFate::Filtered("the route's condition for it".to_owned()),
-            _ => mapped(target, destination, input),
+        let destination = chosen.plan.destinations.get(target.destination)?;
+        let wanted = target.when.as_ref().is_none_or(|when| when.holds(input));
+        chosen.write_down(|journey| journey.turn(destination, target, wanted));
+        let fate = match wanted {
+            false => PairFate::Filtered("the route's condition for it".to_owned()),
+            true => mapped(chosen, target, destination, input),
         };
         let fate = match fate {
             PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
@@ -279,7 +307,7 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
     payload
 }
 
-fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
+fn mapped(chosen: &Chosen<'_>, target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
     let Some(mapping) = &target.mapping else {
         if input.message().is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
             return PairFate::Failed(
@@ -289,7 +317,11 @@ fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> Pair
         let control_id = control_id(input);
         return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
     };
-    match mapping.execute(input) {
+    let outcome = match chosen.journey {
+        None => mapping.execute(input),
+        Some(journey) => journey.borrow_mut().mapped(mapping, input),
+    };
+    match outcome {
         Outcome::Output(output) => PairFate::Ready(Payload {
             bytes: Some(output.bytes),
             control_id: output.control_id,

@@ -16,3 +16,4 @@ mod replaying;
 mod showing;
 mod starting;
 mod surveying;
+mod testing;

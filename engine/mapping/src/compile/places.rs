@@ -6,7 +6,7 @@ use orderly_hl7v2::{Level, Select};
 use super::expression::Reader;
 use super::{Compiler, Here, NameKind, known};
 use crate::Format;
-use crate::expression::{Expression, Reference, Step};
+use crate::expression::{self, Expression, Kind, Reference, Step};
 use crate::plan::{Accepts, Choice, Part, Place, SegmentPath, Start};
 use crate::yaml::Span;
 
@@ -39,6 +39,31 @@ impl Compiler<'_> {
 }
 
 impl Reader<'_, '_> {
+    /// The scalar as a place in a message, as it stands and not as it was received.
+    pub(super) fn message_place(&self) -> Option<Place> {
+        let parsed = self.parsed(expression::path(self.scalar("a path")?))?;
+        let place = match &parsed.kind {
+            Kind::Reference(reference @ Reference::Hl7 { received: false, .. }) => {
+                self.place(reference, &parsed)?
+            }
+            _ => {
+                self.error(
+                    "path-not-in-message",
+                    parsed.range.clone(),
+                    "a path into a message is needed here",
+                )
+                .help("write it like PID-8, PID-3[2].1 or OBX[3]-5");
+                return None;
+            }
+        };
+        if matches!(place.part.repetition, Some(Select::Append)) {
+            self.error("path-not-in-message", parsed.range.clone(), "`[+]` names what is not there yet")
+                .help("name a repetition with [1], [last], [*] or [where ...]");
+            return None;
+        }
+        Some(place)
+    }
+
     /// An HL7 path, a relative one or a named `each` as a place.
     pub(super) fn place(&self, reference: &Reference, whole: &Expression) -> Option<Place> {
         match reference {

@@ -11,7 +11,9 @@ use crate::evaluate::{holds, scalar, value};
 use crate::member::Member;
 use crate::plan::{Build, Content, Layout, Walk, Writing};
 use crate::scope::{Frame, Refusal};
+use crate::trace::Traced;
 use crate::value::{Scalar, Value};
+use crate::yaml::Span;
 
 impl Run<'_, '_> {
     /// The output; a mapping that has nothing to write leaves the message out.
@@ -21,7 +23,7 @@ impl Run<'_, '_> {
             Writing::Csv(layout) => (self.rows(build, layout)?, "no rows"),
         };
         if bytes.is_empty() {
-            self.tell(&build.place, false, || nothing.to_owned());
+            self.tell("build", &build.place, false, || nothing.to_owned());
             let rule = format!("{}:{}", build.place.source.file, build.place.line);
             return Err(Ended::Stopped { rule, reason: nothing.to_owned() });
         }
@@ -59,7 +61,7 @@ impl Run<'_, '_> {
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<Vec<Item>, Refusal> {
         let list = self.walked(walk, frame)?;
-        self.tell(&build.place, !list.is_empty(), || format!("{} times", list.len()));
+        self.tell("each", &build.place, !list.is_empty(), || format!("{} times", list.len()));
         Ok(list)
     }
 
@@ -81,10 +83,25 @@ impl Run<'_, '_> {
             Content::List(parts) => {
                 bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))?
             }
-            Content::Value(term) => json_value(&value(term, &self.scope(frame))?, json),
+            Content::Value(term) => {
+                let before = json.len();
+                let written = json_value(&value(term, &self.scope(frame))?, json);
+                self.tell_built(&build.place, json.get(before..).unwrap_or_default());
+                written
+            }
         };
         self.fits(json.len())?;
         Ok(written)
+    }
+
+    /// Tells of a value of the output, as it is written; of nothing when it is missing.
+    fn tell_built(&mut self, place: &Span, written: &[u8]) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            let fired = !written.is_empty();
+            let after = fired.then(|| String::from_utf8_lossy(written).into_owned());
+            let why = if fired { "written" } else { "there is nothing to write" }.to_owned();
+            trace.push(Traced { place: place.place(), action: "value", fired, why, before: None, after });
+        }
     }
 
     /// Asks whether a part is to be there, and names what it names: for one that is left out, only what its condition asks for.
@@ -95,7 +112,7 @@ impl Run<'_, '_> {
         }
         if let Some(test) = &build.test {
             let wanted = holds(test, &self.scope(frame))?;
-            self.tell(&build.place, wanted, || {
+            self.tell("when", &build.place, wanted, || {
                 if wanted { "the condition holds" } else { "the condition does not hold" }.to_owned()
             });
             if !wanted {
@@ -145,6 +162,7 @@ impl Run<'_, '_> {
             let cell = scalar(term, &self.scope(frame))?.present().unwrap_or_default().into_owned();
             bytes += cell.len();
             self.fits(bytes)?;
+            self.tell_built(&column.place, cell.as_bytes());
             row.push(cell);
         }
         if let Some(names) = names.take() {

@@ -58,7 +58,9 @@ impl Run<'_, '_> {
                 }
             }
             if writes.len() == before {
-                self.tell(&assignment.place, false, || "there is no such place in this message".to_owned());
+                self.tell("set", &assignment.place, false, || {
+                    "there is no such place in this message".to_owned()
+                });
             }
         }
         for (assignment, position, write) in writes {
@@ -81,7 +83,14 @@ impl Run<'_, '_> {
         if let (Some(trace), Some(before)) = (self.trace.as_deref_mut(), before) {
             let after = Some(shown(&self.message, at));
             let why = self.message.path(at);
-            trace.push(Traced { place: place.place(), fired: true, why, before: Some(before), after });
+            trace.push(Traced {
+                place: place.place(),
+                action: "set",
+                fired: true,
+                why,
+                before: Some(before),
+                after,
+            });
         }
         Ok(())
     }
@@ -97,7 +106,9 @@ impl Run<'_, '_> {
         for place in places {
             match whole_segments(place, &self.scope(frame))? {
                 Some(mut found) => {
-                    self.tell(rule, !found.is_empty(), || format!("{} segments deleted", found.len()));
+                    self.tell("delete", rule, !found.is_empty(), || {
+                        format!("{} segments deleted", found.len())
+                    });
                     segments.append(&mut found);
                 }
                 None => self.delete_fields(place, rule, frame)?,
@@ -115,7 +126,7 @@ impl Run<'_, '_> {
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<(), Ended> {
         let mut positions = self.scope(frame).positions(place, false)?;
-        self.tell(rule, !positions.is_empty(), || format!("{} places deleted", positions.len()));
+        self.tell("delete", rule, !positions.is_empty(), || format!("{} places deleted", positions.len()));
         // From the last to the first, so that the numbers of those to come stay right.
         positions.sort_by_key(|at| (at.segment, at.field, at.repetition));
         for at in positions.iter().rev() {
@@ -141,7 +152,7 @@ impl Run<'_, '_> {
         let segments = self.message.segments().iter().enumerate();
         let others: Vec<usize> =
             segments.filter(|(_, segment)| !kept(segment.name())).map(|(index, _)| index).collect();
-        self.tell(rule, !others.is_empty(), || format!("{} segments deleted", others.len()));
+        self.tell("keep", rule, !others.is_empty(), || format!("{} segments deleted", others.len()));
         self.remove(others)
     }
 
@@ -175,7 +186,7 @@ impl Run<'_, '_> {
         let inserted = self.message.insert_segment(index, insert.segment.as_bytes());
         inserted.map_err(|why| unwritable(&why, &insert.segment, rule))?;
         self.added(index);
-        self.tell(rule, true, || format!("{} inserted", insert.segment));
+        self.tell("insert", rule, true, || format!("{} inserted", insert.segment));
         for (at, write, place) in fields {
             self.write(&at, &write, place)?;
         }
@@ -200,7 +211,7 @@ impl Run<'_, '_> {
         let Start::Segment { segment, .. } = &segment.start else { return Ok(()) };
         let target = anchored(anchor, &scope, rule)?;
         let Some(from) = scope.segments(scope.working, segment)?.first().copied() else {
-            self.tell(rule, false, || format!("there is no {}", segment.name));
+            self.tell("move", rule, false, || format!("there is no {}", segment.name));
             return Ok(());
         };
         self.case.spend(self.ids.len())?;
@@ -213,7 +224,7 @@ impl Run<'_, '_> {
         let id = self.ids.remove(from);
         self.ids.insert(target.min(self.ids.len()), id);
         self.groups = OnceCell::new();
-        self.tell(rule, true, || format!("{} moved", segment.name));
+        self.tell("move", rule, true, || format!("{} moved", segment.name));
         Ok(())
     }
 }

@@ -137,6 +137,7 @@ pub(super) fn embedded(data: Element<'_>) -> Content {
         encoding,
         length: (length > 0).then_some(length),
         pointer,
+        parts: Vec::new(),
     }
 }
 
@@ -178,6 +179,7 @@ mod tests {
             encoding: Some("Base64".into()),
             length: Some(9),
             pointer: None,
+            ..Content::default()
         };
         assert_eq!(embedded.content, Some(content));
         let pointed = read(

@@ -1,0 +1,160 @@
+//! Takes a case through its mapping, or through the whole of [`process`](crate::process()) for a route.
+
+use orderly_ccda::Limits;
+use orderly_hl7v2::Settings;
+use orderly_mapping::{Facts, Fired, Input, Mapping, Outcome};
+use orderly_record::Diagnostic;
+
+use super::compare::{Actual, Compared};
+use super::{Expects, Mismatch, Repair, Subject, Suite, TestCase};
+use crate::format::Format;
+use crate::journey::{Ended, Journey};
+use crate::plan::Plan;
+use crate::process::{Fate, PairFate, Processed, process_traced};
+
+/// How a case went.
+#[derive(Debug, Default)]
+pub struct CaseResult {
+    /// What is not as expected; nothing when it passed.
+    pub mismatches: Vec<Mismatch>,
+    /// What would make its expectations true.
+    pub repairs: Vec<Repair>,
+}
+
+impl CaseResult {
+    fn add(&mut self, destination: Option<&str>, compared: Compared) {
+        let destination = destination.map(str::to_owned);
+        let placed = |found| Mismatch { destination: destination.clone(), ..found };
+        self.mismatches.extend(compared.mismatches.into_iter().map(placed));
+        self.repairs.extend(compared.repairs);
+    }
+
+    fn tell(&mut self, case: &TestCase, what: &str, expected: &str, got: String) {
+        let (what, expected) = (what.to_owned(), expected.to_owned());
+        self.mismatches.push(Mismatch { place: case.place.clone(), destination: None, what, expected, got });
+    }
+}
+
+impl Suite {
+    /// Runs a case. Every rule that did something on the way is added to `fired`.
+    pub fn run(&self, case: &TestCase, plan: &Plan, fired: &mut Fired) -> CaseResult {
+        let mut result = CaseResult::default();
+        let facts = Facts { id: case.id, source: &case.source, accepted_at: case.accepted_at };
+        match &self.subject {
+            Subject::Mapping(mapping) => {
+                let reading = plan.source(&case.source).map(|source| source.reading.clone());
+                let reading = reading.unwrap_or_default();
+                match mapped(mapping, &facts, &case.input, &reading, fired) {
+                    Ok(outcome) => {
+                        let actual = match (&outcome, Ended::of(&outcome)) {
+                            (Outcome::Output(output), _) => Actual::Output(&output.bytes),
+                            (_, Some(ended)) => Actual::Ended(ended),
+                            (_, None) => return result,
+                        };
+                        if let Expects::Output(expectation) = &case.expects {
+                            result.add(None, expectation.compare(&actual, &reading));
+                        }
+                    }
+                    Err(diagnostic) => unreadable(case, &diagnostic.message, &mut result),
+                }
+            }
+            Subject::Route(route) => {
+                let (processed, journey) = process_traced(plan, &facts, &case.input);
+                for stop in journey.routes.iter().flat_map(|met| &met.stops) {
+                    fired.add(&stop.trace);
+                }
+                let reading = plan.source(&case.source).map(|source| source.reading.clone());
+                routed(case, route, &processed, &journey, &reading.unwrap_or_default(), &mut result);
+            }
+        }
+        result
+    }
+}
+
+fn unreadable(case: &TestCase, why: &str, result: &mut CaseResult) {
+    result.tell(case, "the input", "a message or a document", format!("what cannot be read: {why}"));
+}
+
+fn mapped(
+    mapping: &Mapping,
+    facts: &Facts<'_>,
+    bytes: &[u8],
+    reading: &Settings,
+    fired: &mut Fired,
+) -> Result<Outcome, Diagnostic> {
+    let (outcome, trace) = match Format::of(bytes) {
+        Format::Hl7v2 => {
+            let message = orderly_hl7v2::parse(bytes, reading).map_err(|unreadable| unreadable.diagnostic)?;
+            mapping.execute_traced(&Input::of_message(facts, &message))
+        }
+        Format::Ccda => {
+            let document = orderly_ccda::parse(bytes, &Limits::default())?;
+            let record = orderly_ccda::normalize(&document);
+            mapping.execute_traced(&Input::of_document(facts, &record))
+        }
+    };
+    fired.add(&trace);
+    Ok(outcome)
+}
+
+fn routed(
+    case: &TestCase,
+    route: &str,
+    processed: &Processed,
+    journey: &Journey,
+    reading: &Settings,
+    result: &mut CaseResult,
+) {
+    let reason = || processed.reason.clone().unwrap_or_default();
+    if processed.fate == Fate::Quarantined {
+        return unreadable(case, &reason(), result);
+    }
+    let met = journey.routes.iter().find(|met| *met.route == *route && met.takes);
+    match (&case.expects, met) {
+        (Expects::NotTaken(_), None) | (Expects::Output(_), _) => {}
+        (Expects::NotTaken(said), Some(_)) => {
+            let told = Mismatch {
+                place: said.place(),
+                destination: None,
+                what: "the route".to_owned(),
+                expected: "not taken".to_owned(),
+                got: "taken".to_owned(),
+            };
+            result.mismatches.push(told);
+        }
+        (Expects::Deliveries { all, .. }, None) => {
+            let why = processed.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+            let told = Mismatch {
+                place: all.place(),
+                destination: None,
+                what: "the route".to_owned(),
+                expected: "taken".to_owned(),
+                got: format!("not taken{why}"),
+            };
+            result.mismatches.push(told);
+            result.repairs.extend(Repair::not_taken(all));
+        }
+        (Expects::Deliveries { of, .. }, Some(met)) => {
+            for (destination, expectation) in of {
+                let is_it = |pair: &&crate::process::Pair| {
+                    *pair.route == *route && *pair.destination == **destination
+                };
+                let Some(pair) = processed.pairs.iter().find(is_it) else { continue };
+                let stop = met.stops.iter().find(|stop| *stop.destination == **destination);
+                let ended = |fate, reason: &String| {
+                    let said = stop.and_then(|stop| stop.ended.clone());
+                    Actual::Ended(said.unwrap_or(Ended { fate, reason: reason.clone(), line: None }))
+                };
+                let actual = match &pair.fate {
+                    PairFate::Ready(payload) => {
+                        Actual::Output(payload.bytes.as_deref().unwrap_or(&case.input))
+                    }
+                    PairFate::Filtered(reason) => ended("filtered", reason),
+                    PairFate::Failed(reason) => ended("failed", reason),
+                    PairFate::Parked(reason) => ended("parked", reason),
+                };
+                result.add(Some(destination), expectation.compare(&actual, reading));
+            }
+        }
+    }
+}

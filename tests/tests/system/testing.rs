@@ -1,0 +1,60 @@
+//! `orderly test`: cases beside a mapping, for people, for programs and for build servers.
+
+use std::fs;
+
+use orderly_tests::running::orderly;
+use orderly_tests::site::Site;
+use serde_json::json;
+
+const MAPPING: &str = "mapping: wards\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - set:\n      PV1-2: INPATIENT\n  - when: PID-8 = 'X'\n    set:\n      PID-8: U\n";
+const TEST: &str = "# By hand.\ntest: wards\ncases:\n  - name: an inpatient\n    input: admit.hl7\n    expect:\n      PV1-2: INPATIENT # the EHR's word\n";
+
+fn site() -> Site {
+    let site = Site::filing();
+    site.write("mappings/wards.yaml", MAPPING);
+    site.write("mappings/wards.test.yaml", TEST);
+    site.write("admit.hl7", "MSH|^~\\&|A|B|C|D|20260305||ADT^A01|M1|P|2.5.1\rPID|1||7\rPV1|1|I\r");
+    site
+}
+
+#[tokio::test]
+async fn what_holds_passes_and_what_no_case_used_is_told() {
+    let site = site();
+    let ran = orderly(&site, ["test"]).await.ended(0);
+    let expected = "mappings/wards.test.yaml\n  ok      an inpatient\n\nno test ever fired mappings/wards.yaml:7:5\n1 case passed; 1 of 3 lines of 1 mapping fired\n";
+    assert_eq!(ran.out, expected);
+    orderly(&site, ["test", "mappings/wards.yaml"]).await.ended(0);
+    orderly(&site, ["test", "routes"]).await.ended(2);
+}
+
+#[tokio::test]
+async fn what_does_not_hold_fails_and_can_be_rewritten() {
+    let site = site();
+    site.amend("mappings/wards.test.yaml", "INPATIENT #", "I #");
+    let told = "mappings/wards.test.yaml:7:14: PV1-2 Patient Class: expected I, got INPATIENT";
+    let ran = orderly(&site, ["test", "--junit", "results.xml"]).await.ended(1);
+    assert!(ran.out.contains(told), "{}", ran.out);
+    let results = fs::read_to_string(site.path("results.xml")).expect("results");
+    assert!(
+        results.contains("<testsuite name=\"mappings/wards.test.yaml\" tests=\"1\" failures=\"1\">"),
+        "{results}"
+    );
+    let found = orderly(&site, ["test", "--json"]).await.ended(1).json();
+    let mismatch = json!([{ "place": "mappings/wards.test.yaml:7:14", "what": "PV1-2 Patient Class", "expected": "I", "got": "INPATIENT" }]);
+    assert_eq!((&found[0]["passed"], &found[0]["mismatches"]), (&json!(false), &mismatch));
+    assert_eq!(found[1]["coverage"][0]["never_fired"], json!(["mappings/wards.yaml:7:5"]));
+    orderly(&site, ["test", "--update"]).await.ended(0);
+    assert_eq!(fs::read_to_string(site.path("mappings/wards.test.yaml")).expect("the test"), TEST);
+}
+
+#[tokio::test]
+async fn a_wrong_test_file_is_a_matter_of_check() {
+    let site = site();
+    site.amend("mappings/wards.test.yaml", "input: admit.hl7", "inptu: admit.hl7");
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    let places: Vec<_> =
+        found.iter().map(|found| json!([found["code"], found["file"], found["line"]])).collect();
+    let file = "mappings/wards.test.yaml";
+    assert_eq!(places, [json!(["config-missing-key", file, 4]), json!(["config-unknown-key", file, 5])]);
+    orderly(&site, ["test"]).await.ended(2);
+}
