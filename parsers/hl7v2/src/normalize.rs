@@ -10,6 +10,7 @@ mod appointment;
 mod billing;
 mod condition;
 mod document;
+mod embedded;
 mod exchange;
 mod header;
 mod immunization;
@@ -72,6 +73,8 @@ struct Walk {
     order_waits: bool,
     /// The visits from here on are of the patient who is told of.
     visits_from: usize,
+    /// The document that the last segment did not end.
+    unfinished: Option<embedded::Unfinished>,
     /// The order for drugs that is open.
     drug_order: Option<DrugOrder>,
     /// Specimens that stand before the orders they are for.
@@ -112,6 +115,9 @@ const ABOUT_OTHERS: [&str; 5] = ["ROL", "PRT", "CTD", "PRD", "NTE"];
 
 impl Walk {
     fn take(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
+        if !fields.segment.is("OBX") {
+            self.unfinished = None;
+        }
         match fields.segment.name() {
             "MSH" => self.record.header = header::header(fields),
             "EVN" => header::event(fields, &mut self.record.header),

@@ -326,6 +326,9 @@ pub struct Content {
     /// Where the content is, when it is not in the message. It is never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<Text>,
+    /// Where its pieces stand, in order, when its sender cut it into several: `OBX-5[1].5`, `OBX[2]-5[1].5`. Put together they are the data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Text>,
 }
 
 /// Words about something.

@@ -32,6 +32,10 @@ To know before a mapping reads it:
   `category` tells them apart. So it does in `social_history` and `functional_status`.
 - **What is not done yet.** What a document plans, orders or advises stands in `plans` and nowhere else, planned drugs too; `intent` tells
   how firm it is. What it hopes for stands in `goals`.
+- **Documents in pieces.** Some senders cut a document in Base64 into several OBX, or repetitions of OBX-5. It is one document here, its
+  `parts` name the places to put together, when that is certain: it begins as a PDF, RTF, JPEG, PNG, TIFF or ZIP file does and is declared
+  to be one; the OBX (type ED) follow one another with the same OBX-3 and OBX-11, and the same OBX-4 or the next number; no later piece
+  begins as a file does, and no earlier one ends with padding (`=`) or as a PDF ends. Else each piece is an observation of its own.
 ";
 
 #[test]

@@ -137,6 +137,7 @@ pub(super) fn embedded(data: Element<'_>) -> Content {
         encoding,
         length: (length > 0).then_some(length),
         pointer,
+        parts: Vec::new(),
     }
 }
 

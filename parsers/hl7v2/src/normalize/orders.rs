@@ -5,7 +5,7 @@
 
 use orderly_record::{Coded, Identifier, Immunization, Location, Medication, Note, Report, Specimen, Text};
 
-use super::{Fields, Subject, Walk, appointment, immunization, medication, result, timing};
+use super::{Fields, Subject, Walk, appointment, embedded, immunization, medication, result, timing};
 use crate::segment::Segment;
 
 /// Requested, encoded, dispensed, to be given, given.
@@ -154,8 +154,19 @@ impl Walk {
             self.report_is_open = true;
             self.order_waits = false;
         }
+        let open = self.unfinished.take();
         if let Some(report) = self.record.results.last_mut() {
-            report.observations.push(result::observation(fields, source));
+            let observation = result::observation(fields, source);
+            let (before, field) = (report.observations.last_mut(), fields.field(5));
+            let added = match before.zip(open) {
+                Some((before, open)) => embedded::continued(before, open, observation, field),
+                None => Err(Box::new(observation)),
+            };
+            self.unfinished = added.unwrap_or_else(|observation| {
+                let unfinished = embedded::unfinished(&observation, field);
+                report.observations.push(*observation);
+                unfinished
+            });
         }
         self.subject = Subject::Observation;
     }

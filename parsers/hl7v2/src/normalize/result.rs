@@ -5,33 +5,15 @@ use orderly_record::{
     Specimen, Text, Timestamp,
 };
 
-use super::Fields;
 use super::values::{
     addresses, all_coded, coded, composite_quantity, entity, identifier, lines, organization,
     provider_of_location, providers, telecoms, text, time,
 };
+use super::{Fields, embedded};
 use crate::view::{Presence, View};
 
 /// Longer texts are embedded documents that their sender did not declare as such, and stay in the message: bytes.
 const TEXT_LENGTH_MAX: usize = 65_536;
-
-/// Shorter texts are words, however they begin.
-const UNDECLARED_LENGTH_MIN: usize = 64;
-
-/// Within so many bytes the data of an ED begins whose parts were sent in a text.
-const UNDECLARED_START_MAX: usize = 60;
-
-/// How the Base64 of usual documents and images begins: their first bytes are always the same.
-const SIGNATURES: [(&str, &str); 8] = [
-    ("JVBERi0", "application/pdf"),
-    ("e1xydGY", "application/rtf"),
-    ("/9j/", "image/jpeg"),
-    ("iVBOR", "image/png"),
-    ("SUkq", "image/tiff"),
-    ("TU0AK", "image/tiff"),
-    ("PD94bWw", "application/xml"),
-    ("UEsDB", "application/zip"),
-];
 
 /// ORC: what is known of an order without its OBR.
 pub(super) fn order(orc: &Fields<'_>, source: Location) -> Report {
@@ -192,7 +174,11 @@ pub(super) fn container(sac: &Fields<'_>, specimen: &mut Specimen) {
 pub(super) fn observation(obx: &Fields<'_>, source: Location) -> Observation {
     let value_type = text(obx.first(2));
     let units = coded(obx.first(6));
-    let values = values(obx.field(5), value_type.as_deref().unwrap_or_default(), units.as_ref());
+    let values = match value_type.as_deref() {
+        Some("ED") if embedded::has_documents(obx.field(5)) => embedded::documents(obx.field(5), &source),
+        Some("ED") => words_or_content(obx.field(5)).into_iter().collect(),
+        kind => values(obx.field(5), kind.unwrap_or_default(), units.as_ref()),
+    };
     Observation {
         code: coded(obx.first(3)),
         sub_id: text(obx.first(4)),
@@ -256,8 +242,7 @@ fn value(view: View<'_>, value_type: &str, units: Option<&Coded>) -> Option<Obse
         "CQ" => measured(view.child(1), coded(view.child(2)).as_ref().or(units)),
         "MO" => measured(view.child(1), coded(view.child(2)).as_ref()),
         "CP" => measured(view.child(1).child(1), coded(view.child(1).child(2)).as_ref()),
-        "ED" => Some(embedded(view)),
-        "RP" => Some(pointer(view)),
+        "RP" => Some(embedded::pointer(view)),
         _ => None,
     };
     typed.or_else(|| words_or_content(view))
@@ -265,7 +250,7 @@ fn value(view: View<'_>, value_type: &str, units: Option<&Coded>) -> Option<Obse
 
 fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
     let length = view.raw().len();
-    if let Some(content) = undeclared(view.raw()) {
+    if let Some(content) = embedded::undeclared(view.raw()) {
         return Some(ObservationValue::Content(content));
     }
     if length > TEXT_LENGTH_MAX {
@@ -276,22 +261,6 @@ fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
         _ => Some(Text::new(view.whole_text().trim())).filter(|text| !text.is_empty()),
     };
     text.filter(|text| text != "\"\"").map(ObservationValue::Text)
-}
-
-/// A document that its sender put into a text, known by how its Base64 begins; with it may stand, shifted by one, what ED says before it.
-fn undeclared(raw: &[u8]) -> Option<Content> {
-    if raw.len() < UNDECLARED_LENGTH_MIN {
-        return None;
-    }
-    let start = raw.iter().take(UNDECLARED_START_MAX).rposition(|byte| *byte == b'^').map_or(0, |at| at + 1);
-    let data = raw.get(start..)?;
-    let (_, media_type) = SIGNATURES.iter().find(|(begin, _)| data.starts_with(begin.as_bytes()))?;
-    Some(Content {
-        media_type: Some(Text::new_static(media_type)),
-        encoding: Some(Text::new_static("Base64")),
-        length: Some(data.len()),
-        pointer: None,
-    })
 }
 
 /// DR: from when to when.
@@ -332,30 +301,6 @@ fn structured_number(view: View<'_>, units: Option<&Coded>) -> Option<Observatio
             ObservationValue::Ratio { first, separator, second }
         }
     })
-}
-
-/// ED: application ^ type ^ subtype ^ encoding ^ data.
-fn embedded(view: View<'_>) -> ObservationValue {
-    let media_type = match (text(view.child(2)), text(view.child(3))) {
-        (_, Some(subtype)) if subtype.contains('/') => Some(subtype),
-        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}").into()),
-        (kind, subtype) => kind.or(subtype),
-    };
-    ObservationValue::Content(Content {
-        media_type: media_type.map(|media_type| media_type.to_ascii_lowercase().into()),
-        encoding: text(view.child(4)),
-        length: Some(view.child(5).raw().len()),
-        pointer: None,
-    })
-}
-
-/// RP: pointer ^ application ^ type ^ subtype.
-fn pointer(view: View<'_>) -> ObservationValue {
-    let media_type = match (text(view.child(3)), text(view.child(4))) {
-        (Some(kind), Some(subtype)) => Some(format!("{kind}/{subtype}").to_ascii_lowercase().into()),
-        (kind, subtype) => kind.or(subtype).map(|media_type| media_type.to_ascii_lowercase().into()),
-    };
-    ObservationValue::Content(Content { media_type, pointer: text(view.child(1)), ..Content::default() })
 }
 
 #[cfg(test)]
@@ -426,7 +371,7 @@ mod tests {
             media_type: Some("application/pdf".into()),
             encoding: Some("Base64".into()),
             length: Some(8),
-            pointer: None,
+            ..Content::default()
         };
         assert_eq!((values, words), (vec![ObservationValue::Content(content)], None));
         let (values, _) = read("RP", "https://pacs.example/1^PACS^image^DICOM");
