@@ -103,6 +103,7 @@ impl Walk {
     /// An ORC opens an order for drugs when it has a pharmacy's segment; else it opens a report, unless its OBR came before it: some send
     /// them in that order.
     pub(super) fn order(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
+        let follows_obr = matches!(self.before, Some(("OBR", _)));
         let source = self.location("ORC");
         let names = following.iter().map(Segment::name);
         let next =
@@ -114,7 +115,10 @@ impl Walk {
             return;
         }
         let order = result::order(fields, source);
-        let comes_late = (next != Some("OBR") || self.requests_lead()) && self.drug_order.is_none();
+        let comes_late = next != Some("OBR")
+            || self.requests_lead()
+            || (follows_obr && self.is_about_request(&order, following));
+        let comes_late = comes_late && self.drug_order.is_none();
         match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
             Some(report) => result::complete(report, order),
             None => {
@@ -125,6 +129,20 @@ impl Walk {
             }
         }
         self.subject = Subject::Report;
+    }
+
+    /// Whether an ORC behind an OBR is about that one although another OBR comes: its observations follow, and no number says otherwise.
+    fn is_about_request(&self, order: &Report, following: &[Segment<'_>]) -> bool {
+        let next = following.iter().map(Segment::name).find(|name| *name != "NTE");
+        let is_between = next == Some("OBX");
+        let is_same = |one: &Option<Identifier>, other: &Option<Identifier>| {
+            one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.value == other.value)
+        };
+        let report = self.record.results.last().filter(|_| is_between && self.report_is_open);
+        report.is_some_and(|report| {
+            is_same(&report.placer_number, &order.placer_number)
+                && is_same(&report.filler_number, &order.filler_number)
+        })
     }
 
     pub(super) fn request(&mut self, fields: &Fields<'_>) {
@@ -436,6 +454,37 @@ mod tests {
         let record = read("ORU^R01", "PID|1\rORC|RE\rSPM|1\rOBX|1|NM|GLU||5\rOBR|1||F1\rOBX|2|NM|NA||140\r");
         assert_eq!(specimens(&record), [["SPM[1]"]]);
         assert_eq!(record.results[0].observations.len(), 2);
+    }
+
+    #[test]
+    fn an_order_behind_its_request_is_that_request_s() {
+        let observations = |record: &Record| {
+            let codes = |report: &orderly_record::Report| {
+                report
+                    .observations
+                    .iter()
+                    .map(|one| one.sub_id.clone().unwrap().to_string())
+                    .collect::<Vec<_>>()
+            };
+            record
+                .results
+                .iter()
+                .map(|report| (report.order_control.is_some(), codes(report).concat()))
+                .collect::<Vec<_>>()
+        };
+        let both = [(true, "a".to_owned()), (true, "b".to_owned())];
+        for (first, second) in [("|P1|F1", "|P2|F2"), ("", ""), ("|P1", "||F2")] {
+            let record = read(
+                "ORU^R01",
+                &format!(
+                    "OBR|1|P1|F1\rORC|RE{first}\rOBX|1|ST|x|a|1\rOBR|2|P2|F2\rNTE|1||n\rORC|RE{second}\rOBX|1|ST|x|b|1\r"
+                ),
+            );
+            assert_eq!(observations(&record), both, "{first} {second}");
+        }
+        // By its number it is the next request's.
+        let record = read("ORU^R01", "OBR|1|P1\rORC|RE|P2\rOBX|1|ST|x|a|1\rOBR|2|P2\rOBX|1|ST|x|b|1\r");
+        assert_eq!(observations(&record), [(false, String::new()), (true, "ab".to_owned())]);
     }
 
     #[test]
