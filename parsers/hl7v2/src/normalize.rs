@@ -12,6 +12,7 @@ mod condition;
 mod document;
 mod embedded;
 mod exchange;
+mod goal;
 mod header;
 mod immunization;
 mod master;
@@ -103,6 +104,7 @@ enum Subject {
     ImmunizationObservation,
     Allergy,
     Condition,
+    Goal,
     Procedure,
     Charge,
     Appointment,
@@ -241,6 +243,11 @@ impl Walk {
             }
             "PDA" => self.last_patient(|patient| patient::death(fields, patient)),
             "ARV" => self.last_patient(|patient| patient::restriction(fields, patient)),
+            "GOL" => {
+                let source = self.location("GOL");
+                self.record.goals.push(goal::goal(fields, source));
+                self.subject = Subject::Goal;
+            }
             "PEO" => {
                 let source = self.location("PEO");
                 self.record.conditions.push(condition::adverse_event(fields, source));
@@ -257,6 +264,9 @@ impl Walk {
             "CDM" => master::content(fields, "CDM", self),
             "PRC" => master::content(fields, "PRC", self),
             "OM1" => master::content(fields, "OM1", self),
+            "OM2" => master::numbers(fields, self),
+            "OM4" => master::specimen(fields, self),
+            "OM5" => master::members(fields, self),
             "OM7" => master::content(fields, "OM7", self),
             "IIM" => master::content(fields, "IIM", self),
             "CM0" => master::content(fields, "CM0", self),
@@ -365,6 +375,7 @@ impl Walk {
             }
             Subject::Allergy => &mut record.allergies.last_mut()?.notes,
             Subject::Condition => &mut record.conditions.last_mut()?.notes,
+            Subject::Goal => &mut record.goals.last_mut()?.notes,
             Subject::Procedure => &mut record.procedures.last_mut()?.notes,
             Subject::Charge => &mut record.charges.last_mut()?.notes,
             Subject::Appointment => &mut record.appointments.last_mut()?.notes,
