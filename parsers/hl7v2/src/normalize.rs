@@ -23,6 +23,7 @@ mod patient;
 mod procedure;
 mod referral;
 mod result;
+mod specimen;
 mod timing;
 mod values;
 mod visit;
@@ -33,7 +34,8 @@ use crate::delimiters::Encoding;
 use crate::message::Message;
 use crate::segment::Segment;
 use crate::view::View;
-use orders::{DrugOrder, Specimens};
+use orders::DrugOrder;
+use specimen::Specimens;
 
 /// The record of a message.
 pub fn normalize(message: &Message<'_>) -> Record {
@@ -296,7 +298,10 @@ impl Walk {
         let source = self.location("PID");
         // What waits for an order until here was never the next patient's.
         self.record.results.extend(std::mem::take(&mut self.specimens).finish());
-        self.visits_from = self.record.visits.len();
+        // Some put the visit before its patient.
+        if !self.record.patients.is_empty() {
+            self.visits_from = self.record.visits.len();
+        }
         self.record.patients.push(patient::patient(fields, source));
         self.close_order();
         self.subject = Subject::Patient;
