@@ -135,7 +135,7 @@ fn destinations(destinations: &[DestinationStatus]) -> impl std::fmt::Display + 
     for destination in destinations {
         let state = match destination.state {
             DestinationState::Idle => "nothing sent yet".to_owned(),
-            DestinationState::Connected => format!("connected since {}", destination.since),
+            DestinationState::Reachable => format!("reachable since {}", destination.since),
             DestinationState::Trying => format!("trying since {}", destination.since),
             DestinationState::Undeclared => "the configuration no longer has it".to_owned(),
         };

@@ -124,7 +124,7 @@ fn refuse(fields: &Fields<'_, '_>, has_frames: bool, problems: &Problems) -> Vec
         let span = &written.node.span;
         match found {
             Some(_) => {}
-            None if is_of_framing(&written.text) => {
+            None if is_of_framing(written.text) => {
                 let message = format!("{} is about MLLP's frames, and files have none", written.text);
                 problems.error("config-refuse", span, message).help("remove it");
             }

@@ -274,8 +274,9 @@ impl Handler for Ingest {
             ConnectionEvent::AcceptFailed { text, .. } => {
                 warn!(%source, "no connection could be accepted: {text}")
             }
-            ConnectionEvent::HandlerFailed => {
-                error!(%source, "a connection's task failed; this is our fault")
+            ConnectionEvent::HandlerFailed { peer } => {
+                self.standing.disconnected(peer.ip());
+                error!(%source, %peer, "a connection's task failed; this is our fault")
             }
         }
     }

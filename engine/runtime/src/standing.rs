@@ -241,7 +241,7 @@ impl DestinationStanding {
     pub(crate) fn attempted(&self, at_us: i64, outcome: &Outcome) {
         let mut known = self.known();
         let state = match outcome {
-            Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Connected,
+            Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Reachable,
             Outcome::Retryable { .. } => DestinationState::Trying,
         };
         if known.state != state {
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!((status.state, status.since, status.waiting), (DestinationState::Trying, time(2000), 4));
         assert_eq!(status.last_error.map(|error| error.at), Some(time(3000)));
         destination.attempted(5000, &Outcome::Delivered);
-        assert_eq!(destination.status(0).state, DestinationState::Connected);
+        assert_eq!(destination.status(0).state, DestinationState::Reachable);
         assert!(destination.status(0).last_error.is_some());
     }
 }

@@ -103,8 +103,8 @@ pub struct DestinationStatus {
 pub enum DestinationState {
     /// Nothing was sent to it since the engine was started.
     Idle,
-    /// It answered the last attempt.
-    Connected,
+    /// It took or refused what was sent last.
+    Reachable,
     /// The last attempt failed; it is tried again.
     Trying,
     /// The configuration no longer has it.

@@ -4,6 +4,7 @@ mod checking;
 mod clients;
 mod corpus;
 mod demo;
+mod deviations;
 mod disk;
 mod files;
 mod finding;

@@ -160,7 +160,10 @@ pub enum ConnectionEvent {
         text: String,
     },
     /// The handler panicked on a connection, which was closed. A fault of the engine.
-    HandlerFailed,
+    HandlerFailed {
+        /// Who was connected.
+        peer: SocketAddr,
+    },
 }
 
 /// Why a connection ended.
