@@ -10,12 +10,15 @@ mod listen;
 mod messages;
 mod moment;
 mod output;
+mod plans;
+mod reload;
 mod replay;
 mod run;
 mod schema;
 mod send;
 mod show;
 mod site;
+mod site_files;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -44,6 +47,8 @@ enum Command {
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
     Replay(replay::ReplayArgs),
+    Reload(reload::ReloadArgs),
+    Plans(plans::PlansArgs),
     Schema(schema::SchemaArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Plans(args) => plans::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),

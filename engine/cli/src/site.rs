@@ -28,8 +28,9 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
         failure.help("name the site's file with --config, or run `orderly demo` to see one at work")
     })?;
     let mut unreadable = Vec::new();
-    let (routes, _) = read_folder(&base, "routes", &mut unreadable)?;
-    let (mappings, tables) = read_folder(&base, "mappings", &mut unreadable)?;
+    let [routes, mappings] = FOLDERS;
+    let (routes, _) = read_folder(&base, routes, &mut unreadable)?;
+    let (mappings, tables) = read_folder(&base, mappings, &mut unreadable)?;
     let texts = Texts { site: main, routes, mappings, tables };
     let mut compiled = compile(&texts);
     if !unreadable.is_empty() {
@@ -85,6 +86,11 @@ impl Site {
                     .help("mend what is shown above; `orderly check` shows it again"))
             }
         }
+    }
+
+    /// A diagnostic as text for people.
+    pub(crate) fn shown(&self, diagnostic: &Diagnostic) -> String {
+        diagnostics::render(diagnostic, &self.texts.by_name())
     }
 
     /// How many diagnostics are this severe.
@@ -155,16 +161,9 @@ fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Res
     files.sort();
     let (mut texts, mut tables) = (Vec::new(), BTreeMap::new());
     for file in files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".test.yaml") {
-            continue;
-        }
-        let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-        if !is_yaml && !name.ends_with(".csv") {
-            continue;
-        }
+        let Some(kind) = Kind::of(&file) else { continue };
         match fs::read_to_string(&file) {
-            Ok(text) if is_yaml => texts.push(Text { file: file.display().to_string(), text }),
+            Ok(text) if kind == Kind::Yaml => texts.push(Text { file: file.display().to_string(), text }),
             Ok(text) => {
                 let below = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
                 tables.insert(below, text);
@@ -173,6 +172,42 @@ fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Res
         }
     }
     Ok((texts, tables))
+}
+
+/// The folders whose files, and those below them, make a site, beside its own file.
+pub(crate) const FOLDERS: [&str; 2] = ["routes", "mappings"];
+
+/// The files that a site is made of now; of a folder that cannot be read, none.
+pub(crate) fn files(config: &Path) -> Vec<PathBuf> {
+    let base = config.parent().unwrap_or(Path::new(""));
+    let mut files = vec![config.to_owned()];
+    for folder in FOLDERS {
+        let mut found = Vec::new();
+        // What is wrong with it, reading tells.
+        let _ = list(&base.join(folder), &mut found);
+        found.sort();
+        files.extend(found.into_iter().filter(|file| Kind::of(file).is_some()));
+    }
+    files
+}
+
+/// What a file of a site is read as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Yaml,
+    Table,
+}
+
+impl Kind {
+    /// Nothing for tests, and for what is no part of the configuration.
+    fn of(file: &Path) -> Option<Kind> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        match () {
+            () if name.ends_with(".test.yaml") => None,
+            () if name.ends_with(".yaml") || name.ends_with(".yml") => Some(Kind::Yaml),
+            () => name.ends_with(".csv").then_some(Kind::Table),
+        }
+    }
 }
 
 /// All files below a folder; none when it does not exist.

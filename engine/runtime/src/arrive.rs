@@ -37,7 +37,7 @@ fn mllp_settings(mllp: &MllpListener) -> MllpListenerSettings {
 fn files_settings(files: &FilesSource, base: &Path) -> FilesListenerSettings {
     FilesListenerSettings {
         folder: base.join(&files.folder),
-        pattern: files.pattern.clone(),
+        pattern: files.pattern.set.clone(),
         subfolders: files.subfolders,
         complete: match &files.complete {
             plan::Complete::Renamed => Complete::Renamed,

@@ -7,15 +7,15 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use orderly_journal::Journal;
-use orderly_pipeline::Plan;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::engine::{Settings, StartError};
+use crate::engine::StartError;
+use crate::house::House;
+use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed, replay};
 
 /// The socket's name in the journal's folder.
@@ -29,6 +29,8 @@ const REQUEST_BYTES_MAX: u64 = 4 << 20;
 pub enum Request {
     /// Process stored messages again.
     Replay(ReplayRequest),
+    /// Read the configuration's files again, and bring them into force.
+    Reload,
 }
 
 /// What the engine answers.
@@ -42,6 +44,10 @@ pub enum Response {
         /// What became of each message.
         messages: Vec<Replayed>,
     },
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
+    /// To [`Request::Reload`], when something is wrong.
+    NotReloaded(NotReloaded),
     /// The request could not be read.
     Refused(String),
 }
@@ -82,17 +88,17 @@ pub(crate) struct Control {
 
 impl Control {
     /// Opens the socket. The journal's lock is held, so a socket that is already there was left by a crash.
-    pub(crate) fn start(settings: &Settings, journal: Journal) -> Result<Control, StartError> {
-        let path = settings.journal.folder.join(SOCKET);
+    pub(crate) fn start(house: Arc<House>) -> Result<Control, StartError> {
+        let path = house.journal_folder.join(SOCKET);
         let failed = |error| StartError::Control { path: path.clone(), error };
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let place = Place::of(&settings.journal.folder).map_err(failed)?;
+        let place = Place::of(&house.journal_folder).map_err(failed)?;
         let listener = UnixListener::bind(place.path()).map_err(failed)?;
         allow_owner_only(&path).map_err(failed)?;
-        let task = tokio::spawn(serve(listener, settings.plan.clone(), journal));
+        let task = tokio::spawn(serve(listener, house));
         Ok(Control { path, task })
     }
 
@@ -124,11 +130,11 @@ fn allow_owner_only(path: &Path) -> io::Result<()> {
 }
 
 /// Requests are served one at a time: they change the journal, and people wait their turn.
-async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal) {
+async fn serve(listener: UnixListener, house: Arc<House>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if let Err(error) = serve_one(stream, &plan, &journal).await {
+                if let Err(error) = serve_one(stream, &house).await {
                     warn!("a command went away before its answer: {error}");
                 }
             }
@@ -140,16 +146,20 @@ async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal) {
     }
 }
 
-async fn serve_one(stream: UnixStream, plan: &Arc<Plan>, journal: &Journal) -> io::Result<()> {
+async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
     let response = match serde_json::from_str(&line) {
         Ok(Request::Replay(request)) => {
             info!(messages = request.ids.len(), "replaying");
-            let messages = replay(journal, plan, &request).await;
-            Response::Replayed { plan: plan.version.clone(), messages }
+            let messages = replay(&house.journal, &house.plans, &request).await;
+            Response::Replayed { plan: house.plans.hold().await.plan.version.clone(), messages }
         }
+        Ok(Request::Reload) => match reload(house.clone()).await {
+            Ok(reloaded) => Response::Reloaded(reloaded),
+            Err(refusal) => Response::NotReloaded(refusal),
+        },
         Err(error) => Response::Refused(format!("this is not a request: {error}")),
     };
     let mut answer = serde_json::to_vec(&response)?;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, Journal, NewMessage, Origin};
+use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
     Facts, NotTaken, PairFate, Plan, Processed, failed_inside, members, not_whole, process,
 };
@@ -21,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::convert;
 use crate::file_ingest::Room;
+use crate::plans::{Held, Plans};
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
 const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
@@ -31,8 +33,9 @@ const MEMBERS_MAX: usize = 10_000;
 /// What one source's listener does with what comes in.
 pub(crate) struct Ingest {
     pub(crate) source: Arc<str>,
-    pub(crate) plan: Arc<Plan>,
-    plan_version: Arc<str>,
+    /// How the source listens; when that changes, it listens anew.
+    pub(crate) listener: Listener,
+    plans: Plans,
     pub(crate) journal: Journal,
     /// Room for messages out of files.
     pub(crate) room: Room,
@@ -43,12 +46,11 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn new(source: Arc<str>, plan: Arc<Plan>, journal: Journal) -> Self {
-        let plan_version = Arc::from(plan.version.as_str());
+    pub(crate) fn new(source: Arc<str>, listener: Listener, plans: Plans, journal: Journal) -> Self {
         Ingest {
             source,
-            plan,
-            plan_version,
+            listener,
+            plans,
             journal,
             room: Room::default(),
             unreleased: Arc::default(),
@@ -56,46 +58,52 @@ impl Ingest {
         }
     }
 
+    /// The plan for the next message; none when it does not have this source any more.
+    pub(crate) async fn hold(&self) -> Option<Held> {
+        let held = self.plans.hold().await;
+        held.plan.source(&self.source).is_some().then_some(held)
+    }
+
     /// Stores one message and gives its answer; none for an acknowledgement.
-    async fn take(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+    async fn take(&self, held: &Held, bytes: &[u8]) -> Option<Vec<u8>> {
         let facts = self.facts();
         let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
-            tokio::task::block_in_place(|| self.process(&facts, bytes))
+            tokio::task::block_in_place(|| self.process(&held.plan, &facts, bytes))
         } else {
-            self.process(&facts, bytes)
+            self.process(&held.plan, &facts, bytes)
         };
-        self.store(&facts, processed, bytes).await
+        self.store(held, &facts, processed, bytes).await
     }
 
     /// Processes a message. One that our code cannot bear is quarantined, so that it neither ends its source nor comes again and again.
-    pub(crate) fn process(&self, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    pub(crate) fn process(&self, plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
         // A plan is only read; what was half made is dropped.
         let processed = catch_unwind(AssertUnwindSafe(|| {
             if planted::is_planted(Fault::ProcessingPanics) && facts.id.is_multiple_of(2) {
                 #[expect(clippy::panic, reason = "that is what is planted")]
                 std::panic::panic_any("a planted panic");
             }
-            process(&self.plan, facts, bytes)
+            process(plan, facts, bytes)
         }));
-        processed.unwrap_or_else(|_| self.failed_inside(facts, bytes))
+        processed.unwrap_or_else(|_| not_processed(plan, facts, bytes))
     }
 
     /// Bytes that are kept and never processed.
-    pub(crate) fn not_whole(&self, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
-        let told = catch_unwind(AssertUnwindSafe(|| not_whole(&self.plan, facts, bytes, why)));
-        told.unwrap_or_else(|_| self.failed_inside(facts, bytes))
+    pub(crate) fn not_whole(&self, plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+        let told = catch_unwind(AssertUnwindSafe(|| not_whole(plan, facts, bytes, why)));
+        told.unwrap_or_else(|_| not_processed(plan, facts, bytes))
     }
 
-    fn failed_inside(&self, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
-        let told = catch_unwind(AssertUnwindSafe(|| failed_inside(&self.plan, facts, bytes)));
-        // Not even its header can be looked at.
-        told.unwrap_or_else(|_| failed_inside(&self.plan, facts, &[]))
-    }
-
-    async fn store(&self, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Option<Vec<u8>> {
+    async fn store(
+        &self,
+        held: &Held,
+        facts: &Facts<'_>,
+        mut processed: Processed,
+        bytes: &[u8],
+    ) -> Option<Vec<u8>> {
         let reply = processed.reply.clone();
         self.note(facts.id, &processed);
-        let message = self.new_message(facts, &mut processed, Arc::from(bytes), None);
+        let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), None);
         let committed = self.commit(message);
         if planted::is_planted(Fault::AnswerBeforeCommit) {
             return reply.stored(facts);
@@ -117,6 +125,7 @@ impl Ingest {
 
     pub(crate) fn new_message(
         &self,
+        held: &Held,
         facts: &Facts<'_>,
         processed: &mut Processed,
         body: Arc<[u8]>,
@@ -134,7 +143,7 @@ impl Ingest {
             control_id: summary.control_id,
             fate: convert::fate(processed.fate),
             reason: processed.reason.take(),
-            plan: self.plan_version.clone(),
+            plan: held.version.clone(),
             origin,
             keys: convert::search_keys(processed),
             deliveries: convert::deliveries(pairs, &body),
@@ -189,15 +198,17 @@ impl Handler for Ingest {
         let mut answer = Answer::none();
         let members = members(&received.bytes);
         if members.len() > MEMBERS_MAX {
+            let Some(held) = self.hold().await else { return gone(answer) };
             let facts = self.facts();
             let why = format!("the frame holds more than {MEMBERS_MAX} messages");
-            let processed = self.not_whole(&facts, &received.bytes, &why);
-            answer.frames.extend(self.store(&facts, processed, &received.bytes).await);
+            let processed = self.not_whole(&held.plan, &facts, &received.bytes, &why);
+            answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await);
             return answer;
         }
         for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
-            answer.frames.extend(self.take(bytes).await);
+            let Some(held) = self.hold().await else { return gone(answer) };
+            answer.frames.extend(self.take(&held, bytes).await);
         }
         answer
     }
@@ -210,9 +221,10 @@ impl Handler for Ingest {
         if !holds_a_message(kind) {
             return None;
         }
+        let held = self.hold().await?;
         let facts = self.facts();
-        let processed = self.not_whole(&facts, &problem.bytes, &kind.to_string());
-        let answer = self.store(&facts, processed, &problem.bytes).await;
+        let processed = self.not_whole(&held.plan, &facts, &problem.bytes, &kind.to_string());
+        let answer = self.store(&held, &facts, processed, &problem.bytes).await;
         // A peer that broke off is not listening, one that began anew waits for the answer to its new frame.
         matches!(kind, ProblemKind::TooLarge | ProblemKind::Stalled).then_some(answer).flatten()
     }
@@ -236,6 +248,18 @@ impl Handler for Ingest {
             }
         }
     }
+}
+
+/// The fate of a message that our code cannot bear.
+fn not_processed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    let told = catch_unwind(AssertUnwindSafe(|| failed_inside(plan, facts, bytes)));
+    // Not even its header can be looked at.
+    told.unwrap_or_else(|_| failed_inside(plan, facts, &[]))
+}
+
+/// The source is no more: what is not answered, its sender sends again, wherever that is then.
+fn gone(answer: Answer) -> Answer {
+    Answer { close: true, ..answer }
 }
 
 /// What a peer's framing has that no standard knows, and was taken all the same.
