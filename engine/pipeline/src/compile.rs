@@ -53,11 +53,14 @@ pub fn compile(texts: &Texts) -> Compiled {
     let routes = site.as_ref().map(|site| routes(texts, &Known { site, mappings: &mappings }, &problems));
     let diagnostics = problems.into_vec();
     let failed = diagnostics.iter().any(|diagnostic| matches!(diagnostic.severity, Severity::Error));
+    let files = files(texts);
     let plan = match (site, routes) {
         (Some(site), Some(routes)) if !failed => Some(Plan {
-            version: version(texts),
+            version: version(&files),
+            files,
             site: site.name,
             journal: site.journal,
+            reload: site.reload,
             sources: site.sources,
             destinations: site.destinations,
             routes,
@@ -154,20 +157,51 @@ fn warn_of_unrouted(site: &site::Site, routes: &[Route], problems: &Problems) {
     }
 }
 
-/// The plan's version: equal texts under equal names give an equal one.
-fn version(texts: &Texts) -> String {
-    let mut hash = Sha256::new();
-    let mut take_in = |name: &str, text: &str| {
-        for part in [name, text] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
+/// All texts by path below the folder of `orderly.yaml`: the same wherever that folder lies and however it was named.
+fn files(texts: &Texts) -> Vec<Text> {
+    let folder = texts.site.file.rfind('/').and_then(|end| texts.site.file.get(..=end)).unwrap_or_default();
+    let below = |text: &Text| Text {
+        file: text.file.strip_prefix(folder).unwrap_or(&text.file).to_owned(),
+        text: text.text.clone(),
     };
-    for text in std::iter::once(&texts.site).chain(&texts.routes).chain(&texts.mappings) {
-        take_in(&text.file, &text.text);
-    }
-    for (name, text) in &texts.tables {
-        take_in(name, text);
+    let yaml = std::iter::once(&texts.site).chain(&texts.routes).chain(&texts.mappings).map(below);
+    let table =
+        |(path, text): (&String, &String)| Text { file: format!("mappings/{path}"), text: text.clone() };
+    yaml.chain(texts.tables.iter().map(table)).collect()
+}
+
+/// The plan's version: equal texts under equal names give an equal one.
+fn version(files: &[Text]) -> String {
+    let mut hash = Sha256::new();
+    for part in files.iter().flat_map(|text| [&text.file, &text.text]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
     }
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(folder: &str, ward: &str) -> Texts {
+        let text = |name: &str| Text { file: format!("{folder}{name}"), text: name.to_owned() };
+        Texts {
+            site: text("orderly.yaml"),
+            routes: vec![text("routes/a.yaml")],
+            mappings: vec![text("mappings/a.yaml")],
+            tables: [("tables/ward.csv".to_owned(), ward.to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn the_version_is_of_what_the_files_say_wherever_they_lie() {
+        let here = files(&texts("", "1"));
+        let names: Vec<&str> = here.iter().map(|text| text.file.as_str()).collect();
+        assert_eq!(names, ["orderly.yaml", "routes/a.yaml", "mappings/a.yaml", "mappings/tables/ward.csv"]);
+        for folder in ["./", "/srv/site/", "../"] {
+            assert_eq!(version(&files(&texts(folder, "1"))), version(&here), "{folder}");
+        }
+        assert_ne!(version(&files(&texts("", "2"))), version(&here));
+    }
 }

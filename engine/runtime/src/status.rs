@@ -27,7 +27,7 @@ pub struct SourceStatus {
     pub place: String,
     /// Connections that are open now.
     pub connections: u64,
-    /// Messages stored since the engine was started, by their fate.
+    /// Messages stored since the engine was started, or since it was added to the running engine, by their fate.
     pub messages: Fates,
     /// Who connected, by address.
     pub peers: Vec<PeerStatus>,

@@ -13,6 +13,7 @@ mod large;
 mod network;
 mod privacy;
 mod receivers;
+mod reloading;
 mod replaying;
 mod showing;
 mod starting;

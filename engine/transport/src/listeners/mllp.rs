@@ -59,10 +59,14 @@ impl MllpListenerSettings {
     }
 }
 
+/// An address that is held, also while no listener runs at it: peers that connect then wait.
+#[derive(Debug, Clone)]
+pub struct TakenAddress(Arc<TcpListener>);
+
 /// An MLLP listener with its address taken.
 #[derive(Debug)]
 pub struct MllpListener {
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     address: SocketAddr,
     settings: MllpListenerSettings,
 }
@@ -72,8 +76,18 @@ impl MllpListener {
     pub async fn bind(settings: MllpListenerSettings) -> Result<Self, BindError> {
         let wrap = |source| BindError::new(settings.listen, source);
         let socket = TcpListener::bind(settings.listen).await.map_err(wrap)?;
-        let address = socket.local_addr().map_err(wrap)?;
-        Ok(Self { socket, address, settings })
+        Self::at(TakenAddress(Arc::new(socket)), settings)
+    }
+
+    /// Listens where another listener does or did; who connects in between is served by this one.
+    pub fn at(taken: TakenAddress, settings: MllpListenerSettings) -> Result<Self, BindError> {
+        let address = taken.0.local_addr().map_err(|source| BindError::new(settings.listen, source))?;
+        Ok(Self { socket: taken.0, address, settings })
+    }
+
+    /// Its address, to be handed on.
+    pub fn taken(&self) -> TakenAddress {
+        TakenAddress(self.socket.clone())
     }
 
     /// Where it listens; with port 0 in the settings, the port that the system chose.
