@@ -11,7 +11,7 @@ use orderly_mapping::{Facts, Input, compile, compile_condition, yaml};
 
 fn five_rules(criterion: &mut Criterion) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = std::fs::read_to_string(root.join("mappings/five-rules.yaml")).expect("the mapping");
+    let text = std::fs::read_to_string(root.join("samples/load/five-rules.yaml")).expect("the mapping");
     let bytes = std::fs::read(root.join("samples/load/adt_1kb.hl7")).expect("the message");
     let document = yaml::parse("five-rules.yaml", &text).expect("YAML");
     let mapping = compile(&document, &|_| Err("no files".to_owned())).0.expect("a mapping without errors");

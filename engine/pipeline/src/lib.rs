@@ -11,6 +11,7 @@ pub mod keys;
 pub mod plan;
 mod process;
 mod route;
+pub mod schema;
 mod site;
 mod stream;
 
