@@ -7,16 +7,16 @@
 mod parts;
 mod rule;
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-pub use self::parts::{choice, condition, flag, list, map_of, object, scalar, text};
+pub use self::parts::{choice, condition, flag, list, map_of, object, text, with};
 use crate::Format;
 use crate::compile::{OF_OUTPUT, VERSIONS};
 
 /// The schema of a mapping's file.
 #[must_use]
 pub fn mapping() -> Json {
-    let mut schema = object(
+    let keys = object(
         "A mapping: how a message or a document becomes what one destination wants. The language: docs/mapping.md",
         &["mapping", "input", "output"],
         json!({
@@ -40,16 +40,13 @@ pub fn mapping() -> Json {
             "line_end": choice("What ends a line", &[("lf", "LF, as most programs write it (default)"), ("crlf", "CRLF, as Windows does")]),
         }),
     );
-    let keys = [
-        ("$schema", json!("http://json-schema.org/draft-07/schema#")),
-        ("title", json!("An Orderly mapping")),
-        ("allOf", of_output()),
-        ("definitions", json!({ "rule": rule::rule(), "part": part(), "row": row() })),
-    ];
-    for (key, value) in keys {
-        schema[key] = value;
-    }
-    schema
+    let more = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "An Orderly mapping",
+        "allOf": of_output(),
+        "definitions": { "rule": rule::rule(), "part": part(), "row": row() },
+    });
+    with(keys, more)
 }
 
 fn input() -> Json {
@@ -75,18 +72,18 @@ fn output() -> Json {
 /// For each output, the keys that have no meaning with it, and those that it needs.
 fn of_output() -> Json {
     let of = |format: Format, pattern: &str, needed: &str| {
-        let mut then = json!({ "required": [needed], "properties": {} });
-        for (key, formats) in OF_OUTPUT {
-            if !formats.contains(&format) {
-                then["properties"][key] = json!(false);
-            }
-        }
-        match format {
-            Format::Hl7v2 => {}
-            Format::Json => then["properties"]["build"] = json!({ "$ref": "#/definitions/part" }),
-            Format::Csv => then["properties"]["build"] = json!({ "$ref": "#/definitions/row" }),
-        }
-        json!({ "if": { "required": ["output"], "properties": { "output": { "pattern": pattern } } }, "then": then })
+        let others = OF_OUTPUT.iter().filter(|(_, formats)| !formats.contains(&format));
+        let mut keys: Map<String, Json> = others.map(|(key, _)| ((*key).to_owned(), json!(false))).collect();
+        let build = match format {
+            Format::Hl7v2 => None,
+            Format::Json => Some("#/definitions/part"),
+            Format::Csv => Some("#/definitions/row"),
+        };
+        keys.extend(build.map(|definition| ("build".to_owned(), json!({ "$ref": definition }))));
+        json!({
+            "if": { "required": ["output"], "properties": { "output": { "pattern": pattern } } },
+            "then": { "required": [needed], "properties": keys },
+        })
     };
     json!([
         of(Format::Hl7v2, "^hl7v2", "rules"),
@@ -102,7 +99,7 @@ fn of_output() -> Json {
 
 fn table() -> Json {
     let columns = |about: &str| json!({ "description": about, "anyOf": [text(""), list("", &text(""))] });
-    let mut table = object(
+    let keys = object(
         "A table: its rows written here, or a CSV file with headers",
         &["unmapped"],
         json!({
@@ -111,17 +108,17 @@ fn table() -> Json {
                     a person), or a text in quotes",
                 "anyOf": [{ "enum": ["keep", "empty", "fail", "park"] }, { "type": "string" }],
             },
-            "rows": map_of("The rows: each value and what it becomes", "", &scalar("What the value becomes")),
+            "rows": map_of("The rows: each value and what it becomes", "", &text("What the value becomes")),
             "file": text("A CSV file with headers, UTF-8, its path below mappings/: tables/wards.csv"),
             "key": columns("The column, or the columns, by which a row is found; a cell * fits anything"),
             "value": columns("The column, or the columns, that a look-up gives: lookup(ward.name) names one of several"),
         }),
     );
-    table["oneOf"] = json!([
+    let alternatives = json!([
         { "required": ["rows"], "properties": { "key": false, "value": false } },
         { "required": ["file", "key", "value"] },
     ]);
-    table
+    with(keys, json!({ "oneOf": alternatives }))
 }
 
 /// A part of JSON: a value, a list or a map, with the keys that have a meaning of their own.
@@ -134,8 +131,7 @@ fn part() -> Json {
         "patternProperties": { parts::BUILT_KEY: part },
         "additionalProperties": false,
     });
-    let mut list = list("", &part);
-    list["minItems"] = json!(1);
+    let list = with(list("", &part), json!({ "minItems": 1 }));
     json!({
         "description": "A value, a list or a map. A value that is exactly one ${...} keeps its type; what is missing leaves its key out",
         "anyOf": [parts::value(""), list, map],

@@ -4,7 +4,7 @@
 
 mod files;
 
-use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, scalar, text};
+use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, text, with};
 use serde_json::{Value as Json, json};
 
 /// What names of sources and destinations are made of.
@@ -13,7 +13,7 @@ const NAME: &str = "^[A-Za-z0-9._-]+$";
 /// The schema of `orderly.yaml`.
 #[must_use]
 pub fn site() -> Json {
-    let mut schema = object(
+    let keys = object(
         "A site: where messages come in and where they go. What each key means: docs/site.md",
         &["sources", "destinations"],
         json!({
@@ -27,8 +27,7 @@ pub fn site() -> Json {
             "destinations": map_of("Where messages go, by name", NAME, &destination()),
         }),
     );
-    head(&mut schema, "An Orderly site");
-    schema
+    titled("An Orderly site", keys)
 }
 
 /// The schema of a route's file.
@@ -43,9 +42,11 @@ pub fn route() -> Json {
             "mapping": text("The mapping, by its name; without one a message goes as it came"),
         }),
     );
-    let mut to = list("Where its messages go, each place with its own mapping and its own fate", &target);
-    to["minItems"] = json!(1);
-    let mut schema = object(
+    let to = with(
+        list("Where its messages go, each place with its own mapping and its own fate", &target),
+        json!({ "minItems": 1 }),
+    );
+    let keys = object(
         "A route: which messages of a source go where, rewritten by which mapping. docs/site.md tells more",
         &["route", "from", "to"],
         json!({
@@ -56,8 +57,7 @@ pub fn route() -> Json {
             "to": to,
         }),
     );
-    head(&mut schema, "An Orderly route");
-    schema
+    titled("An Orderly route", keys)
 }
 
 /// The schema of a test's file, beside a mapping or a route.
@@ -81,15 +81,13 @@ pub fn test() -> Json {
             "expect": expected(),
         }),
     );
-    let mut cases = list("The cases", &case);
-    cases["minItems"] = json!(1);
-    let mut schema = object(
+    let cases = with(list("The cases", &case), json!({ "minItems": 1 }));
+    let keys = object(
         "The tests of a mapping or a route; the file lies beside it and is called like it: adt-to-hospital.test.yaml",
         &["test", "cases"],
         json!({ "test": text("The mapping, or the route, by its name"), "cases": cases }),
     );
-    head(&mut schema, "Orderly tests");
-    schema
+    titled("Orderly tests", keys)
 }
 
 /// What is expected of an output: whole, by its places, or that there is none. A route's outputs stand below their destinations.
@@ -110,15 +108,14 @@ fn expected() -> Json {
     json!({ "description": "What must become of it", "anyOf": [whole, places] })
 }
 
-fn head(schema: &mut Json, title: &str) {
-    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    schema["title"] = json!(title);
+fn titled(title: &str, schema: Json) -> Json {
+    with(schema, json!({ "$schema": "http://json-schema.org/draft-07/schema#", "title": title }))
 }
 
 fn source() -> Json {
     let codes = orderly_hl7v2::TOLERANCES.iter().chain(&orderly_ccda::TOLERANCES);
     let refused = choice("What is not taken from it", &codes.copied().collect::<Vec<_>>());
-    let mut source = object(
+    let keys = object(
         "A source: one way in, over MLLP or as files",
         &[],
         json!({
@@ -143,8 +140,7 @@ fn source() -> Json {
             "files": files::source(),
         }),
     );
-    source["oneOf"] = json!([{ "required": ["mllp"] }, { "required": ["files"] }]);
-    source
+    with(keys, json!({ "oneOf": [{ "required": ["mllp"] }, { "required": ["files"] }] }))
 }
 
 fn mllp_listener() -> Json {
@@ -169,8 +165,11 @@ fn mllp_listener() -> Json {
 }
 
 fn destination() -> Json {
-    let waits = json!({ "anyOf": [list("", &duration("")), duration("")] });
-    let mut retry = object(
+    let waits = json!({
+        "description": "The waits after the first, second, ... failure: [1s, 5s, 30s]",
+        "anyOf": [list("", &duration("")), duration("")],
+    });
+    let retry = object(
         "When a failed delivery is tried again (default: after 1s, 5s, 30s, 2m, then every 10m)",
         &[],
         json!({
@@ -178,10 +177,8 @@ fn destination() -> Json {
             "then": duration("The wait after every later failure; the last of the schedule when nothing is said"),
         }),
     );
-    retry["properties"]["schedule"]["description"] =
-        json!("The waits after the first, second, ... failure: [1s, 5s, 30s]");
-    retry["minProperties"] = json!(1);
-    let mut destination = object(
+    let retry = with(retry, json!({ "minProperties": 1 }));
+    let keys = object(
         "A destination: one receiver, over MLLP or as files",
         &[],
         json!({
@@ -200,8 +197,7 @@ fn destination() -> Json {
             "files": files::destination(),
         }),
     );
-    destination["oneOf"] = json!([{ "required": ["mllp"] }, { "required": ["files"] }]);
-    destination
+    with(keys, json!({ "oneOf": [{ "required": ["mllp"] }, { "required": ["files"] }] }))
 }
 
 fn duration(about: &str) -> Json {

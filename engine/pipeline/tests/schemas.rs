@@ -1,12 +1,7 @@
 //! The JSON Schemas against the loader: they have the same keys and the same words, what the samples and the documentation show fits, and
 //! the files in `schemas` are what this version says.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test says what is wrong by panicking"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

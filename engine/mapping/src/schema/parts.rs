@@ -13,82 +13,70 @@ const CLOSED: &str = r"^(?:[^$]|\$(?!\{)|\$\$\{|\$\{(?:[^}']|'[^']*')*\})*$";
 /// What every condition has somewhere.
 const ASKS: &str = r"[=<>]|\bin\b|\bmatches\b|\bis\b";
 
+/// A schema with more said in it; what is said again replaces what was.
+#[must_use]
+pub fn with(mut schema: Json, more: Json) -> Json {
+    if let (Json::Object(said), Json::Object(more)) = (&mut schema, more) {
+        said.extend(more);
+    }
+    schema
+}
+
 /// A map with these keys and no others.
 #[must_use]
 pub fn object(about: &str, required: &[&str], properties: Json) -> Json {
-    let mut schema = described(about);
-    schema["type"] = json!("object");
-    if !required.is_empty() {
-        schema["required"] = json!(required);
-    }
-    schema["properties"] = properties;
-    schema["additionalProperties"] = json!(false);
-    schema
+    let needs = if required.is_empty() { json!({}) } else { json!({ "required": required }) };
+    let keys = json!({ "properties": properties, "additionalProperties": false });
+    with(with(with(described(about), json!({ "type": "object" })), needs), keys)
 }
 
 /// A map whose keys are names that fit a pattern.
 #[must_use]
 pub fn map_of(about: &str, key: &str, value: &Json) -> Json {
-    let mut schema = described(about);
-    schema["type"] = json!("object");
-    schema["patternProperties"] = json!({ key: value });
-    schema["additionalProperties"] = json!(false);
-    schema
+    let keys =
+        json!({ "type": "object", "patternProperties": { key: value }, "additionalProperties": false });
+    with(described(about), keys)
 }
 
 /// A list.
 #[must_use]
 pub fn list(about: &str, items: &Json) -> Json {
-    let mut schema = described(about);
-    schema["type"] = json!("array");
-    schema["items"] = items.clone();
-    schema
+    with(described(about), json!({ "type": "array", "items": items }))
 }
 
 /// A text, which YAML may take for a number or a truth value: it is read as written.
 #[must_use]
-pub fn scalar(about: &str) -> Json {
-    let mut schema = described(about);
-    schema["type"] = json!(["string", "number", "boolean"]);
-    schema
-}
-
-/// Words: a name, a sentence, a path.
-#[must_use]
 pub fn text(about: &str) -> Json {
-    scalar(about)
+    with(described(about), json!({ "type": ["string", "number", "boolean"] }))
 }
 
 /// One of some words, each with what it means.
 #[must_use]
 pub fn choice(about: &str, choices: &[(&str, &str)]) -> Json {
     let told: Vec<String> = choices.iter().map(|(word, meaning)| format!("{word}: {meaning}")).collect();
-    let mut schema = described(&format!("{about}. {}", told.join("; ")));
-    schema["enum"] = choices.iter().map(|(word, _)| json!(word)).collect();
-    schema["enumDescriptions"] = choices.iter().map(|(_, meaning)| json!(meaning)).collect();
-    schema
+    let (words, meanings): (Vec<&str>, Vec<&str>) = choices.iter().copied().unzip();
+    let about = described(&format!("{about}. {}", told.join("; ")));
+    with(about, json!({ "enum": words, "enumDescriptions": meanings }))
 }
 
 /// `true` or `false`.
 #[must_use]
 pub fn flag(about: &str) -> Json {
-    let mut schema = described(about);
-    schema["type"] = json!("boolean");
-    schema
+    with(described(about), json!({ "type": "boolean" }))
 }
 
 /// A condition of the mapping language.
 #[must_use]
 pub fn condition(about: &str) -> Json {
-    let mut schema = described(&format!(
-        "{about}. A condition: PID-8 = 'M', message.event in ['A01', 'A04'], PID-3.1 matches /^7[0-9]+$/, PID-5 is present; \
-         joined by and, or, not"
-    ));
-    schema["type"] = json!("string");
-    schema["pattern"] = json!(ASKS);
-    schema["patternErrorMessage"] =
-        json!("A condition compares, or asks whether something is present, is empty or is null");
-    schema
+    json!({
+        "description": format!(
+            "{about}. A condition: PID-8 = 'M', message.event in ['A01', 'A04'], PID-3.1 matches /^7[0-9]+$/, PID-5 is present; \
+             joined by and, or, not"
+        ),
+        "type": "string",
+        "pattern": ASKS,
+        "patternErrorMessage": "A condition compares, or asks whether something is present, is empty or is null",
+    })
 }
 
 /// A value with `${...}` in it.
@@ -100,12 +88,12 @@ pub(super) fn value(about: &str) -> Json {
         usages.join(", ")
     );
     let about = if about.is_empty() { language } else { format!("{about}. {language}") };
-    let mut schema = scalar(&about);
-    schema["pattern"] = json!(CLOSED);
-    schema["patternErrorMessage"] = json!(
-        "A ${ is not closed: end the expression with }, or put the value in quotes, because YAML cut it"
-    );
-    schema
+    let closed = json!({
+        "pattern": CLOSED,
+        "patternErrorMessage":
+            "A ${ is not closed: end the expression with }, or put the value in quotes, because YAML cut it",
+    });
+    with(text(&about), closed)
 }
 
 /// Names and their values, as `let` and `$let` have them.
@@ -115,13 +103,11 @@ pub(super) fn names(about: &str) -> Json {
 
 /// What an `each` walks over.
 pub(super) fn walked(about: &str) -> Json {
-    let mut schema = described(&format!(
+    let about = format!(
         "{about}: segments (OBX), a group (ORDER_OBSERVATION), the repetitions of a field (PID-3) or a list of the record (results). \
          `as name` gives it a name, `where` and a condition choose: OBX as result where OBX-2 = 'NM'"
-    ));
-    schema["type"] = json!("string");
-    schema["minLength"] = json!(1);
-    schema
+    );
+    with(described(&about), json!({ "type": "string", "minLength": 1 }))
 }
 
 /// The keys of a built map with a meaning of their own; `instead` is what `$value` may be besides a value.

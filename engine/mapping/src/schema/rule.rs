@@ -3,7 +3,7 @@
 use orderly_hl7v2::dictionary;
 use serde_json::{Map, Value as Json, json};
 
-use super::parts::{choice, condition, list, map_of, names, object, text, value, walked};
+use super::parts::{choice, condition, list, map_of, names, object, text, value, walked, with};
 use crate::rule::ACTIONS;
 
 /// Where a `set` may write: a field or a part of one, of a segment (in a group), of the innermost `each` or of a named one.
@@ -37,13 +37,12 @@ pub(super) fn rule() -> Json {
         ("fields", map_of("The fields of the new segment by number: 3, 3.1, 3[2].1", FIELD, &value(""))),
     ];
     keys.extend(beside.into_iter().map(|(key, schema)| (key.to_owned(), schema)));
-    let mut rule = object("A rule: one action, alone or with `when`", &[], Json::Object(keys));
+    let keys = object("A rule: one action, alone or with `when`", &[], Json::Object(keys));
     let actions = ACTIONS.iter().map(|action| json!({ "required": [action] }));
     // A rule whose action is `do` has no other.
     let only_do =
         json!({ "required": ["do", "when"], "not": { "anyOf": actions.clone().collect::<Vec<_>>() } });
-    rule["oneOf"] = actions.chain([only_do]).collect();
-    rule["dependencies"] = json!({
+    let beside = json!({
         "else": ["when"],
         "each": ["do"],
         "fields": ["insert"],
@@ -53,7 +52,8 @@ pub(super) fn rule() -> Json {
         "insert": anchored(),
         "move": anchored(),
     });
-    rule
+    let one = actions.chain([only_do]).collect::<Json>();
+    with(keys, json!({ "oneOf": one, "dependencies": beside }))
 }
 
 fn moving() -> Json {

@@ -2,13 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{choice, duration, flag, list, object, scalar, size, text};
+use super::{choice, duration, flag, list, object, size, text, with};
 
 /// A folder in which files are dropped.
 pub(super) fn source() -> Json {
     let names =
         "Which names are taken, upper and lower case alike: '*.hl7', or a list of patterns (default: all)";
-    let mut source = object(
+    let keys = object(
         "A folder in which files are dropped",
         &["folder"],
         json!({
@@ -38,28 +38,24 @@ pub(super) fn source() -> Json {
             "message_size_max": size("The largest message in a file; the file itself may have any size (default 64MiB, at least 1KiB)"),
         }),
     );
-    source["allOf"] = json!([
+    let together = json!([
         only_with("complete", "stable", true, "stable_for", false),
         only_with("complete", "marker", false, "marker", true),
         only_with("after", "archive", true, "archive", false),
     ]);
-    source
+    with(keys, json!({ "allOf": together }))
 }
 
 /// A key that goes with one word of another key only, and whether that word needs it.
 fn only_with(choice: &str, word: &str, is_default: bool, key: &str, needed: bool) -> Json {
-    let mut is_chosen = json!({ "properties": { choice: { "enum": [word] } } });
-    if !is_default {
-        is_chosen["required"] = json!([choice]);
-    }
+    let is_word = json!({ "properties": { choice: { "enum": [word] } } });
+    let is_chosen = if is_default { is_word } else { with(is_word, json!({ "required": [choice] })) };
     let chosen = if needed { json!({ "required": [key] }) } else { json!({}) };
     json!({ "if": is_chosen, "then": chosen, "else": { "properties": { key: false } } })
 }
 
 fn pattern() -> Json {
-    let mut pattern = scalar("A pattern of names, not of paths: *.hl7, ORU_*.txt");
-    pattern["pattern"] = json!("^[^/]+$");
-    pattern
+    with(text("A pattern of names, not of paths: *.hl7, ORU_*.txt"), json!({ "pattern": "^[^/]+$" }))
 }
 
 /// A folder into which each message is written.
