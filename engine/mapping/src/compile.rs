@@ -55,10 +55,14 @@ pub fn compile(
 /// # Errors
 /// All that is wrong with it.
 pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
-    outside(node, |compiler, reader| {
+    let (compiled, found) = alone(node, |compiler, reader| {
         let test = reader.condition()?;
-        Some(Condition { test, parts: compiler.parts.borrow().len() })
-    })
+        Some((test, compiler.parts.borrow().len()))
+    });
+    match compiled {
+        Some((test, parts)) => Ok(Condition { test, parts, warnings: found }),
+        None => Err(found),
+    }
 }
 
 /// Compiles a text with `${...}` in it outside a mapping, such as a file name.
@@ -76,14 +80,20 @@ fn outside<T>(
     node: &Node,
     compile: impl FnOnce(&Compiler<'_>, &Reader<'_, '_>) -> Option<T>,
 ) -> Result<T, Vec<Diagnostic>> {
+    let (compiled, found) = alone(node, compile);
+    compiled.ok_or(found)
+}
+
+/// What was compiled, if no error was found, and all that was found.
+fn alone<T>(
+    node: &Node,
+    compile: impl FnOnce(&Compiler<'_>, &Reader<'_, '_>) -> Option<T>,
+) -> (Option<T>, Vec<Diagnostic>) {
     let problems = Problems::new();
     let compiler = Compiler::new(&problems);
     let compiled = compile(&compiler, &Reader::new(&compiler, node, Here::Nothing));
     drop(compiler);
-    match compiled {
-        Some(compiled) if problems.errors() == 0 => Ok(compiled),
-        _ => Err(problems.into_vec()),
-    }
+    (compiled.filter(|_| problems.errors() == 0), problems.into_vec())
 }
 
 fn mapping(

@@ -136,7 +136,10 @@ fn unknown<'k>(
 
 fn condition(node: &Node, problems: &Problems) -> Option<Condition> {
     match compile_condition(node) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            condition.warnings().iter().for_each(|warning| _ = problems.add(warning.clone()));
+            Some(condition)
+        }
         Err(diagnostics) => {
             for diagnostic in diagnostics {
                 problems.add(diagnostic);

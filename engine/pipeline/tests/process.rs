@@ -210,6 +210,23 @@ fn a_mapping_that_no_route_uses_is_warned_of() {
 }
 
 #[test]
+fn a_condition_of_a_route_is_warned_of_too() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let twice = TO_EHR.replace("message.type = 'ADT'", "message.type = 'ADT' and message.type = 'ORU'");
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text("routes/strict.yaml", STRICT), text("routes/to-ehr.yaml", &twice)],
+        mappings: vec![text("mappings/ours.yaml", OURS)],
+        ..Texts::default()
+    };
+    let compiled = compile(&texts);
+    let told: Vec<String> = compiled.diagnostics.iter().map(ToString::to_string).collect();
+    let expected = "routes/to-ehr.yaml:3:32: warning[mapping-never]: this can never hold together with what else is asked of message.type";
+    assert_eq!(told, [expected]);
+    assert!(compiled.plan.is_some());
+}
+
+#[test]
 fn what_no_route_takes_is_filtered_with_a_reason() {
     let message = b"MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\r";
     let processed = taken("emr", message);

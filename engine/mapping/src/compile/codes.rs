@@ -5,11 +5,15 @@ use orderly_hl7v2::dictionary::{self, Table, Version};
 use orderly_hl7v2::path::Path;
 
 use super::expression::Reader;
-use crate::expression::{Expression, Kind, Reference};
-use crate::problems::did_you_mean;
+use crate::expression::{Expression, Kind, Member, Reference};
+use crate::problems::nearest;
 
 /// The table of code systems, which no list ends: sites have theirs (99zzz), and each table of HL7 is one (HL7nnnn).
 const CODE_SYSTEMS: u16 = 396;
+
+/// The tables of `message.type` and `message.processing`; events are also those of documents, which have no table.
+const MESSAGE_TYPES: u16 = 76;
+const PROCESSING: u16 = 103;
 
 /// How many codes of a table are listed where none is near.
 const LISTED_MAX: usize = 12;
@@ -20,12 +24,19 @@ pub(super) fn check<'e>(
     value: &Expression,
     texts: impl IntoIterator<Item = &'e Expression>,
 ) {
-    let Kind::Reference(Reference::Hl7 { received, path }) = &value.kind else { return };
-    let Some(table) = table_of(path, reader.compiler.version_of(*received)) else { return };
+    let table = match &value.kind {
+        Kind::Reference(Reference::Hl7 { received, path }) => {
+            table_of(path, reader.compiler.version_of(*received))
+        }
+        Kind::Reference(Reference::Record(members)) => table_of_fact(members),
+        _ => None,
+    };
+    let Some(table) = table else { return };
     for text in texts {
         let Kind::Text(code) = &text.kind else { continue };
-        // An empty text is told of as such, and codes that begin with Z are the site's own.
-        if code.is_empty() || code.starts_with('Z') || table.name_of(code).is_some() {
+        // An empty text is told of as such, and codes that begin with Z are the site's own. What is not a message has a type too.
+        let is_document = table.number == MESSAGE_TYPES && code == "CDA";
+        if is_document || code.is_empty() || code.starts_with('Z') || table.name_of(code).is_some() {
             continue;
         }
         let message = format!("`{code}` is not in HL7 table {:04}, {}", table.number, table.title);
@@ -51,26 +62,33 @@ fn table_of(path: &Path<Expression>, version: Option<Version>) -> Option<&'stati
     dictionary::table(number)
 }
 
+/// The table of a fact about the message.
+fn table_of_fact(members: &[Member]) -> Option<&'static Table> {
+    let [group, fact] = members else { return None };
+    match (group.name.as_str(), fact.name.as_str()) {
+        ("message", "type") => dictionary::table(MESSAGE_TYPES),
+        ("message", "processing") => dictionary::table(PROCESSING),
+        _ => None,
+    }
+}
+
 fn near(code: &str, table: &Table) -> String {
     let mut codes: Vec<(&str, &str)> = table.codes().collect();
     codes.sort_unstable();
-    let shown = |(code, name): &(&str, &str)| match name.is_empty() {
-        true => (*code).to_owned(),
-        false => format!("{code} ({name})"),
-    };
-    let is_meant = |word: &str| codes.iter().find(|(_, name)| name.eq_ignore_ascii_case(word));
-    let by_case = codes.iter().find(|(known, _)| known.eq_ignore_ascii_case(code));
-    if let Some(meant) = by_case.or_else(|| is_meant(code)) {
-        return format!("did you mean {}?", shown(meant));
+    let is = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+    let by_case = codes.iter().find(|(known, _)| is(known, code));
+    let meant = by_case.or_else(|| codes.iter().find(|(_, name)| is(name, code))).or_else(|| {
+        // A single letter is near to everything.
+        let words = codes.iter().flat_map(|(code, name)| [*code, *name]).filter(|word| word.len() > 1);
+        let word = nearest(code, words)?;
+        codes.iter().find(|(code, name)| *code == word || *name == word)
+    });
+    let named = |name: &str| if name.is_empty() { String::new() } else { format!(" ({name})") };
+    if let Some((code, name)) = meant {
+        return format!("did you mean `{code}`{}?", named(name));
     }
-    let names = codes.iter().flat_map(|(code, name)| [*code, *name]).filter(|word| word.len() > 1);
-    if let Some(help) = did_you_mean(code, names) {
-        let meant = codes
-            .iter()
-            .find(|(code, name)| help.contains(&format!("`{code}`")) || help.contains(&format!("`{name}`")));
-        return meant.map_or(help, |meant| format!("did you mean {}?", shown(meant)));
-    }
-    let listed: Vec<String> = codes.iter().take(LISTED_MAX).map(shown).collect();
+    let listed: Vec<String> =
+        codes.iter().take(LISTED_MAX).map(|(code, name)| format!("{code}{}", named(name))).collect();
     let more = if codes.len() > LISTED_MAX { ", ..." } else { "" };
     format!("it has {}{more}", listed.join(", "))
 }
