@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orderly_mapping::Mapping;
 use orderly_mapping::problems::Problems;
-use orderly_mapping::yaml::{self, Document};
+use orderly_mapping::yaml::{self, Document, Span};
 use orderly_record::{Diagnostic, Fault, Severity};
 use sha2::{Digest, Sha256};
 
@@ -50,7 +50,11 @@ pub fn compile(texts: &Texts) -> Compiled {
     let problems = Problems::new();
     let site = parse(&texts.site, &problems).and_then(|document| site::read(&document, &problems));
     let mappings = mappings(texts, &problems);
+    let (mappings, declared) = (mappings.by_name, mappings.declared);
     let routes = site.as_ref().map(|site| routes(texts, &Known { site, mappings: &mappings }, &problems));
+    if let Some(routes) = routes.as_deref().filter(|routes| !routes.is_empty() && problems.errors() == 0) {
+        warn_of_unused(&declared, routes, &problems);
+    }
     let diagnostics = problems.into_vec();
     let failed = diagnostics.iter().any(|diagnostic| matches!(diagnostic.severity, Severity::Error));
     let files = files(texts);
@@ -83,8 +87,17 @@ fn parse(text: &Text, problems: &Problems) -> Option<Document> {
     }
 }
 
-fn mappings(texts: &Texts, problems: &Problems) -> BTreeMap<String, Option<Arc<Mapping>>> {
+/// The mappings of a configuration.
+struct Mappings {
+    /// By name; `None` where one has errors.
+    by_name: BTreeMap<String, Option<Arc<Mapping>>>,
+    /// Their names and where they stand, in the order of the files.
+    declared: Vec<(String, Span)>,
+}
+
+fn mappings(texts: &Texts, problems: &Problems) -> Mappings {
     let mut mappings = BTreeMap::new();
+    let mut declared = Vec::new();
     let table = |path: &str| {
         texts
             .tables
@@ -105,13 +118,25 @@ fn mappings(texts: &Texts, problems: &Problems) -> BTreeMap<String, Option<Arc<M
         // The name as written also where the rules have errors, so that a route that uses it is not blamed too.
         let Some(name) = document.root.get("mapping") else { continue };
         let Some(key) = name.text() else { continue };
+        declared.push((key.to_owned(), name.span.clone()));
         if mappings.insert(key.to_owned(), mapping.map(Arc::new)).is_some() {
             problems
                 .error("mapping-name-twice", &name.span, format!("another mapping is already called `{key}`"))
                 .help("give each mapping a name of its own");
         }
     }
-    mappings
+    Mappings { by_name: mappings, declared }
+}
+
+/// What a mapping says that no route uses never happens.
+fn warn_of_unused(declared: &[(String, Span)], routes: &[Route], problems: &Problems) {
+    let targets = routes.iter().flat_map(|route| &route.to);
+    let used: Vec<&str> = targets.filter_map(|target| Some(target.mapping.as_ref()?.name())).collect();
+    for (name, span) in declared.iter().filter(|(name, _)| !used.contains(&name.as_str())) {
+        problems
+            .warning("mapping-unused", span, format!("no route uses the mapping `{name}`"))
+            .help("name it in a route, or take its file out of the mappings folder");
+    }
 }
 
 /// `mappings/adt.yaml` → `adt`
