@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use orderly_hl7v2::Message;
 use orderly_record::{Diagnostic, Record};
 
-pub use compile::{compile, compile_condition, compile_template};
+pub use compile::{Library, compile, compile_condition, compile_template};
 pub use trace::{Trace, Traced};
 
 /// The names of all functions, for documentation and editors.

@@ -321,6 +321,8 @@ pub(crate) struct Build {
 pub(crate) enum Content {
     Members(Vec<(Box<str>, Build)>),
     List(Vec<Build>),
+    /// What another mapping or a fragment builds.
+    Part(Box<Build>),
     Value(Term),
 }
 

@@ -1,4 +1,4 @@
-//! What is under `build:`: maps, lists and values, with `$each`, `$let`, `$when` and `$value` among their keys.
+//! What is under `build:`: maps, lists and values, with `$each`, `$let`, `$when`, `$value` and `$use` among their keys.
 //!
 //! `$each` comes first: everything else in its map is about one of the list. `$when` asks, after the names of `$let` that it asks for; the
 //! other names and the content are for what it lets through.
@@ -10,7 +10,7 @@ use crate::plan::{Build, Content, Form, Layout, Let, Rule, Writing};
 use crate::yaml::{Entry, Kind, Node, Span};
 
 /// The keys with a meaning of their own.
-const DIRECTIVES: [&str; 4] = ["$each", "$let", "$when", "$value"];
+const DIRECTIVES: [&str; 5] = ["$each", "$let", "$when", "$value", "$use"];
 
 impl<'p> Compiler<'p> {
     /// The whole of a mapping that builds.
@@ -28,7 +28,7 @@ impl<'p> Compiler<'p> {
         Some(Form::Build { rules, build: Box::new(build?), writing })
     }
 
-    fn build(&self, node: &Node, here: Here) -> Option<Build> {
+    pub(super) fn build(&self, node: &Node, here: Here) -> Option<Build> {
         match &node.kind {
             Kind::Map(entries) => self.map(node, entries, here),
             Kind::List(items) => {
@@ -78,9 +78,10 @@ impl<'p> Compiler<'p> {
             }
         };
         let names = names.map(|names| asked_first(names, asked));
-        let content = match node.get("$value") {
-            Some(value) => self.instead(value, entries, here),
-            None => self.members(node, entries, here),
+        let content = match (node.get("$value"), node.get("$use")) {
+            (Some(value), _) => self.instead("$value", value, entries, here),
+            (None, Some(used)) => self.instead("$use", used, entries, here),
+            (None, None) => self.members(node, entries, here),
         };
         let ((before, names), content) = (names?, content?);
         complete.then_some(Build { place: node.span.clone(), walk, before, names, test, content })
@@ -133,13 +134,18 @@ impl<'p> Compiler<'p> {
         }
     }
 
-    /// The content that `$value` gives in the place of a map.
-    fn instead(&self, value: &Node, entries: &[Entry], here: Here) -> Option<Content> {
-        if let Some(other) = entries.iter().find(|entry| !entry.key.starts_with('$')) {
-            let message = "beside `$value` there are no keys";
+    /// The content that `$value` or `$use` gives in the place of a map.
+    fn instead(&self, key: &str, value: &Node, entries: &[Entry], here: Here) -> Option<Content> {
+        let is_beside =
+            |entry: &&Entry| !entry.key.starts_with('$') || (entry.key == "$use" && key != "$use");
+        if let Some(other) = entries.iter().find(is_beside) {
+            let message = format!("beside `{key}` there are no keys");
             self.problems
                 .error("mapping-build-value", &other.key_span, message)
-                .help("`$value` is what stands here instead of a map");
+                .help(format!("`{key}` is what stands here instead of a map"));
+        }
+        if key == "$use" {
+            return self.used_build(value, here).map(|build| Content::Part(Box::new(build)));
         }
         match &value.kind {
             Kind::Text(_) => Reader::new(self, value, here).built(),
@@ -161,11 +167,6 @@ impl<'p> Compiler<'p> {
                 continue;
             }
             known = false;
-            if entry.key == "$use" {
-                let message = "`$use` is not available in this version";
-                self.problems.error("mapping-not-available", &entry.key_span, message);
-                continue;
-            }
             let message = format!("`{}` has no meaning here", entry.key);
             let help = crate::problems::did_you_mean(&entry.key, DIRECTIVES);
             let help = help.unwrap_or_else(|| format!("there are {}", DIRECTIVES.join(", ")));

@@ -23,7 +23,9 @@ impl<'p> Compiler<'p> {
             None => (None, action?),
         };
         let action = match (test, action) {
-            (Some(test), Action::When { then, .. }) if matches!(said.action, rule::Action::Do(_)) => {
+            (Some(test), Action::When { then, .. })
+                if matches!(said.action, rule::Action::Do(_) | rule::Action::Use(_)) =>
+            {
                 Action::When { test, then, otherwise }
             }
             (Some(test), action) => {
@@ -46,7 +48,7 @@ impl<'p> Compiler<'p> {
             _ => (format!("`{changing}` changes a message, and this mapping builds its output"), "values"),
         };
         let help =
-            format!("write {instead} under `build:`; rules above it are let, when, stop, fail and park");
+            format!("write {instead} under `build:`; rules above it are let, when, use, stop, fail and park");
         self.problems.error("mapping-build-rule", span, message).help(help);
         None
     }
@@ -91,6 +93,7 @@ impl<'p> Compiler<'p> {
             }
             rule::Action::Each { over, rules } => self.each(over, rules, here)?,
             rule::Action::Let(node) => Action::Let(self.names_of(node, here)?),
+            rule::Action::Use(name) => self.used_rules(name, here)?,
             rule::Action::End { end, reason } => {
                 Action::End { end: *end, reason: self.reason(*end, reason)? }
             }

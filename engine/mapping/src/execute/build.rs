@@ -81,6 +81,7 @@ impl Run<'_, '_> {
             Content::List(parts) => {
                 bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))?
             }
+            Content::Part(part) => self.json(part, frame, json)?,
             Content::Value(term) => json_value(&value(term, &self.scope(frame))?, json),
         };
         self.fits(json.len())?;

@@ -10,15 +10,15 @@ use crate::{records, support};
 #[test]
 fn every_example_gives_what_it_shows() {
     let mut mapping = None;
+    let mut others = Vec::new();
     let mut given = Given::Message(String::new());
     let mut examples = 0;
     for (line, kind, text) in fences(&documentation()) {
         match kind.as_str() {
             "yaml" => {
                 let text = whole(&text);
-                mapping = Some(support::mapping("example.yaml", &text, &tables).unwrap_or_else(|found| {
-                    panic!("docs/mapping.md:{line}: {found}");
-                }));
+                let compiled = support::mapping_with("example.yaml", &text, &tables, &others);
+                mapping = Some(compiled.unwrap_or_else(|found| panic!("docs/mapping.md:{line}: {found}")));
             }
             "hl7 in" => given = Given::Message(text),
             "record ccd" => {
@@ -42,6 +42,9 @@ fn every_example_gives_what_it_shows() {
                 };
                 assert_eq!(found, expected, "docs/mapping.md:{line}");
                 examples += 1;
+            }
+            other if other.starts_with("yaml mappings/") => {
+                others.push((other.trim_start_matches("yaml ").to_owned(), text));
             }
             "" | "sh" => {}
             other => panic!("docs/mapping.md:{line}: nothing is known of `{other}`"),

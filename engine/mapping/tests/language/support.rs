@@ -1,9 +1,10 @@
 //! What the data-driven tests share: a mapping from its text, a message from its lines, and results as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use orderly_hl7v2::{Message, Settings, normalize, parse};
-use orderly_mapping::{Facts, Input, Mapping, Outcome, compile, yaml};
+use orderly_mapping::{Facts, Input, Library, Mapping, Outcome, compile, yaml};
 use orderly_record::{Diagnostic, Place, Record};
 
 /// The header that messages get whose text does not begin with one.
@@ -15,8 +16,24 @@ pub(crate) fn mapping(
     text: &str,
     table: &dyn Fn(&str) -> Result<String, String>,
 ) -> Result<Mapping, String> {
+    mapping_with(file, text, table, &[])
+}
+
+/// The same for a mapping that uses others, given as their files' names and texts.
+pub(crate) fn mapping_with(
+    file: &str,
+    text: &str,
+    table: &dyn Fn(&str) -> Result<String, String>,
+    others: &[(String, String)],
+) -> Result<Mapping, String> {
     let document = yaml::parse(file, text).map_err(|found| lines(&found))?;
-    let (mapping, diagnostics) = compile(&document, table);
+    let mut mappings = BTreeMap::new();
+    for (file, text) in others {
+        let other = yaml::parse(file, text).map_err(|found| lines(&found))?;
+        let name = other.root.get("mapping").or(other.root.get("fragment")).and_then(|name| name.text());
+        mappings.insert(name.expect("a name").to_owned(), other);
+    }
+    let (mapping, diagnostics) = compile(&document, &Library { table, mappings: &mappings });
     match mapping {
         Some(mapping) if diagnostics.is_empty() => Ok(mapping),
         _ => Err(lines(&diagnostics)),
@@ -73,7 +90,11 @@ pub(crate) fn lines(diagnostics: &[Diagnostic]) -> String {
     let mut lines = String::new();
     for found in diagnostics {
         let _ = match &found.place {
-            Place::File { line, column, span, .. } => write!(lines, "{line}:{column}+{} ", span.len()),
+            Place::File { file, line, column, span, .. } => {
+                // Those of what it uses say where they are.
+                let other = if file.starts_with("mappings/") { format!("{file}:") } else { String::new() };
+                write!(lines, "{other}{line}:{column}+{} ", span.len())
+            }
             _ => write!(lines, "? "),
         };
         let _ = write!(lines, "{} {}", found.code, found.message);
