@@ -11,6 +11,7 @@ mod members;
 mod places;
 mod record;
 mod rules;
+mod split;
 mod tables;
 mod used;
 
@@ -26,7 +27,7 @@ use self::expression::Reader;
 use self::head::Output;
 use self::used::Tables;
 use crate::functions::TableFound;
-use crate::plan::{Accepts, Form, Rule, Term, Test};
+use crate::plan::{Accepts, Form, Rule, Steps, Term, Test};
 use crate::problems::Problems;
 use crate::yaml::{Document, Fields, Node};
 use crate::{Condition, Format, Mapping, Template};
@@ -108,11 +109,12 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
         (Some(Output::Edit | Output::Start(_)), _) | (None, true) => fields.required("rules"),
         (Some(Output::Build { .. }) | None, _) => fields.optional("rules"),
     };
-    let rules = rules.map(|rules| compiler.block(rules, Here::Nothing)).unwrap_or_default();
+    let steps = rules.map(|rules| compiler.steps(rules));
+    let steps = steps.unwrap_or_else(|| Steps { rules: Vec::new(), split: None });
     let form = match head.output {
-        Some(Output::Edit) => Some(Form::Edit(rules)),
-        Some(Output::Start(version)) => version.map(|version| Form::Start { version, rules }),
-        Some(Output::Build { build, layout }) => compiler.built(build, layout, rules),
+        Some(Output::Edit) => Some(Form::Edit(steps)),
+        Some(Output::Start(version)) => version.map(|version| Form::Start { version, steps }),
+        Some(Output::Build { build, layout }) => compiler.built(build, layout, steps.rules),
         None => None,
     };
     fields.finish();

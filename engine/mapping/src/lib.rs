@@ -92,16 +92,16 @@ impl Mapping {
         }
     }
 
-    /// Applies it to a message or a document.
-    pub fn execute(&self, input: &Input<'_>) -> Outcome {
+    /// Applies it to a message or a document. It gives one outcome, or one for each output of a `split`, in order.
+    pub fn execute(&self, input: &Input<'_>) -> Vec<Outcome> {
         execute::execute(self, input, None)
     }
 
     /// The same, telling what each rule did.
-    pub fn execute_traced(&self, input: &Input<'_>) -> (Outcome, Trace) {
+    pub fn execute_traced(&self, input: &Input<'_>) -> (Vec<Outcome>, Trace) {
         let mut trace = Trace::new();
-        let outcome = execute::execute(self, input, Some(&mut trace));
-        (outcome, trace)
+        let outcomes = execute::execute(self, input, Some(&mut trace));
+        (outcomes, trace)
     }
 }
 

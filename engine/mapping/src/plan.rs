@@ -275,11 +275,30 @@ impl Accepts {
 #[derive(Debug)]
 pub(crate) enum Form {
     /// By rules on a copy of the input.
-    Edit(Vec<Rule>),
+    Edit(Steps),
     /// By rules on a new message that has only a header, of this version of HL7 v2.
-    Start { version: &'static str, rules: Vec<Rule> },
+    Start { version: &'static str, steps: Steps },
     /// By building it, after rules that may decide against it.
     Build { rules: Vec<Rule>, build: Box<Build>, writing: Writing },
+}
+
+/// Rules that make one message, or several.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    pub(crate) rules: Vec<Rule>,
+    /// What comes after these rules, on each message of its own.
+    pub(crate) split: Option<Split>,
+}
+
+/// How a message becomes several.
+#[derive(Debug)]
+pub(crate) struct Split {
+    pub(crate) place: Span,
+    /// Without this it stays one.
+    pub(crate) test: Option<Test>,
+    pub(crate) group: Box<str>,
+    /// The rules after it.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// In which form a built output is written.

@@ -34,6 +34,8 @@ pub(crate) enum Action<'n> {
     Let(&'n Node),
     /// The name of what is inserted.
     Use(&'n Node),
+    /// The group of which each output has one.
+    Split(&'n Node),
     End {
         end: End,
         reason: &'n Node,
@@ -51,6 +53,7 @@ impl Action<'_> {
             Action::Insert { .. } => Some("insert"),
             Action::Move { .. } => Some("move"),
             Action::Each { .. } => Some("each"),
+            Action::Split(_) => Some("split"),
             Action::Let(_) | Action::Use(_) | Action::End { .. } | Action::Do(_) => None,
         }
     }
@@ -63,8 +66,8 @@ pub(crate) enum Anchor<'n> {
 }
 
 /// The keys of which a rule has exactly one, in the order in which help names them.
-const ACTIONS: [&str; 11] =
-    ["set", "delete", "keep", "insert", "move", "each", "let", "use", "stop", "fail", "park"];
+const ACTIONS: [&str; 12] =
+    ["set", "delete", "keep", "insert", "move", "each", "let", "use", "split", "stop", "fail", "park"];
 
 /// Reads a rule; `None`, and reported, when it is not one.
 pub(crate) fn read<'n>(node: &'n Node, problems: &Problems) -> Option<Rule<'n>> {
@@ -83,13 +86,14 @@ fn action<'n>(node: &'n Node, fields: &Fields<'n, '_>, problems: &Problems) -> O
     // Every key is asked for, so that a mistyped one gets the closest as its help.
     let values = ACTIONS.map(|name| fields.optional(name));
     let rules = fields.optional("do");
-    let [set, delete, keep, insert, moved, each, named, used, stop, fail, park] = values;
+    let [set, delete, keep, insert, moved, each, named, used, split, stop, fail, park] = values;
     match present.as_slice() {
         ["set"] => set.map(Action::Set),
         ["delete"] => delete.map(Action::Delete),
         ["keep"] => keep.map(Action::Keep),
         ["let"] => named.map(Action::Let),
         ["use"] => used.map(Action::Use),
+        ["split"] => split.map(Action::Split),
         ["stop"] => stop.map(|reason| Action::End { end: End::Stop, reason }),
         ["fail"] => fail.map(|reason| Action::End { end: End::Fail, reason }),
         ["park"] => park.map(|reason| Action::End { end: End::Park, reason }),

@@ -96,8 +96,9 @@ impl<'m> Case<'m> {
         }
     }
 
-    pub(crate) fn into_notes(self) -> Vec<Diagnostic> {
-        self.notes.into_inner()
+    /// What was noted since it was asked last.
+    pub(crate) fn take_notes(&self) -> Vec<Diagnostic> {
+        self.notes.take()
     }
 }
 

@@ -30,7 +30,8 @@ pub struct Processed {
     pub reason: Option<String>,
     /// Under which words it can be found.
     pub keys: Vec<Key>,
-    /// One for each route and destination that it met, in the order of the plan.
+    /// One for each route and destination that it met, in the order of the plan; where the mapping splits the message, one for each output,
+    /// one behind the other in their order.
     pub pairs: Vec<Pair>,
     /// What was noticed on the way.
     pub diagnostics: Vec<Diagnostic>,
@@ -72,7 +73,7 @@ pub enum Fate {
     Quarantined,
 }
 
-/// A route and a destination, and what the message became for them.
+/// A route and a destination, and what the message, or one output of its mapping, became for them.
 #[derive(Debug)]
 pub struct Pair {
     /// The route's name.
@@ -247,19 +248,24 @@ fn pairs<'r>(plan: &'r Plan, route: &'r Route, input: &'r Input<'r>) -> Vec<Pair
     if route.when.as_ref().is_some_and(|when| !when.holds(input)) {
         return Vec::new();
     }
-    let pair = |target: &Target| {
+    let of_target = |target: &Target| {
         let destination = plan.destinations.get(target.destination)?;
-        let fate = match &target.when {
-            Some(when) if !when.holds(input) => PairFate::Filtered("the route's condition for it".to_owned()),
+        let fates = match &target.when {
+            Some(when) if !when.holds(input) => {
+                vec![PairFate::Filtered("the route's condition for it".to_owned())]
+            }
             _ => mapped(target, destination, input),
         };
-        let fate = match fate {
-            PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
-            other => other,
+        let pair = |fate| {
+            let fate = match fate {
+                PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
+                other => other,
+            };
+            Pair { route: route.name.clone(), destination: destination.name.clone(), fate }
         };
-        Some(Pair { route: route.name.clone(), destination: destination.name.clone(), fate })
+        Some(fates.into_iter().map(pair))
     };
-    route.to.iter().filter_map(pair).collect()
+    route.to.iter().filter_map(of_target).flatten().collect()
 }
 
 /// Gives the payload the name that the destination's template makes of the message.
@@ -270,17 +276,23 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
     payload
 }
 
-fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
-    let Some(mapping) = &target.mapping else {
-        if input.message.is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
-            return PairFate::Failed(
-                "MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned(),
-            );
-        }
-        let control_id = control_id(input);
-        return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
-    };
-    match mapping.execute(input) {
+/// One fate, or one for each output of a mapping that splits the message.
+fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> Vec<PairFate> {
+    match &target.mapping {
+        Some(mapping) => mapping.execute(input).into_iter().map(fate).collect(),
+        None => vec![unmapped(destination, input)],
+    }
+}
+
+fn unmapped(destination: &Destination, input: &Input<'_>) -> PairFate {
+    if input.message.is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
+        return PairFate::Failed("MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned());
+    }
+    PairFate::Ready(Payload { bytes: None, control_id: control_id(input), file_name: None })
+}
+
+fn fate(outcome: Outcome) -> PairFate {
+    match outcome {
         Outcome::Output(output) => PairFate::Ready(Payload {
             bytes: Some(output.bytes),
             control_id: output.control_id,

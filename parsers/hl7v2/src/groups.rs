@@ -64,6 +64,26 @@ impl Groups {
         self.groups.iter().filter(move |group| group.name == name).map(|group| group.range.clone())
     }
 
+    /// The ranges of all groups of this name, in order, each with the ranges that a message about it alone leaves out: the others of its
+    /// name, and beside each group around it those of the same name, such as other patients with all that is theirs.
+    pub fn alone(&self, name: &str) -> impl Iterator<Item = (Range<usize>, Vec<Range<usize>>)> {
+        let named = self.groups.iter().enumerate().filter(move |(_, group)| group.name == name);
+        named.map(|(index, group)| (group.range.clone(), self.beside(index)))
+    }
+
+    fn beside(&self, index: usize) -> Vec<Range<usize>> {
+        let around: Vec<usize> =
+            std::iter::successors(Some(index), |index| self.groups.get(*index)?.parent).collect();
+        let is_beside = |(other, group): &(usize, &Group)| {
+            let like = |(place, own): (usize, &Group)| {
+                own.name == group.name && (own.parent == group.parent || place == index)
+            };
+            let own = around.iter().filter_map(|place| Some((*place, self.groups.get(*place)?)));
+            !around.contains(other) && own.into_iter().any(like)
+        };
+        self.groups.iter().enumerate().filter(is_beside).map(|(_, group)| group.range.clone()).collect()
+    }
+
     fn walk(names: &[&str], structure: &'static Structure, version: Version) -> Self {
         let mut walk = Walk::new(names, structure, version);
         let mut segments = places(names);
@@ -122,6 +142,19 @@ mod tests {
                 "OBSERVATION 13-13",
             ]
         );
+    }
+
+    #[test]
+    fn a_message_about_one_group_has_no_other_patients() {
+        let names: Vec<&str> = "MSH PID OBR OBX OBR PID OBR OBX".split(' ').collect();
+        let groups = Groups::walk(&names, structure("ORU", "R01", ""), Version::DEFAULT);
+        let orders: Vec<_> = groups.alone("ORDER_OBSERVATION").collect();
+        assert_eq!(
+            orders,
+            [(2..4, vec![4..5, 5..8, 6..8]), (4..5, vec![2..4, 5..8, 6..8]), (6..8, vec![1..5, 2..4, 4..5])]
+        );
+        let patients: Vec<_> = groups.alone("PATIENT_RESULT").collect();
+        assert_eq!(patients, [(1..5, vec![5..8]), (5..8, vec![1..5])]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use orderly_hl7v2::{Level, Select};
 
 use super::expression::Reader;
 use super::header::{HEADER, is_header};
-use super::{Compiler, Here, NameKind, Typed};
+use super::{Compiler, Here, NameKind, Typed, known};
 use crate::expression::{self, Expression, Kind, Reference};
 use crate::plan::{Action, Anchor, Assignment, End, Insert, Let, Over, Part, Place, Rule, Start, Term, Walk};
 use crate::yaml::{Entry, Node};
@@ -38,7 +38,7 @@ impl<'p> Compiler<'p> {
     }
 
     /// Where an output is built there is no message that a rule could change.
-    fn check_allowed(&self, node: &Node, action: &rule::Action<'_>) -> Option<()> {
+    pub(super) fn check_allowed(&self, node: &Node, action: &rule::Action<'_>) -> Option<()> {
         let changing = action.changing().filter(|_| self.output != Format::Hl7v2);
         let Some(changing) = changing else { return Some(()) };
         let mut entries = node.entries().into_iter().flatten();
@@ -93,6 +93,7 @@ impl<'p> Compiler<'p> {
             }
             rule::Action::Each { over, rules } => self.each(over, rules, here)?,
             rule::Action::Let(node) => Action::Let(self.names_of(node, here)?),
+            rule::Action::Split(group) => self.misplaced_split(group)?,
             rule::Action::Use(name) => self.used_rules(name, here)?,
             rule::Action::End { end, reason } => {
                 Action::End { end: *end, reason: self.reason(*end, reason)? }
@@ -319,6 +320,7 @@ impl<'p> Compiler<'p> {
         let (over, inner, kind) = match &said.over {
             expression::Over::Group(name) => {
                 reader.check_has_message(false, 0..name.len())?;
+                known::check_group(name, &reader.span(0..name.len()), self.problems);
                 (Over::Group(name.as_str().into()), Here::Nothing, NameKind::Segment)
             }
             expression::Over::Path(path) => self.walked(&reader, path)?,

@@ -130,15 +130,22 @@ fn compiled(rules: &str) -> Result<Mapping, String> {
     support::mapping("any.yaml", &format!("{head}{tables}rules:\n{rules}\n"), &|_| Err("no files".to_owned()))
 }
 
+/// The only outcome of a mapping that does not split.
 fn mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Outcome> {
+    let mut outcomes = all_mapped(mapping, bytes)?;
+    assert_eq!(outcomes.len(), 1, "without a split there is one outcome");
+    outcomes.pop()
+}
+
+fn all_mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Vec<Outcome>> {
     let message = parse(bytes, &Settings::default()).ok()?;
     let record = normalize(&message);
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
     let input = Input { facts: &facts, message: Some(&message), record: &record };
     let (traced, _) = mapping.execute_traced(&input);
-    let outcome = mapping.execute(&input);
-    assert_eq!(traced, outcome, "a trace changes nothing, and the same input gives the same output");
-    Some(outcome)
+    let outcomes = mapping.execute(&input);
+    assert_eq!(traced, outcomes, "a trace changes nothing, and the same input gives the same output");
+    Some(outcomes)
 }
 
 fn any_message() -> impl Strategy<Value = Vec<u8>> {
@@ -316,6 +323,30 @@ proptest! {
     ) {
         let mapping = compiled(&format!("{}\n", rules.join("\n"))).expect("the rules are right");
         mapped(&mapping, &message);
+    }
+
+    #[test]
+    fn a_split_gives_each_group_once(
+        before in prop::collection::vec(prop::sample::select(RULES.to_vec()), 0..2),
+        after in prop::collection::vec(prop::sample::select(RULES.to_vec()), 0..3),
+        group in prop::sample::select(vec!["ORDER_OBSERVATION", "PATIENT_RESULT", "OBSERVATION"]),
+        message in any_message(),
+    ) {
+        let split = format!("- split: {group}");
+        let rules: Vec<&str> = before.into_iter().chain([split.as_str()]).chain(after).collect();
+        let mapping = compiled(&format!("{}\n", rules.join("\n"))).expect("the rules are right");
+        prop_assert!(all_mapped(&mapping, &message).is_none_or(|outcomes| !outcomes.is_empty()));
+        let only = compiled(&split).expect("one rule");
+        let Some(outcomes) = all_mapped(&only, &message) else { return Ok(()) };
+        let input = parse(&message, &Settings::default()).expect("it was readable");
+        let groups = orderly_hl7v2::Groups::of(&input).occurrences(group).count();
+        prop_assert_eq!(outcomes.len(), groups.max(1));
+        for (number, outcome) in (1..).zip(&outcomes) {
+            let Outcome::Output(output) = outcome else { panic!("{outcome:?}") };
+            let output = parse(&output.bytes, &Settings::default()).expect("it stays readable");
+            let end = format!("-{number}");
+            prop_assert!(groups == 0 || output.header().control_id().ends_with(&end));
+        }
     }
 
     #[test]

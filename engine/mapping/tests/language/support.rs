@@ -40,7 +40,8 @@ pub(crate) fn mapping_with(
     }
 }
 
-/// What a mapping makes of a message, as lines: a message without its header when that is the usual one; a CRLF shows as ␍.
+/// What a mapping makes of a message, as lines: a message without its header when that is the usual one; a CRLF shows as ␍, and
+/// a line of hyphens stands between several outputs.
 pub(crate) fn map(mapping: &Mapping, message: &str) -> String {
     let bytes = received(message);
     let message = parse(&bytes, &Settings::default()).expect("the test's message is readable");
@@ -56,7 +57,8 @@ pub(crate) fn map_record(mapping: &Mapping, record: &Record) -> String {
 fn mapped(mapping: &Mapping, message: Option<&Message<'_>>, record: &Record) -> String {
     let accepted_at = "2026-03-05T12:40:00Z".parse().expect("a time");
     let facts = Facts { id: 42, source: "riverside-emr", accepted_at };
-    outcome(&mapping.execute(&Input { facts: &facts, message, record }))
+    let outcomes = mapping.execute(&Input { facts: &facts, message, record });
+    outcomes.iter().map(outcome).collect::<Vec<_>>().join("\n----\n")
 }
 
 /// The bytes of a message written as lines.
