@@ -14,6 +14,7 @@ mod rules;
 mod split;
 mod tables;
 mod used;
+mod xml;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -114,7 +115,7 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
     let form = match head.output {
         Some(Output::Edit) => Some(Form::Edit(steps)),
         Some(Output::Start(version)) => version.map(|version| Form::Start { version, steps }),
-        Some(Output::Build { build, layout }) => compiler.built(build, layout, steps.rules),
+        Some(Output::Build { build, form }) => compiler.built(build, form, steps.rules),
         None => None,
     };
     fields.finish();
@@ -147,6 +148,8 @@ pub(crate) struct Compiler<'p> {
     /// The version of the new message.
     output_version: Option<Version>,
     tables: RefCell<Tables>,
+    /// The namespace prefixes that are declared around what is built.
+    prefixes: RefCell<Vec<String>>,
     /// The parts of the record that are taken, in the order of their slots.
     parts: RefCell<Vec<Arc<[Box<str>]>>>,
     names: RefCell<Vec<Named>>,
@@ -219,6 +222,7 @@ impl<'p> Compiler<'p> {
             begins_empty: false,
             output_version: None,
             tables: RefCell::default(),
+            prefixes: RefCell::default(),
             parts: RefCell::default(),
             names: RefCell::default(),
             slots: Cell::new(0),

@@ -8,6 +8,7 @@ mod build;
 mod edit;
 mod split;
 mod start;
+mod xml;
 
 use std::cell::OnceCell;
 use std::ops::Range;

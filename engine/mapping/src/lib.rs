@@ -88,6 +88,7 @@ impl Mapping {
         match &self.form {
             plan::Form::Edit(_) | plan::Form::Start { .. } => Format::Hl7v2,
             plan::Form::Build { writing: plan::Writing::Json, .. } => Format::Json,
+            plan::Form::Build { writing: plan::Writing::Xml, .. } => Format::Xml,
             plan::Form::Build { writing: plan::Writing::Csv(_), .. } => Format::Csv,
         }
     }
@@ -112,6 +113,8 @@ pub enum Format {
     Hl7v2,
     /// One JSON document in one line.
     Json,
+    /// One XML document.
+    Xml,
     /// Delimited text, one row a line.
     Csv,
 }
@@ -122,6 +125,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Format::Hl7v2 => "HL7 v2",
             Format::Json => "JSON",
+            Format::Xml => "XML",
             Format::Csv => "delimited text",
         })
     }

@@ -305,6 +305,8 @@ pub(crate) struct Split {
 #[derive(Debug)]
 pub(crate) enum Writing {
     Json,
+    /// Its root is the one member of what is built.
+    Xml,
     Csv(Layout),
 }
 

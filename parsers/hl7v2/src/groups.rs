@@ -148,13 +148,16 @@ mod tests {
     fn a_message_about_one_group_has_no_other_patients() {
         let names: Vec<&str> = "MSH PID OBR OBX OBR PID OBR OBX".split(' ').collect();
         let groups = Groups::walk(&names, structure("ORU", "R01", ""), Version::DEFAULT);
-        let orders: Vec<_> = groups.alone("ORDER_OBSERVATION").collect();
-        assert_eq!(
-            orders,
-            [(2..4, vec![4..5, 5..8, 6..8]), (4..5, vec![2..4, 5..8, 6..8]), (6..8, vec![1..5, 2..4, 4..5])]
-        );
-        let patients: Vec<_> = groups.alone("PATIENT_RESULT").collect();
-        assert_eq!(patients, [(1..5, vec![5..8]), (5..8, vec![1..5])]);
+        let alone = |name: &str| -> Vec<String> {
+            groups.alone(name).map(|(own, left_out)| format!("{own:?} without {left_out:?}")).collect()
+        };
+        let orders = [
+            "2..4 without [4..5, 5..8, 6..8]",
+            "4..5 without [2..4, 5..8, 6..8]",
+            "6..8 without [1..5, 2..4, 4..5]",
+        ];
+        assert_eq!(alone("ORDER_OBSERVATION"), orders);
+        assert_eq!(alone("PATIENT_RESULT"), ["1..5 without [5..8]", "5..8 without [1..5]"]);
     }
 
     #[test]

@@ -56,9 +56,12 @@ impl<'c, 'p> Reader<'c, 'p> {
         self.pieces(&pieces)
     }
 
-    /// The scalar as a value of JSON.
+    /// The scalar as a value of JSON, or as the text of an element.
     pub(super) fn built(&self) -> Option<Content> {
-        let typed = self.whole()?;
+        let typed = match self.compiler.output {
+            Format::Xml => self.output()?,
+            Format::Hl7v2 | Format::Json | Format::Csv => self.whole()?,
+        };
         match typed.lone {
             Some(None) => self.single(typed, self.node.span.clone()).map(Content::Value),
             _ => Some(Content::Value(typed.term)),

@@ -404,7 +404,7 @@ impl<'p> Compiler<'p> {
         let reader = Reader::new(self, &entry.value, here);
         let typed = match self.output {
             Format::Json => reader.whole()?,
-            Format::Hl7v2 | Format::Csv => reader.output()?,
+            Format::Hl7v2 | Format::Xml | Format::Csv => reader.output()?,
         };
         if typed.lone == Some(None) {
             reader.single(typed, entry.value.span.clone())?;

@@ -229,6 +229,25 @@ fn building(output: &str, build: &str) -> Mapping {
         .unwrap_or_else(|found| panic!("{found}\n{text}"))
 }
 
+/// Reads a document to its end, checking that what opens closes.
+fn orderly_xml(text: &str) -> Result<usize, quick_xml::Error> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    reader.config_mut().check_end_names = true;
+    let mut elements = 0;
+    loop {
+        match reader.read_event()? {
+            quick_xml::events::Event::Eof => return Ok(elements),
+            quick_xml::events::Event::Start(start) | quick_xml::events::Event::Empty(start) => {
+                elements += 1;
+                for attribute in start.attributes() {
+                    attribute?;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_built_is_json(part in any_part(), message in any_message()) {
@@ -241,6 +260,25 @@ proptest! {
             let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
             prop_assert!(value.get("top").is_some_and(|top| !top.is_null()));
             prop_assert!(text.ends_with('\n') && text.lines().count() == 1);
+        }
+    }
+
+    #[test]
+    fn whatever_is_built_is_well_formed(part in any_part(), message in any_message(), text in "\\PC{0,20}") {
+        let names = part.replace("b c:", "b:").replace("'\"':", "c:").replace("é:", "'@d': <&>\"\n$text: \"]]>\"\ne:");
+        let lines: String = format!("top:{names}").lines().enumerate().map(|(line, text)| match line {
+            0 => format!("    {text}\n"),
+            _ => format!("      {text}\n"),
+        }).collect();
+        let own = text.replace(['|', '^', '~', '\\', '&'], " ").replace('\'', "''").replace("${", "");
+        // Where the pieces make no mapping, such as a key written twice, there is nothing to try.
+        let whole = format!("  root:\n    '@own': '{own}'\n{lines}");
+        let built = format!("mapping: any\ninput: any\noutput: xml\ntables:\n  codes:\n    rows:\n      I: IN\n    unmapped: keep\nbuild:\n{whole}");
+        let Ok(mapping) = support::mapping("any.yaml", &built, &|_| Err("no files".to_owned())) else { return Ok(()) };
+        if let Some(Outcome::Output(output)) = mapped(&mapping, &message) {
+            let text = String::from_utf8(output.bytes).expect("XML is UTF-8");
+            let document = orderly_xml(&text);
+            prop_assert!(document.is_ok(), "{document:?}\n{text}");
         }
     }
 
