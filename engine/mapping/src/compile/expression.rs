@@ -477,7 +477,7 @@ impl<'c, 'p> Reader<'c, 'p> {
                 if let Some(value) = value {
                     self.check_literals(value);
                 }
-                if matches!(function.text.as_str(), "concat" | "default" | "join") {
+                if matches!(function.text.as_str(), "concat" | "default" | "join" | "name" | "address") {
                     arguments.iter().for_each(|argument| self.check_literals(argument));
                 }
             }
