@@ -20,7 +20,7 @@ fn five_rules(criterion: &mut Criterion) {
     let message = parse(&bytes, &Settings::default()).expect("a readable message");
     let record = normalize(&message);
     let facts = Facts { id: 1, source: "bench", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let input = Input { facts: &facts, message: Some(&message), record: &record };
+    let input = Input { facts: &facts, message: Some(&message), document: None, record: &record };
     criterion.bench_function("five rules, ADT 1 KB", |bencher| {
         bencher.iter(|| mapping.execute(black_box(&input)))
     });

@@ -3,6 +3,7 @@
 //! Nothing stops at the first error; all of them are reported, each with its place and what to do.
 
 mod build;
+mod cda;
 mod expression;
 mod head;
 mod header;
@@ -196,6 +197,8 @@ enum Here {
     Repetition,
     /// A member of a list of the record, by its schema.
     Member(&'static serde_json::Value),
+    /// An element of a document.
+    Element,
 }
 
 impl Here {
@@ -203,7 +206,7 @@ impl Here {
     fn level(self) -> Option<Level> {
         match self {
             Here::Repetition => Some(Level::Repetition),
-            Here::Nothing | Here::Segment | Here::Member(_) => None,
+            Here::Nothing | Here::Segment | Here::Member(_) | Here::Element => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! A mapping always ends, reads nothing but its input, and gives the same output for the same input. Fields that no rule touches keep
 //! their bytes. `docs/mapping.md` in the repository is the language for its users.
 
+mod cda;
 mod comparison;
 mod compile;
 mod decimal;
@@ -29,6 +30,7 @@ pub mod yaml;
 use std::fmt;
 
 use jiff::Timestamp;
+use orderly_ccda::Document;
 use orderly_hl7v2::Message;
 use orderly_record::{Diagnostic, Record};
 
@@ -56,8 +58,10 @@ pub struct Facts<'x> {
 pub struct Input<'m> {
     /// Where it came from, and when.
     pub facts: &'m Facts<'m>,
-    /// The message as received; none when it is a document, which the record alone tells of.
+    /// The message as received; none when it is a document.
     pub message: Option<&'m Message<'m>>,
+    /// The document as received; none when it is a message.
+    pub document: Option<&'m Document>,
     /// The record made of it.
     pub record: &'m Record,
 }

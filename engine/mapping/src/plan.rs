@@ -32,6 +32,7 @@ pub(crate) enum Term {
     Joined(Vec<Term>),
     Hl7(Box<Place>),
     Record(RecordPath),
+    Element(ElementPath),
     Fact(Fact),
     /// What a `let` named, by its slot.
     Name(usize),
@@ -125,6 +126,18 @@ pub(crate) enum RecordStart {
 pub(crate) enum RecordStep {
     Member(Box<str>),
     Select(Choice),
+}
+
+/// Elements of a document, or an attribute of them.
+#[derive(Debug)]
+pub(crate) struct ElementPath {
+    /// Whether it starts at the innermost filter of such a path, and not at the root.
+    pub(crate) below: bool,
+    /// The names on the way, each with which of them; the root is the start and no step.
+    pub(crate) steps: Vec<(Box<str>, Choice)>,
+    pub(crate) attribute: Option<Box<str>>,
+    /// Whether it gives a list.
+    pub(crate) several: bool,
 }
 
 /// A fact about the message or its way in.

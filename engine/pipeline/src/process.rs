@@ -168,7 +168,7 @@ struct Chosen<'p> {
 fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
     let record = orderly_hl7v2::normalize(message);
     let header = message.header();
-    let input = Input { facts: chosen.facts, message: Some(message), record: &record };
+    let input = Input { facts: chosen.facts, message: Some(message), document: None, record: &record };
     // Old senders leave MSH-11 empty; what is not said is what the source carries.
     let reason = wrong_processing(chosen.source, &header.processing_id());
     let processed = Processed {
@@ -187,7 +187,7 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
 /// A document has no processing of its own: it is what its source carries.
 fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
     let record = orderly_ccda::normalize(document);
-    let input = Input { facts: chosen.facts, message: None, record: &record };
+    let input = Input { facts: chosen.facts, message: None, document: Some(document), record: &record };
     let text = |text: &Option<orderly_record::Text>| text.as_deref().unwrap_or_default().to_owned();
     let header = &record.header;
     let summary = Summary {

@@ -446,6 +446,9 @@ impl<'c, 'p> Reader<'c, 'p> {
                 },
                 None => self.unknown_name(name, whole),
             },
+            Reference::Document { below, steps, attribute } => {
+                self.element(*below, steps, attribute.as_deref(), whole)
+            }
             Reference::Record(members) => self.fact_or_record(members, whole, presence),
             Reference::Member(members) => match self.here {
                 Here::Member(schema) => self.record(members, schema, Origin::Here, presence, whole),

@@ -200,6 +200,7 @@ impl<'p> Compiler<'p> {
                 return wrong("the message as received never changes", "leave out `input.`");
             }
             Reference::Record(_)
+            | Reference::Document { .. }
             | Reference::Member(_)
             | Reference::NamedMember { .. }
             | Reference::Named(_) => {

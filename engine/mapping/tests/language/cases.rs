@@ -42,6 +42,7 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
     for case in cases {
         let found = match case.get("record").and_then(Node::text) {
             Some(name) => support::map_record(&mapping, &records::named(name)),
+            None if case.get("document").is_some() => support::map_document(&mapping, text(case, "document")),
             None => support::map(&mapping, text(case, "in")),
         };
         let expected = text(case, "out").trim_end();

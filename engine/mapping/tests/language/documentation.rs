@@ -22,6 +22,7 @@ fn every_example_gives_what_it_shows() {
                 mapping = Some(compiled.unwrap_or_else(|found| panic!("docs/mapping.md:{line}: {found}")));
             }
             "hl7 in" => given = Given::Message(text),
+            "xml in" => given = Given::Document(text),
             "record ccd" => {
                 let record = records::named("ccd");
                 // It is shown where it is first used.
@@ -35,6 +36,7 @@ fn every_example_gives_what_it_shows() {
                 let mapping = mapping.as_ref().expect("an example begins with its rules");
                 let found = match &given {
                     Given::Message(message) => support::map(mapping, message),
+                    Given::Document(text) => support::map_document(mapping, text),
                     Given::Record(record) => support::map_record(mapping, record),
                 };
                 let expected = match kind.as_str() {
@@ -60,6 +62,7 @@ fn every_example_gives_what_it_shows() {
 /// What an example maps; those that show only rules map what the example before them did.
 enum Given {
     Message(String),
+    Document(String),
     Record(Box<Record>),
 }
 

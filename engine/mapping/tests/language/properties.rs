@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::support;
 
 /// Pieces that expressions are made of, and some that they are not.
-const PIECES: [&str; 94] = [
+const PIECES: [&str; 98] = [
     "PID-3",
     "PID-5.1",
     "OBX[*]-3.1",
@@ -25,6 +25,10 @@ const PIECES: [&str; 94] = [
     "patient.identifiers[*].value",
     "results[1]",
     "message.type",
+    "/ClinicalDocument/code/@code",
+    "/ClinicalDocument/id[where ./@root = '1'][*]",
+    "./id",
+    "/@",
     "source.name",
     "'text'",
     "'it''s'",
@@ -141,7 +145,7 @@ fn all_mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Vec<Outcome>> {
     let message = parse(bytes, &Settings::default()).ok()?;
     let record = normalize(&message);
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let input = Input { facts: &facts, message: Some(&message), record: &record };
+    let input = Input { facts: &facts, message: Some(&message), document: None, record: &record };
     let (traced, _) = mapping.execute_traced(&input);
     let outcomes = mapping.execute(&input);
     assert_eq!(traced, outcomes, "a trace changes nothing, and the same input gives the same output");

@@ -46,18 +46,30 @@ pub(crate) fn map(mapping: &Mapping, message: &str) -> String {
     let bytes = received(message);
     let message = parse(&bytes, &Settings::default()).expect("the test's message is readable");
     let record = normalize(&message);
-    mapped(mapping, Some(&message), &record)
+    mapped(mapping, Some(&message), None, &record)
 }
 
 /// What a mapping makes of a document's record.
 pub(crate) fn map_record(mapping: &Mapping, record: &Record) -> String {
-    mapped(mapping, None, record)
+    mapped(mapping, None, None, record)
 }
 
-fn mapped(mapping: &Mapping, message: Option<&Message<'_>>, record: &Record) -> String {
+/// What a mapping makes of a document.
+pub(crate) fn map_document(mapping: &Mapping, text: &str) -> String {
+    let document = orderly_ccda::parse(text.as_bytes(), &orderly_ccda::Limits::default());
+    let document = document.expect("the test's document is readable");
+    mapped(mapping, None, Some(&document), &orderly_ccda::normalize(&document))
+}
+
+fn mapped(
+    mapping: &Mapping,
+    message: Option<&Message<'_>>,
+    document: Option<&orderly_ccda::Document>,
+    record: &Record,
+) -> String {
     let accepted_at = "2026-03-05T12:40:00Z".parse().expect("a time");
     let facts = Facts { id: 42, source: "riverside-emr", accepted_at };
-    let outcomes = mapping.execute(&Input { facts: &facts, message, record });
+    let outcomes = mapping.execute(&Input { facts: &facts, message, document, record });
     outcomes.iter().map(outcome).collect::<Vec<_>>().join("\n----\n")
 }
 

@@ -14,8 +14,12 @@ fn a_trace_tells_of_every_rule() {
     let message = parse(&bytes, &Settings::default()).expect("a message");
     let record = normalize(&message);
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
-    let (_, trace) =
-        mapping.execute_traced(&Input { facts: &facts, message: Some(&message), record: &record });
+    let (_, trace) = mapping.execute_traced(&Input {
+        facts: &facts,
+        message: Some(&message),
+        document: None,
+        record: &record,
+    });
     let lines: Vec<String> = trace
         .iter()
         .map(|traced| {
