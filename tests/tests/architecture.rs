@@ -9,7 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("parsers/record", &[]),
     ("parsers/hl7v2", &["orderly-record"]),
     ("parsers/ccda", &["orderly-record"]),
-    ("engine/mapping", &["orderly-hl7v2", "orderly-record"]),
+    ("engine/mapping", &["orderly-ccda", "orderly-hl7v2", "orderly-record"]),
     ("engine/pipeline", &["orderly-ccda", "orderly-hl7v2", "orderly-mapping", "orderly-record"]),
     ("engine/journal", &[]),
     ("engine/queue", &[]),

@@ -3,6 +3,7 @@
 //! Nothing stops at the first error; all of them are reported, each with its place and what to do.
 
 mod build;
+mod cda;
 mod codes;
 mod expression;
 mod head;
@@ -14,38 +15,47 @@ mod places;
 mod reach;
 mod record;
 mod rules;
+mod split;
 mod tables;
 mod twice;
 mod unused;
+mod used;
+mod xml;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use orderly_hl7v2::Level;
 use orderly_hl7v2::dictionary::Version;
 use orderly_record::Diagnostic;
 
-pub(crate) use self::build::DIRECTIVES;
+pub(crate) use self::build::{DIRECTIVES, TEXT};
 use self::expression::Reader;
 use self::head::Output;
 pub(crate) use self::head::{OF_OUTPUT, VERSIONS};
+use self::used::Tables;
 use crate::functions::TableFound;
-use crate::plan::{Accepts, Form, Rule, Term, Test};
+use crate::plan::{Accepts, Form, Rule, Steps, Term, Test};
 use crate::problems::Problems;
-use crate::table::Table;
 use crate::yaml::{Document, Fields, Node, Span};
 use crate::{Condition, Format, Mapping, PlacePath, Template};
 
-/// Compiles a mapping. `tables` gives the text of a table's file by the path written in the mapping, or a sentence why it can't.
+/// What a mapping can name that is not in its file.
+#[derive(Clone, Copy)]
+pub struct Library<'l> {
+    /// The text of a table's file by the path written in the mapping, or a sentence why it can't be had.
+    pub table: &'l dyn Fn(&str) -> Result<String, String>,
+    /// Mappings and fragments by their names, for `use` and `$use`.
+    pub mappings: &'l BTreeMap<String, Document>,
+}
+
+/// Compiles a mapping.
 ///
 /// The mapping is there when no error was found; warnings come beside it.
-pub fn compile(
-    source: &Document,
-    tables: &dyn Fn(&str) -> Result<String, String>,
-) -> (Option<Mapping>, Vec<Diagnostic>) {
+pub fn compile(source: &Document, library: &Library<'_>) -> (Option<Mapping>, Vec<Diagnostic>) {
     let problems = Problems::new();
-    let mapping = mapping(&source.root, tables, &problems);
+    let mapping = mapping(&source.root, library, &problems);
     let mapping = mapping.filter(|_| problems.errors() == 0);
     (mapping, problems.into_vec())
 }
@@ -98,24 +108,22 @@ fn alone<T>(
     compile: impl FnOnce(&Compiler<'_>, &Reader<'_, '_>) -> Option<T>,
 ) -> (Option<T>, Vec<Diagnostic>) {
     let problems = Problems::new();
-    let compiler = Compiler::new(&problems);
+    let library = Library { table: &|_| Err(String::new()), mappings: &BTreeMap::new() };
+    let compiler = Compiler::new(&problems, library);
     let compiled = compile(&compiler, &Reader::new(&compiler, node, Here::Nothing));
     drop(compiler);
     (compiled.filter(|_| problems.errors() == 0), problems.into_vec())
 }
 
-fn mapping(
-    root: &Node,
-    tables: &dyn Fn(&str) -> Result<String, String>,
-    problems: &Problems,
-) -> Option<Mapping> {
+fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Mapping> {
     let fields = Fields::of(root, "a mapping", problems)?;
     let name = fields.required_text("mapping");
     fields.text("about");
     let head = head::read(&fields, problems);
-    let mut compiler = Compiler::new(problems);
+    let mut compiler = Compiler::new(problems, *library);
     compiler.accepts = head.accepts.unwrap_or(Accepts::Any);
-    compiler.input_version = head.version;
+    compiler.input_version.set(head.version);
+    compiler.using.borrow_mut().extend(name.map(|name| name.text.to_owned()));
     compiler.output = head.output.as_ref().map_or(Format::Hl7v2, Output::format);
     if let Some(Output::Start(version)) = head.output {
         compiler.begins_empty = true;
@@ -123,17 +131,18 @@ fn mapping(
     }
     let declared = fields.optional("tables");
     if let Some(declared) = declared {
-        compiler.tables = tables::read(declared, tables, problems);
+        compiler.tables.replace(tables::read(declared, library.table, problems).into());
     }
     let rules = match (&head.output, fields.has("rules")) {
         (Some(Output::Edit | Output::Start(_)), _) | (None, true) => fields.required("rules"),
         (Some(Output::Build { .. }) | None, _) => fields.optional("rules"),
     };
-    let rules = rules.map(|rules| compiler.block(rules, Here::Nothing)).unwrap_or_default();
+    let steps = rules.map(|rules| compiler.steps(rules));
+    let steps = steps.unwrap_or_else(|| Steps { rules: Vec::new(), split: None });
     let form = match head.output {
-        Some(Output::Edit) => Some(Form::Edit(rules)),
-        Some(Output::Start(version)) => version.map(|version| Form::Start { version, rules }),
-        Some(Output::Build { build, layout }) => compiler.built(build, layout, rules),
+        Some(Output::Edit) => Some(Form::Edit(steps)),
+        Some(Output::Start(version)) => version.map(|version| Form::Start { version, steps }),
+        Some(Output::Build { build, form }) => compiler.built(build, form, steps.rules),
         None => None,
     };
     fields.finish();
@@ -151,15 +160,24 @@ fn mapping(
 /// What is known while one mapping is compiled.
 pub(crate) struct Compiler<'p> {
     problems: &'p Problems,
+    library: Library<'p>,
+    /// The mapping and the names of what is being inserted into it, each into the one before.
+    using: RefCell<Vec<String>>,
+    /// How many were inserted so far.
+    uses: Cell<usize>,
+    /// The tables of those that were inserted.
+    used_tables: RefCell<HashMap<String, Tables>>,
     accepts: Accepts,
     output: Format,
     /// The version of the messages it takes, as it says itself.
-    input_version: Option<Version>,
+    input_version: Cell<Option<Version>>,
     /// Whether the working message is a new one, and not a copy of the input.
     begins_empty: bool,
     /// The version of the new message.
     output_version: Option<Version>,
-    tables: HashMap<String, Option<Arc<Table>>>,
+    tables: RefCell<Tables>,
+    /// The namespace prefixes that are declared around what is built.
+    prefixes: RefCell<Vec<String>>,
     /// The parts of the record that are taken, in the order of their slots.
     parts: RefCell<Vec<Arc<[Box<str>]>>>,
     names: RefCell<Vec<Named>>,
@@ -210,6 +228,8 @@ enum Here {
     Repetition,
     /// A member of a list of the record, by its schema.
     Member(&'static serde_json::Value),
+    /// An element of a document.
+    Element,
 }
 
 impl Here {
@@ -217,21 +237,26 @@ impl Here {
     fn level(self) -> Option<Level> {
         match self {
             Here::Repetition => Some(Level::Repetition),
-            Here::Nothing | Here::Segment | Here::Member(_) => None,
+            Here::Nothing | Here::Segment | Here::Member(_) | Here::Element => None,
         }
     }
 }
 
 impl<'p> Compiler<'p> {
-    fn new(problems: &'p Problems) -> Compiler<'p> {
+    fn new(problems: &'p Problems, library: Library<'p>) -> Compiler<'p> {
         Compiler {
             problems,
+            library,
+            using: RefCell::default(),
+            uses: Cell::new(0),
+            used_tables: RefCell::default(),
             accepts: Accepts::Any,
             output: Format::Hl7v2,
-            input_version: None,
+            input_version: Cell::new(None),
             begins_empty: false,
             output_version: None,
-            tables: HashMap::new(),
+            tables: RefCell::default(),
+            prefixes: RefCell::default(),
             parts: RefCell::default(),
             names: RefCell::default(),
             slots: Cell::new(0),
@@ -243,7 +268,7 @@ impl<'p> Compiler<'p> {
 
     /// The version of the message received, or of the one that is made, where the mapping says it.
     fn version_of(&self, received: bool) -> Option<Version> {
-        if self.begins_empty && !received { self.output_version } else { self.input_version }
+        if self.begins_empty && !received { self.output_version } else { self.input_version.get() }
     }
 
     fn rules(&self, node: &Node, here: Here) -> Vec<Rule> {
@@ -288,10 +313,11 @@ impl<'p> Compiler<'p> {
 
     fn table(&self, name: &str) -> TableFound {
         self.looked_up.borrow_mut().insert(name.to_owned());
-        match self.tables.get(name) {
+        let tables = self.tables.borrow();
+        match tables.get(name) {
             Some(Some(table)) => TableFound::Table(table.clone()),
             Some(None) => TableFound::Broken,
-            None => TableFound::Unknown(self.tables.keys().cloned().collect()),
+            None => TableFound::Unknown(tables.keys().cloned().collect()),
         }
     }
 

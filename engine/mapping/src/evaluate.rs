@@ -31,6 +31,7 @@ pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'
         Term::Joined(terms) => joined(terms, scope)?,
         Term::Hl7(place) => part(place, scope)?,
         Term::Record(path) => member(path, scope)?,
+        Term::Element(path) => crate::cda::value(path, scope)?,
         Term::Fact(fact) => Value::text(fact_text(*fact, scope)),
         Term::Name(slot) => named(*slot, scope)?,
         Term::Position(slot) => Value::text(scope.number_of(*slot).to_string()),
@@ -407,7 +408,7 @@ mod tests {
     fn a_list_behind_a_name_costs_its_members() {
         let facts = Facts { id: 1, source: "any", accepted_at: Timestamp::UNIX_EPOCH };
         let record = Record::default();
-        let input = Input::of_document(&facts, &record);
+        let input = Input::of_record(&facts, &record);
         let names = [Value::List(vec![Value::text("a"), Value::text("b"), Value::text("c")])];
         let case = Case::new(&input, 0);
         let scope = Scope { names: &names, ..Scope::of(&case) };

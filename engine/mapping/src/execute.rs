@@ -6,7 +6,9 @@
 
 mod build;
 mod edit;
+mod split;
 mod start;
+mod xml;
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -27,44 +29,44 @@ use crate::{Input, Mapping, Outcome, Output};
 /// that feed on their own output are stopped before memory is.
 pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 
-/// Applies the mapping. `trace` is told of every rule.
-pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Outcome {
+/// Applies the mapping. `trace` is told of every rule. What it gives is never nothing.
+pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Vec<Outcome> {
     let case = Case::new(input, mapping.parts);
-    match output(mapping, &case, trace) {
-        Ok((bytes, control_id)) => {
-            Outcome::Output(Output { bytes, control_id, diagnostics: case.into_notes() })
-        }
-        Err(Ended::Stopped { rule, reason }) => Outcome::Filtered { rule, reason },
-        Err(Ended::Refused(refusal)) => match refusal.end {
-            End::Park => Outcome::Parked(refusal.diagnostic),
-            End::Stop | End::Fail => Outcome::Failed(refusal.diagnostic),
-        },
-    }
+    outcomes(mapping, &case, trace).unwrap_or_else(|ended| vec![outcome(Err(ended), &case)])
 }
 
-/// The bytes, and the control id by which they are known.
-fn output(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Result<(Vec<u8>, String), Ended> {
+fn outcomes(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Result<Vec<Outcome>, Ended> {
     mapping.accepts.check(case.input, &mapping.input)?;
     let slots = mapping.slots;
     match &mapping.form {
-        Form::Edit(rules) => {
-            let mut run = Run::new(case, case.received().clone(), slots, trace);
-            run.rules(rules, None)?;
-            Ok(run.message_and_id())
+        Form::Edit(steps) => {
+            Run::new(case, case.received().clone(), slots, trace).steps(steps, |run| Ok(run.message_and_id()))
         }
-        Form::Start { version, rules } => {
-            let mut run = Run::new(case, start::message(version, case.input)?, slots, trace);
-            run.rules(rules, None)?;
-            start::check(&run.message)?;
-            Ok(run.message_and_id())
+        Form::Start { version, steps } => {
+            let run = Run::new(case, start::message(version, case.input)?, slots, trace);
+            run.steps(steps, |run| start::check(&run.message).map(|()| run.message_and_id()))
         }
         Form::Build { rules, build, writing } => {
             let mut run = Run::new(case, case.received().clone(), slots, trace);
             run.rules(rules, None)?;
             let bytes = run.built(build, writing)?;
             let control_id = fact_text(Fact::ControlId, &run.scope(None)).into_owned();
-            Ok((bytes, control_id))
+            Ok(vec![outcome(Ok((bytes, control_id)), case)])
         }
+    }
+}
+
+/// What became of one output: its bytes and the control id by which they are known, or why there are none.
+fn outcome(made: Result<(Vec<u8>, String), Ended>, case: &Case<'_>) -> Outcome {
+    match made {
+        Ok((bytes, control_id)) => {
+            Outcome::Output(Output { bytes, control_id, diagnostics: case.take_notes() })
+        }
+        Err(Ended::Stopped { rule, reason }) => Outcome::Filtered { rule, reason },
+        Err(Ended::Refused(refusal)) => match refusal.end {
+            End::Park => Outcome::Parked(refusal.diagnostic),
+            End::Stop | End::Fail => Outcome::Failed(refusal.diagnostic),
+        },
     }
 }
 

@@ -90,6 +90,8 @@ pub(crate) enum Reference {
     Named(String),
     /// `patient.name.family`, `message.type`.
     Record(Vec<Member>),
+    /// `/ClinicalDocument/code/@code`; `./@root` is below the innermost filter of such a path.
+    Document { below: bool, steps: Vec<Member>, attribute: Option<String> },
 }
 
 /// One number of a path below a segment or a repetition: `-5[2]`, `.1`.

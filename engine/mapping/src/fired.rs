@@ -8,7 +8,7 @@ use std::sync::Arc;
 use orderly_record::Place;
 
 use crate::Mapping;
-use crate::plan::{Action, Build, Content, Form, Rule};
+use crate::plan::{Action, Build, Content, Form, Rule, Steps};
 use crate::trace::Traced;
 use crate::yaml::Span;
 
@@ -50,7 +50,7 @@ impl Mapping {
     pub fn idle(&self, fired: &Fired) -> Idle {
         let mut look = Look { fired, idle: Idle::default() };
         match &self.form {
-            Form::Edit(rules) | Form::Start { rules, .. } => look.rules(rules, true),
+            Form::Edit(steps) | Form::Start { steps, .. } => look.steps(steps),
             Form::Build { rules, build, .. } => {
                 look.rules(rules, true);
                 look.build(build, true);
@@ -67,6 +67,14 @@ struct Look<'f> {
 }
 
 impl Look<'_> {
+    fn steps(&mut self, steps: &Steps) {
+        self.rules(&steps.rules, true);
+        if let Some(split) = &steps.split {
+            self.line("split", &split.place, true);
+            self.rules(&split.rules, true);
+        }
+    }
+
     fn rules(&mut self, rules: &[Rule], told: bool) {
         for rule in rules {
             self.rule(rule, told);
@@ -112,6 +120,7 @@ impl Look<'_> {
         }
         match &build.content {
             Content::Value(_) => _ = self.line("value", &build.place, told),
+            Content::Part(part) => self.build(part, told),
             Content::List(parts) => parts.iter().for_each(|part| self.build(part, told)),
             Content::Members(members) => members.iter().for_each(|(_, member)| self.build(member, told)),
         }

@@ -7,6 +7,7 @@
 //! A mapping always ends, reads nothing but its input, and gives the same output for the same input. Fields that no rule touches keep
 //! their bytes. `docs/mapping.md` in the repository is the language for its users.
 
+mod cda;
 mod comparison;
 mod compile;
 mod decimal;
@@ -33,10 +34,11 @@ use std::cell::OnceCell;
 use std::fmt;
 
 use jiff::Timestamp;
+use orderly_ccda::Document;
 use orderly_hl7v2::{Message, Position};
 use orderly_record::{Diagnostic, Record};
 
-pub use compile::{compile, compile_condition, compile_path, compile_template};
+pub use compile::{Library, compile, compile_condition, compile_path, compile_template};
 pub use fired::{Fired, Idle};
 pub use trace::{Trace, Traced};
 
@@ -74,7 +76,10 @@ enum Content<'m> {
         message: &'m Message<'m>,
         record: OnceCell<Record>,
     },
-    Document(&'m Record),
+    Document {
+        document: Option<&'m Document>,
+        record: &'m Record,
+    },
 }
 
 impl<'m> Input<'m> {
@@ -83,9 +88,14 @@ impl<'m> Input<'m> {
         Self { facts, content: Content::Message { message, record: OnceCell::new() } }
     }
 
-    /// A document, which its record alone tells of.
-    pub fn of_document(facts: &'m Facts<'m>, record: &'m Record) -> Self {
-        Self { facts, content: Content::Document(record) }
+    /// A document as received, and its record.
+    pub fn of_document(facts: &'m Facts<'m>, document: &'m Document, record: &'m Record) -> Self {
+        Self { facts, content: Content::Document { document: Some(document), record } }
+    }
+
+    /// A document of which there is only the record: paths into it are empty.
+    pub fn of_record(facts: &'m Facts<'m>, record: &'m Record) -> Self {
+        Self { facts, content: Content::Document { document: None, record } }
     }
 
     /// Where it came from, and when.
@@ -97,7 +107,15 @@ impl<'m> Input<'m> {
     pub fn message(&self) -> Option<&'m Message<'m>> {
         match &self.content {
             Content::Message { message, .. } => Some(message),
-            Content::Document(_) => None,
+            Content::Document { .. } => None,
+        }
+    }
+
+    /// The document as received; none when it is a message, or when only its record is known.
+    pub fn document(&self) -> Option<&'m Document> {
+        match &self.content {
+            Content::Message { .. } => None,
+            Content::Document { document, .. } => *document,
         }
     }
 
@@ -105,7 +123,7 @@ impl<'m> Input<'m> {
     pub fn record(&self) -> &Record {
         match &self.content {
             Content::Message { message, record } => record.get_or_init(|| orderly_hl7v2::normalize(message)),
-            Content::Document(record) => record,
+            Content::Document { record, .. } => record,
         }
     }
 
@@ -113,7 +131,7 @@ impl<'m> Input<'m> {
     pub fn known_record(&self) -> Option<&Record> {
         match &self.content {
             Content::Message { record, .. } => record.get(),
-            Content::Document(record) => Some(record),
+            Content::Document { record, .. } => Some(record),
         }
     }
 }
@@ -144,20 +162,21 @@ impl Mapping {
         match &self.form {
             plan::Form::Edit(_) | plan::Form::Start { .. } => Format::Hl7v2,
             plan::Form::Build { writing: plan::Writing::Json, .. } => Format::Json,
+            plan::Form::Build { writing: plan::Writing::Xml, .. } => Format::Xml,
             plan::Form::Build { writing: plan::Writing::Csv(_), .. } => Format::Csv,
         }
     }
 
-    /// Applies it to a message or a document.
-    pub fn execute(&self, input: &Input<'_>) -> Outcome {
+    /// Applies it to a message or a document. It gives one outcome, or one for each output of a `split`, in order.
+    pub fn execute(&self, input: &Input<'_>) -> Vec<Outcome> {
         execute::execute(self, input, None)
     }
 
     /// The same, telling what each rule did.
-    pub fn execute_traced(&self, input: &Input<'_>) -> (Outcome, Trace) {
+    pub fn execute_traced(&self, input: &Input<'_>) -> (Vec<Outcome>, Trace) {
         let mut trace = Trace::new();
-        let outcome = execute::execute(self, input, Some(&mut trace));
-        (outcome, trace)
+        let outcomes = execute::execute(self, input, Some(&mut trace));
+        (outcomes, trace)
     }
 }
 
@@ -168,6 +187,8 @@ pub enum Format {
     Hl7v2,
     /// One JSON document in one line.
     Json,
+    /// One XML document.
+    Xml,
     /// Delimited text, one row a line.
     Csv,
 }
@@ -178,6 +199,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Format::Hl7v2 => "HL7 v2",
             Format::Json => "JSON",
+            Format::Xml => "XML",
             Format::Csv => "delimited text",
         })
     }

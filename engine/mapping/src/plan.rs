@@ -32,6 +32,7 @@ pub(crate) enum Term {
     Joined(Vec<Term>),
     Hl7(Box<Place>),
     Record(RecordPath),
+    Element(ElementPath),
     Fact(Fact),
     /// What a `let` named, by its slot.
     Name(usize),
@@ -125,6 +126,18 @@ pub(crate) enum RecordStart {
 pub(crate) enum RecordStep {
     Member(Box<str>),
     Select(Choice),
+}
+
+/// Elements of a document, or an attribute of them.
+#[derive(Debug)]
+pub(crate) struct ElementPath {
+    /// Whether it starts at the innermost filter of such a path, and not at the root.
+    pub(crate) below: bool,
+    /// The names on the way, each with which of them; the root is the start and no step.
+    pub(crate) steps: Vec<(Box<str>, Choice)>,
+    pub(crate) attribute: Option<Box<str>>,
+    /// Whether it gives a list.
+    pub(crate) several: bool,
 }
 
 /// A fact about the message or its way in.
@@ -275,17 +288,38 @@ impl Accepts {
 #[derive(Debug)]
 pub(crate) enum Form {
     /// By rules on a copy of the input.
-    Edit(Vec<Rule>),
+    Edit(Steps),
     /// By rules on a new message that has only a header, of this version of HL7 v2.
-    Start { version: &'static str, rules: Vec<Rule> },
+    Start { version: &'static str, steps: Steps },
     /// By building it, after rules that may decide against it.
     Build { rules: Vec<Rule>, build: Box<Build>, writing: Writing },
+}
+
+/// Rules that make one message, or several.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    pub(crate) rules: Vec<Rule>,
+    /// What comes after these rules, on each message of its own.
+    pub(crate) split: Option<Split>,
+}
+
+/// How a message becomes several.
+#[derive(Debug)]
+pub(crate) struct Split {
+    pub(crate) place: Span,
+    /// Without this it stays one.
+    pub(crate) test: Option<Test>,
+    pub(crate) group: Box<str>,
+    /// The rules after it.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// In which form a built output is written.
 #[derive(Debug)]
 pub(crate) enum Writing {
     Json,
+    /// Its root is the one member of what is built.
+    Xml,
     Csv(Layout),
 }
 
@@ -321,6 +355,8 @@ pub(crate) struct Build {
 pub(crate) enum Content {
     Members(Vec<(Box<str>, Build)>),
     List(Vec<Build>),
+    /// What another mapping or a fragment builds.
+    Part(Box<Build>),
     Value(Term),
 }
 

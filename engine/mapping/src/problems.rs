@@ -47,9 +47,15 @@ impl Problems {
         self.found.borrow().iter().filter(|found| matches!(found.severity, Severity::Error)).count()
     }
 
-    /// Everything that was found, in the order of finding.
+    /// Everything that was found, in the order of finding, each once: what several mappings use is read for each of them.
     pub fn into_vec(self) -> Vec<Diagnostic> {
-        self.found.into_inner()
+        let mut found: Vec<Diagnostic> = Vec::new();
+        for diagnostic in self.found.into_inner() {
+            if !found.contains(&diagnostic) {
+                found.push(diagnostic);
+            }
+        }
+        found
     }
 }
 

@@ -18,11 +18,28 @@ pub(crate) enum Action<'n> {
     Set(&'n Node),
     Delete(&'n Node),
     Keep(&'n Node),
-    Insert { segment: &'n Node, anchor: Anchor<'n>, fields: Option<&'n Node> },
-    Move { segment: &'n Node, anchor: Anchor<'n> },
-    Each { over: &'n Node, rules: &'n Node },
+    Insert {
+        segment: &'n Node,
+        anchor: Anchor<'n>,
+        fields: Option<&'n Node>,
+    },
+    Move {
+        segment: &'n Node,
+        anchor: Anchor<'n>,
+    },
+    Each {
+        over: &'n Node,
+        rules: &'n Node,
+    },
     Let(&'n Node),
-    End { end: End, reason: &'n Node },
+    /// The name of what is inserted.
+    Use(&'n Node),
+    /// The group of which each output has one.
+    Split(&'n Node),
+    End {
+        end: End,
+        reason: &'n Node,
+    },
     Do(&'n Node),
 }
 
@@ -36,7 +53,8 @@ impl Action<'_> {
             Action::Insert { .. } => Some("insert"),
             Action::Move { .. } => Some("move"),
             Action::Each { .. } => Some("each"),
-            Action::Let(_) | Action::End { .. } | Action::Do(_) => None,
+            Action::Split(_) => Some("split"),
+            Action::Let(_) | Action::Use(_) | Action::End { .. } | Action::Do(_) => None,
         }
     }
 }
@@ -48,21 +66,11 @@ pub(crate) enum Anchor<'n> {
 }
 
 /// The keys of which a rule has exactly one, in the order in which help names them.
-pub(crate) const ACTIONS: [&str; 10] =
-    ["set", "delete", "keep", "insert", "move", "each", "let", "stop", "fail", "park"];
-
-/// Actions of the language that this version does not know yet.
-const LATER: [&str; 2] = ["split", "use"];
+pub(crate) const ACTIONS: [&str; 12] =
+    ["set", "delete", "keep", "insert", "move", "each", "let", "use", "split", "stop", "fail", "park"];
 
 /// Reads a rule; `None`, and reported, when it is not one.
 pub(crate) fn read<'n>(node: &'n Node, problems: &Problems) -> Option<Rule<'n>> {
-    if let Some(later) =
-        node.entries().and_then(|entries| entries.iter().find(|e| LATER.contains(&e.key.as_str())))
-    {
-        let message = format!("`{}` is not available in this version", later.key);
-        problems.error("mapping-not-available", &later.key_span, message);
-        return None;
-    }
     let fields = Fields::of(node, "a rule", problems)?;
     let (when, otherwise) = (fields.optional("when"), fields.optional("else"));
     let action = action(node, &fields, problems);
@@ -78,12 +86,14 @@ fn action<'n>(node: &'n Node, fields: &Fields<'n, '_>, problems: &Problems) -> O
     // Every key is asked for, so that a mistyped one gets the closest as its help.
     let values = ACTIONS.map(|name| fields.optional(name));
     let rules = fields.optional("do");
-    let [set, delete, keep, insert, moved, each, named, stop, fail, park] = values;
+    let [set, delete, keep, insert, moved, each, named, used, split, stop, fail, park] = values;
     match present.as_slice() {
         ["set"] => set.map(Action::Set),
         ["delete"] => delete.map(Action::Delete),
         ["keep"] => keep.map(Action::Keep),
         ["let"] => named.map(Action::Let),
+        ["use"] => used.map(Action::Use),
+        ["split"] => split.map(Action::Split),
         ["stop"] => stop.map(|reason| Action::End { end: End::Stop, reason }),
         ["fail"] => fail.map(|reason| Action::End { end: End::Fail, reason }),
         ["park"] => park.map(|reason| Action::End { end: End::Park, reason }),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use self::parts::{choice, condition, flag, list, map_of, object, text, with};
 use crate::Format;
-use crate::compile::{OF_OUTPUT, VERSIONS};
+use crate::compile::{OF_OUTPUT, TEXT, VERSIONS};
 
 /// The schema of a mapping's file.
 #[must_use]
@@ -44,7 +44,9 @@ pub fn mapping() -> Json {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "An Orderly mapping",
         "allOf": of_output(),
-        "definitions": { "rule": rule::rule(), "part": part(), "row": row() },
+        "definitions": {
+            "rule": rule::rule(), "part": part("part", &[]), "element": part("element", &[TEXT]), "root": root(), "row": row(),
+        },
     });
     with(keys, more)
 }
@@ -61,10 +63,10 @@ fn input() -> Json {
 fn output() -> Json {
     let versions = VERSIONS.iter().map(|version| format!("hl7v2 {version}"));
     let values: Vec<String> =
-        ["hl7v2".to_owned(), "json".to_owned(), "csv".to_owned()].into_iter().chain(versions).collect();
+        ["hl7v2", "json", "xml", "csv"].map(str::to_owned).into_iter().chain(versions).collect();
     json!({
         "description": "What it writes. hl7v2: a copy of the message, changed by rules. hl7v2 with a version and `start: empty`: a new \
-            message. json and csv: what `build` says",
+            message. json, xml and csv: what `build` says",
         "enum": values,
     })
 }
@@ -77,6 +79,7 @@ fn of_output() -> Json {
         let build = match format {
             Format::Hl7v2 => None,
             Format::Json => Some("#/definitions/part"),
+            Format::Xml => Some("#/definitions/root"),
             Format::Csv => Some("#/definitions/row"),
         };
         keys.extend(build.map(|definition| ("build".to_owned(), json!({ "$ref": definition }))));
@@ -88,6 +91,7 @@ fn of_output() -> Json {
     json!([
         of(Format::Hl7v2, "^hl7v2", "rules"),
         of(Format::Json, "^json$", "build"),
+        of(Format::Xml, "^xml$", "build"),
         of(Format::Csv, "^csv$", "build"),
         {
             "if": { "required": ["output"], "properties": { "output": { "pattern": "^hl7v2 " } } },
@@ -121,13 +125,20 @@ fn table() -> Json {
     with(keys, json!({ "oneOf": alternatives }))
 }
 
-/// A part of JSON: a value, a list or a map, with the keys that have a meaning of their own.
-fn part() -> Json {
-    let part = json!({ "$ref": "#/definitions/part" });
+/// A part of JSON, or an element of XML: a value, a list or a map, with the keys that have a meaning of their own; `further` are those that
+/// only this has.
+fn part(own: &str, further: &[&str]) -> Json {
+    let part = json!({ "$ref": format!("#/definitions/{own}") });
+    let mut properties = parts::directives(&part);
+    if let Json::Object(properties) = &mut properties {
+        let text =
+            |key: &&str| ((*key).to_owned(), parts::value("The text of the element, beside its attributes"));
+        properties.extend(further.iter().map(text));
+    }
     let map = json!({
         "type": "object",
         "minProperties": 1,
-        "properties": parts::directives(&part),
+        "properties": properties,
         "patternProperties": { parts::BUILT_KEY: part },
         "additionalProperties": false,
     });
@@ -135,6 +146,19 @@ fn part() -> Json {
     json!({
         "description": "A value, a list or a map. A value that is exactly one ${...} keeps its type; what is missing leaves its key out",
         "anyOf": [parts::value(""), list, map],
+    })
+}
+
+/// The root of an XML document: one element.
+fn root() -> Json {
+    let element = json!({ "$ref": "#/definitions/element" });
+    json!({
+        "description": "One key, the name of the root element. In elements '@name' is an attribute, $text the text beside attributes",
+        "type": "object",
+        "minProperties": 1,
+        "properties": parts::directives(&element),
+        "patternProperties": { parts::BUILT_KEY: element },
+        "additionalProperties": false,
     })
 }
 

@@ -7,6 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Range;
 use std::sync::Arc;
 
+use orderly_ccda::Element;
 use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment, Select, View};
 use orderly_record::{Diagnostic, Fault};
 
@@ -96,8 +97,9 @@ impl<'m> Case<'m> {
         }
     }
 
-    pub(crate) fn into_notes(self) -> Vec<Diagnostic> {
-        self.notes.into_inner()
+    /// What was noted since it was asked last.
+    pub(crate) fn take_notes(&self) -> Vec<Diagnostic> {
+        self.notes.take()
     }
 }
 
@@ -183,6 +185,8 @@ pub(crate) enum Here<'s> {
     Segment(Tree<'s>, usize),
     Part(View<'s>),
     Member(&'s Member),
+    /// An element of the document.
+    Element(Element<'s>),
 }
 
 /// Everything an expression can see.
@@ -239,7 +243,7 @@ impl<'f, 's> Scope<'f, 's> {
             Start::Here => match self.here {
                 Here::Segment(tree, index) => self.parts(tree, index, &place.part),
                 Here::Part(view) => Ok(vec![below(view, &place.part)]),
-                Here::Nothing | Here::Member(_) => Ok(Vec::new()),
+                Here::Nothing | Here::Member(_) | Here::Element(_) => Ok(Vec::new()),
             },
             Start::Each(slot) => match self.each_at(*slot) {
                 Some(At::Segment(id)) => match self.working.index(id) {

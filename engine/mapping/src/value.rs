@@ -24,7 +24,7 @@ pub(crate) enum Value<'s> {
     View(View<'s>),
     /// What `hl7('A^B')` writes.
     Structure(Arc<Structure>),
-    /// A segment; only its presence can be asked for.
+    /// A segment, or an element without text; only its presence can be asked for.
     Segment,
     /// A part of the record that is no text: an object, a number, a truth value.
     Member(Member),

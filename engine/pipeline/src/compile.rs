@@ -1,11 +1,11 @@
 //! Texts of `orderly.yaml`, routes and mappings to a plan, with everything that is wrong in them at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use orderly_mapping::Mapping;
 use orderly_mapping::problems::Problems;
-use orderly_mapping::yaml::{self, Document, Span};
+use orderly_mapping::yaml::{self, Document, Node, Span};
+use orderly_mapping::{Library, Mapping};
 use orderly_record::{Diagnostic, Fault, Severity};
 use sha2::{Digest, Sha256};
 
@@ -91,13 +91,13 @@ fn parse(text: &Text, problems: &Problems) -> Option<Document> {
 struct Mappings {
     /// By name; `None` where one has errors.
     by_name: BTreeMap<String, Option<Arc<Mapping>>>,
-    /// Their names and where they stand, in the order of the files.
+    /// The names of those that no other mapping uses, and where they stand.
     declared: Vec<(String, Span)>,
 }
 
 fn mappings(texts: &Texts, problems: &Problems) -> Mappings {
     let mut mappings = BTreeMap::new();
-    let mut declared = Vec::new();
+    let documents = named_documents(texts, problems, &mut mappings);
     let table = |path: &str| {
         texts
             .tables
@@ -105,30 +105,82 @@ fn mappings(texts: &Texts, problems: &Problems) -> Mappings {
             .cloned()
             .ok_or_else(|| format!("there is no file {path} in the mappings folder"))
     };
-    for text in &texts.mappings {
-        let Some(document) = parse(text, problems) else {
-            // Files are called like their mappings: a route that uses this one is not to blame.
-            mappings.insert(stem(&text.file).to_owned(), None);
+    let library = Library { table: &table, mappings: &documents };
+    for (name, document) in &documents {
+        if is_fragment(document) {
             continue;
-        };
-        let (mapping, diagnostics) = orderly_mapping::compile(&document, &table);
+        }
+        let (mapping, diagnostics) = orderly_mapping::compile(document, &library);
         for diagnostic in diagnostics {
             problems.add(diagnostic);
         }
-        // The name as written also where the rules have errors, so that a route that uses it is not blamed too.
-        let Some(name) = document.root.get("mapping") else { continue };
-        let Some(key) = name.text() else { continue };
-        declared.push((key.to_owned(), name.span.clone()));
-        if mappings.insert(key.to_owned(), mapping.map(Arc::new)).is_some() {
+        // The name also where the rules have errors, so that a route that uses it is not blamed too.
+        mappings.insert(name.clone(), mapping.map(Arc::new));
+    }
+    let mut used = BTreeSet::new();
+    documents.values().for_each(|document| names_used(&document.root, &mut used));
+    warn_of_fragments(&documents, &used, problems);
+    let alone =
+        documents.iter().filter(|(name, document)| !is_fragment(document) && !used.contains(name.as_str()));
+    let declared =
+        alone.filter_map(|(name, document)| Some((name.clone(), document.root.get("mapping")?.span.clone())));
+    Mappings { declared: declared.collect(), by_name: mappings }
+}
+
+/// The files of mappings and fragments by the names that they give themselves. Those that can't be read go into `unread` by the names of
+/// their files, because files are called like their mappings: a route that uses one of them is not to blame.
+fn named_documents(
+    texts: &Texts,
+    problems: &Problems,
+    unread: &mut BTreeMap<String, Option<Arc<Mapping>>>,
+) -> BTreeMap<String, Document> {
+    let mut documents: BTreeMap<String, Document> = BTreeMap::new();
+    let no_files = |_: &str| Err("the name comes first".to_owned());
+    let nameless = Library { table: &no_files, mappings: &BTreeMap::new() };
+    for text in &texts.mappings {
+        let Some(document) = parse(text, problems) else {
+            unread.insert(stem(&text.file).to_owned(), None);
+            continue;
+        };
+        let name = document.root.get("mapping").or(document.root.get(FRAGMENT));
+        let Some((name, key)) = name.and_then(|name| Some((name, name.text()?.to_owned()))) else {
+            // Without a name nothing can use it; what else is wrong with it is told all the same.
+            for diagnostic in orderly_mapping::compile(&document, &nameless).1 {
+                problems.add(diagnostic);
+            }
+            continue;
+        };
+        if documents.contains_key(&key) {
             problems
                 .error("mapping-name-twice", &name.span, format!("another mapping is already called `{key}`"))
                 .help("give each mapping a name of its own");
+            continue;
         }
+        documents.insert(key, document);
     }
-    Mappings { by_name: mappings, declared }
+    documents
 }
 
-/// What a mapping says that no route uses never happens.
+/// The key of a file that mappings can use and that is none itself.
+const FRAGMENT: &str = "fragment";
+
+fn is_fragment(document: &Document) -> bool {
+    document.root.get("mapping").is_none()
+}
+
+/// A fragment is read where it is used, so that nothing is known of one that nobody uses.
+fn warn_of_fragments(documents: &BTreeMap<String, Document>, used: &BTreeSet<&str>, problems: &Problems) {
+    for (name, document) in documents.iter().filter(|(_, document)| is_fragment(document)) {
+        if let Some(said) = document.root.get(FRAGMENT).filter(|_| !used.contains(name.as_str())) {
+            let message = format!("no mapping uses the fragment `{name}`");
+            problems
+                .warning("mapping-fragment-unused", &said.span, message)
+                .help("use it, or remove the file: it is read only where it is used");
+        }
+    }
+}
+
+/// What a mapping says that no route and no other mapping uses never happens.
 fn warn_of_unused(declared: &[(String, Span)], routes: &[Route], problems: &Problems) {
     let targets = routes.iter().flat_map(|route| &route.to);
     let used: Vec<&str> = targets.filter_map(|target| Some(target.mapping.as_ref()?.name())).collect();
@@ -136,6 +188,20 @@ fn warn_of_unused(declared: &[(String, Span)], routes: &[Route], problems: &Prob
         problems
             .warning("mapping-unused", span, format!("no route uses the mapping `{name}`"))
             .help("name it in a route, or take its file out of the mappings folder");
+    }
+}
+
+/// What stands under `use` and `$use` anywhere in a file.
+fn names_used<'d>(node: &'d Node, used: &mut BTreeSet<&'d str>) {
+    if let Some(entries) = node.entries() {
+        for entry in entries {
+            if matches!(entry.key.as_str(), "use" | "$use") {
+                used.extend(entry.value.text());
+            }
+            names_used(&entry.value, used);
+        }
+    } else if node.text().is_none() {
+        node.items().iter().for_each(|item| names_used(item, used));
     }
 }
 

@@ -90,12 +90,13 @@ impl Journey {
     }
 
     /// Applies the mapping of the last stop.
-    pub(crate) fn mapped(&mut self, mapping: &Mapping, input: &Input<'_>) -> Outcome {
-        let (outcome, trace) = mapping.execute_traced(input);
+    pub(crate) fn mapped(&mut self, mapping: &Mapping, input: &Input<'_>) -> Vec<Outcome> {
+        let (outcomes, trace) = mapping.execute_traced(input);
         if let Some(stop) = self.routes.last_mut().and_then(|met| met.stops.last_mut()) {
             stop.trace = trace;
-            stop.ended = Ended::of(&outcome);
+            let has_output = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Output(_)));
+            stop.ended = outcomes.iter().find_map(Ended::of).filter(|_| !has_output);
         }
-        outcome
+        outcomes
     }
 }

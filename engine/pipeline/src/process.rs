@@ -32,7 +32,8 @@ pub struct Processed {
     pub reason: Option<String>,
     /// Under which words it can be found.
     pub keys: Vec<Key>,
-    /// One for each route and destination that it met, in the order of the plan.
+    /// One for each route and destination that it met, in the order of the plan; where the mapping splits the message, one for each output,
+    /// one behind the other in their order.
     pub pairs: Vec<Pair>,
     /// What was noticed on the way.
     pub diagnostics: Vec<Diagnostic>,
@@ -74,7 +75,7 @@ pub enum Fate {
     Quarantined,
 }
 
-/// A route and a destination, and what the message became for them.
+/// A route and a destination, and what the message, or one output of its mapping, became for them.
 #[derive(Debug)]
 pub struct Pair {
     /// The route's name.
@@ -219,7 +220,7 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
 /// A document has no processing of its own: it is what its source carries.
 fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
     let record = orderly_ccda::normalize(document);
-    let input = Input::of_document(chosen.facts, &record);
+    let input = Input::of_document(chosen.facts, document, &record);
     let text = |text: &Option<orderly_record::Text>| text.as_deref().unwrap_or_default().to_owned();
     let header = &record.header;
     let summary = Summary {
@@ -282,21 +283,24 @@ fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
     if !takes {
         return Vec::new();
     }
-    let pair = |target: &Target| {
+    let of_target = |target: &Target| {
         let destination = chosen.plan.destinations.get(target.destination)?;
         let wanted = target.when.as_ref().is_none_or(|when| when.holds(input));
         chosen.write_down(|journey| journey.turn(destination, target, wanted));
-        let fate = match wanted {
-            false => PairFate::Filtered("the route's condition for it".to_owned()),
+        let fates = match wanted {
+            false => vec![PairFate::Filtered("the route's condition for it".to_owned())],
             true => mapped(chosen, target, destination, input),
         };
-        let fate = match fate {
-            PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
-            other => other,
+        let pair = |fate| {
+            let fate = match fate {
+                PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
+                other => other,
+            };
+            Pair { route: route.name.clone(), destination: destination.name.clone(), fate }
         };
-        Some(Pair { route: route.name.clone(), destination: destination.name.clone(), fate })
+        Some(fates.into_iter().map(pair))
     };
-    route.to.iter().filter_map(pair).collect()
+    route.to.iter().filter_map(of_target).flatten().collect()
 }
 
 /// Gives the payload the name that the destination's template makes of the message.
@@ -307,20 +311,29 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
     payload
 }
 
-fn mapped(chosen: &Chosen<'_>, target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
-    let Some(mapping) = &target.mapping else {
-        if input.message().is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
-            return PairFate::Failed(
-                "MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned(),
-            );
-        }
-        let control_id = control_id(input);
-        return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
-    };
-    let outcome = match chosen.journey {
+/// One fate, or one for each output of a mapping that splits the message.
+fn mapped(
+    chosen: &Chosen<'_>,
+    target: &Target,
+    destination: &Destination,
+    input: &Input<'_>,
+) -> Vec<PairFate> {
+    let Some(mapping) = &target.mapping else { return vec![unmapped(destination, input)] };
+    let outcomes = match chosen.journey {
         None => mapping.execute(input),
         Some(journey) => journey.borrow_mut().mapped(mapping, input),
     };
+    outcomes.into_iter().map(fate).collect()
+}
+
+fn unmapped(destination: &Destination, input: &Input<'_>) -> PairFate {
+    if input.message().is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
+        return PairFate::Failed("MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned());
+    }
+    PairFate::Ready(Payload { bytes: None, control_id: control_id(input), file_name: None })
+}
+
+fn fate(outcome: Outcome) -> PairFate {
     match outcome {
         Outcome::Output(output) => PairFate::Ready(Payload {
             bytes: Some(output.bytes),

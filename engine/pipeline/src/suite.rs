@@ -93,10 +93,10 @@ pub struct TestCase {
 /// What a case expects.
 #[derive(Debug)]
 enum Expects {
-    /// Of a mapping.
-    Output(Expectation),
+    /// Of a mapping: one output, or each of those that a split makes.
+    Outputs(Vec<Expectation>),
     /// Of a route, by destination.
-    Deliveries { all: Span, of: Vec<(String, Expectation)> },
+    Deliveries { all: Span, of: Vec<(String, Vec<Expectation>)> },
     /// That the route does not take it; where that is said.
     NotTaken(Span),
 }

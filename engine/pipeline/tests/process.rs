@@ -114,6 +114,46 @@ fn each_destination_has_its_own_fate() {
 }
 
 #[test]
+fn a_split_gives_each_output_its_own_fate_and_fragments_are_found_by_name() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let fragment = |name: &str| {
+        text(
+            &format!("mappings/{name}.yaml"),
+            &format!("fragment: {name}\nrules:\n  - set:\n      MSH-3: ORDERLY\n"),
+        )
+    };
+    let mapping = "mapping: ours\ninput: hl7v2 2.5\noutput: hl7v2\nrules:\n  - use: header\n  - split: ORDER_OBSERVATION\n  - when: OBR-4 = 'BAD'\n    fail: bad\n";
+    let route =
+        "route: results\nfrom: emr\nto:\n  - destination: files\n    mapping: ours\n  - destination: ehr\n";
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text("routes/results.yaml", route), text("routes/strict.yaml", STRICT)],
+        mappings: vec![text("mappings/ours.yaml", mapping), fragment("header"), fragment("forgotten")],
+        ..Texts::default()
+    };
+    let compiled = compile(&texts);
+    let warned: Vec<_> = compiled.diagnostics.iter().map(|found| found.message.as_str()).collect();
+    assert_eq!(warned, ["no mapping uses the fragment `forgotten`"]);
+    let message =
+        b"MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\rPID|1\rOBR|1|||K\rOBR|2|||BAD\rOBR|3|||NA\r";
+    let processed = process(&compiled.plan.unwrap(), &facts("emr"), message);
+    assert_eq!(processed.fate, Fate::Routed);
+    let fates = ["files ready ORU_M1.hl7", "files failed", "files ready ORU_M1.hl7", "ehr ready -"];
+    assert_eq!(pairs(&processed), fates);
+    let sent: Vec<_> = processed
+        .pairs
+        .iter()
+        .filter_map(|pair| match &pair.fate {
+            PairFate::Ready(payload) => Some((payload.control_id.as_str(), payload.bytes.as_deref())),
+            _ => None,
+        })
+        .collect();
+    let third: &[u8] = b"MSH|^~\\&|ORDERLY|B|C|D|20260305||ORU^R01|M1-3|P|2.5\rPID|1\rOBR|3|||NA\r";
+    assert_eq!(sent[1], ("M1-3", Some(third)));
+    assert_eq!((sent[0].0, sent[2]), ("M1-1", ("M1", None)));
+}
+
+#[test]
 fn a_source_may_refuse_what_others_take() {
     let site = SITE.replace("  emr:\n", "  emr:\n    refuse: [hl7-no-control-id, hl7-leading-bytes]\n");
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };

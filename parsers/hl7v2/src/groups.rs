@@ -66,6 +66,26 @@ impl Groups {
         self.groups.iter().filter(move |group| group.name == name).map(|group| group.range.clone())
     }
 
+    /// The ranges of all groups of this name, in order, each with the ranges that a message about it alone leaves out: the others of its
+    /// name, and beside each group around it those of the same name, such as other patients with all that is theirs.
+    pub fn alone(&self, name: &str) -> impl Iterator<Item = (Range<usize>, Vec<Range<usize>>)> {
+        let named = self.groups.iter().enumerate().filter(move |(_, group)| group.name == name);
+        named.map(|(index, group)| (group.range.clone(), self.beside(index)))
+    }
+
+    fn beside(&self, index: usize) -> Vec<Range<usize>> {
+        let around: Vec<usize> =
+            std::iter::successors(Some(index), |index| self.groups.get(*index)?.parent).collect();
+        let is_beside = |(other, group): &(usize, &Group)| {
+            let like = |(place, own): (usize, &Group)| {
+                own.name == group.name && (own.parent == group.parent || place == index)
+            };
+            let own = around.iter().filter_map(|place| Some((*place, self.groups.get(*place)?)));
+            !around.contains(other) && own.into_iter().any(like)
+        };
+        self.groups.iter().enumerate().filter(is_beside).map(|(_, group)| group.range.clone()).collect()
+    }
+
     fn walk(names: &[&str], structure: &'static Structure, version: Version) -> Self {
         let mut walk = Walk::new(names, structure, version);
         let mut segments = places(names);
@@ -125,6 +145,22 @@ mod tests {
                 "OBSERVATION 13-13",
             ]
         );
+    }
+
+    #[test]
+    fn a_message_about_one_group_has_no_other_patients() {
+        let names: Vec<&str> = "MSH PID OBR OBX OBR PID OBR OBX".split(' ').collect();
+        let groups = Groups::walk(&names, structure("ORU", "R01", ""), Version::DEFAULT);
+        let alone = |name: &str| -> Vec<String> {
+            groups.alone(name).map(|(own, left_out)| format!("{own:?} without {left_out:?}")).collect()
+        };
+        let orders = [
+            "2..4 without [4..5, 5..8, 6..8]",
+            "4..5 without [2..4, 5..8, 6..8]",
+            "6..8 without [1..5, 2..4, 4..5]",
+        ];
+        assert_eq!(alone("ORDER_OBSERVATION"), orders);
+        assert_eq!(alone("PATIENT_RESULT"), ["1..5 without [5..8]", "5..8 without [1..5]"]);
     }
 
     #[test]

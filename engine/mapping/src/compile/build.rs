@@ -1,4 +1,4 @@
-//! What is under `build:`: maps, lists and values, with `$each`, `$let`, `$when` and `$value` among their keys.
+//! What is under `build:`: maps, lists and values, with `$each`, `$let`, `$when`, `$value` and `$use` among their keys.
 //!
 //! `$each` comes first: everything else in its map is about one of the list. `$when` asks, after the names of `$let` that it asks for; the
 //! other names and the content are for what it lets through.
@@ -10,25 +10,27 @@ use crate::plan::{Build, Content, Form, Layout, Let, Rule, Writing};
 use crate::yaml::{Entry, Kind, Node, Span};
 
 /// The keys with a meaning of their own.
-pub(crate) const DIRECTIVES: [&str; 4] = ["$each", "$let", "$when", "$value"];
+pub(crate) const DIRECTIVES: [&str; 5] = ["$each", "$let", "$when", "$value", "$use"];
+
+/// The key of an element's text beside its attributes.
+pub(crate) const TEXT: &str = "$text";
 
 impl<'p> Compiler<'p> {
     /// The whole of a mapping that builds.
-    pub(super) fn built(
-        &self,
-        node: Option<&Node>,
-        layout: Option<head::Layout>,
-        rules: Vec<Rule>,
-    ) -> Option<Form> {
+    pub(super) fn built(&self, node: Option<&Node>, form: head::Built, rules: Vec<Rule>) -> Option<Form> {
         let build = self.build(node?, Here::Nothing);
-        let writing = match layout {
-            None => Writing::Json,
-            Some(layout) => Writing::Csv(self.layout(node?, build.as_ref()?, &layout)?),
+        let writing = match form {
+            head::Built::Json => Writing::Json,
+            head::Built::Xml => {
+                self.check_root(node?, build.as_ref()?)?;
+                Writing::Xml
+            }
+            head::Built::Csv(layout) => Writing::Csv(self.layout(node?, build.as_ref()?, &layout)?),
         };
         Some(Form::Build { rules, build: Box::new(build?), writing })
     }
 
-    fn build(&self, node: &Node, here: Here) -> Option<Build> {
+    pub(super) fn build(&self, node: &Node, here: Here) -> Option<Build> {
         match &node.kind {
             Kind::Map(entries) => self.map(node, entries, here),
             Kind::List(items) => {
@@ -78,18 +80,21 @@ impl<'p> Compiler<'p> {
             }
         };
         let names = names.map(|names| asked_first(names, asked));
-        let content = match node.get("$value") {
-            Some(value) => self.instead(value, entries, here),
-            None => self.members(node, entries, here),
+        let content = match (node.get("$value"), node.get("$use")) {
+            (Some(value), _) => self.instead("$value", value, entries, here),
+            (None, Some(used)) => self.instead("$use", used, entries, here),
+            (None, None) => self.members(node, entries, here),
         };
         let ((before, names), content) = (names?, content?);
         complete.then_some(Build { place: node.span.clone(), walk, before, names, test, content })
     }
 
     fn members(&self, node: &Node, entries: &[Entry], here: Here) -> Option<Content> {
-        let members = entries.iter().filter(|entry| !entry.key.starts_with('$'));
+        let is_xml = self.output == Format::Xml;
+        let is_member = |entry: &&Entry| !entry.key.starts_with('$') || (is_xml && entry.key == TEXT);
+        let members = entries.iter().filter(is_member);
         // Of delimited text, what a row needs is told where its columns are read.
-        let is_empty = self.output == Format::Json
+        let is_empty = self.output != Format::Csv
             && entries.iter().all(|entry| DIRECTIVES.contains(&entry.key.as_str()));
         self.check_builds(is_empty, &node.span)?;
         for entry in members.clone().filter(|entry| entry.key.contains("${")) {
@@ -98,9 +103,12 @@ impl<'p> Compiler<'p> {
                 .error("mapping-build-key", &entry.key_span, message)
                 .help("give the value a key of its own");
         }
+        if is_xml {
+            return self.content(members, here);
+        }
         let part = |node: &Node| match self.output {
             Format::Csv => self.cell(node, here),
-            Format::Hl7v2 | Format::Json => self.build(node, here),
+            Format::Hl7v2 | Format::Json | Format::Xml => self.build(node, here),
         };
         let member = |entry: &Entry| Some((entry.key.as_str().into(), part(&entry.value)?));
         let members: Vec<Option<(Box<str>, Build)>> = members.map(member).collect();
@@ -118,28 +126,37 @@ impl<'p> Compiler<'p> {
         None
     }
 
-    /// A column's value.
-    fn cell(&self, node: &Node, here: Here) -> Option<Build> {
+    /// What holds one text: a column, an attribute.
+    pub(super) fn cell(&self, node: &Node, here: Here) -> Option<Build> {
         match &node.kind {
             Kind::Text(_) => Some(plain(node, Content::Value(Reader::new(self, node, here).text()?))),
             Kind::Null => self.build(node, here),
             Kind::List(_) | Kind::Map(_) => {
-                let message = format!("a column holds one value, not {}", node.what());
-                self.problems
-                    .error("mapping-row", &node.span, message)
-                    .help("give each value its own column");
+                let (message, help) = match self.output {
+                    Format::Csv => ("a column holds one value", "give each value its own column"),
+                    _ => ("this holds one value", "give each value its own element"),
+                };
+                let message = format!("{message}, not {}", node.what());
+                self.problems.error("mapping-row", &node.span, message).help(help);
                 None
             }
         }
     }
 
-    /// The content that `$value` gives in the place of a map.
-    fn instead(&self, value: &Node, entries: &[Entry], here: Here) -> Option<Content> {
-        if let Some(other) = entries.iter().find(|entry| !entry.key.starts_with('$')) {
-            let message = "beside `$value` there are no keys";
+    /// The content that `$value` or `$use` gives in the place of a map.
+    fn instead(&self, key: &str, value: &Node, entries: &[Entry], here: Here) -> Option<Content> {
+        let is_beside = |entry: &&Entry| match entry.key.as_str() {
+            "$use" => key != "$use",
+            own => own == TEXT || !own.starts_with('$'),
+        };
+        if let Some(other) = entries.iter().find(is_beside) {
+            let message = format!("beside `{key}` there are no keys");
             self.problems
                 .error("mapping-build-value", &other.key_span, message)
-                .help("`$value` is what stands here instead of a map");
+                .help(format!("`{key}` is what stands here instead of a map"));
+        }
+        if key == "$use" {
+            return self.used_build(value, here).map(|build| Content::Part(Box::new(build)));
         }
         match &value.kind {
             Kind::Text(_) => Reader::new(self, value, here).built(),
@@ -156,16 +173,12 @@ impl<'p> Compiler<'p> {
 
     fn directives_are_known(&self, entries: &[Entry]) -> bool {
         let mut known = true;
+        let is_text = |key: &str| key == TEXT && self.output == Format::Xml;
         for entry in entries.iter().filter(|entry| entry.key.starts_with('$')) {
-            if DIRECTIVES.contains(&entry.key.as_str()) {
+            if DIRECTIVES.contains(&entry.key.as_str()) || is_text(&entry.key) {
                 continue;
             }
             known = false;
-            if entry.key == "$use" {
-                let message = "`$use` is not available in this version";
-                self.problems.error("mapping-not-available", &entry.key_span, message);
-                continue;
-            }
             let message = format!("`{}` has no meaning here", entry.key);
             let help = crate::problems::did_you_mean(&entry.key, DIRECTIVES);
             let help = help.unwrap_or_else(|| format!("there are {}", DIRECTIVES.join(", ")));

@@ -62,9 +62,12 @@ impl<'c, 'p> Reader<'c, 'p> {
         self.pieces(&pieces)
     }
 
-    /// The scalar as a value of JSON.
+    /// The scalar as a value of JSON, or as the text of an element.
     pub(super) fn built(&self) -> Option<Content> {
-        let typed = self.whole()?;
+        let typed = match self.compiler.output {
+            Format::Xml => self.output()?,
+            Format::Hl7v2 | Format::Json | Format::Csv => self.whole()?,
+        };
         match typed.lone {
             Some(None) => self.single(typed, self.node.span.clone()).map(Content::Value),
             _ => Some(Content::Value(typed.term)),
@@ -457,6 +460,9 @@ impl<'c, 'p> Reader<'c, 'p> {
                 },
                 None => self.unknown_name(name, whole),
             },
+            Reference::Document { below, steps, attribute } => {
+                self.element(*below, steps, attribute.as_deref(), whole)
+            }
             Reference::Record(members) => self.fact_or_record(members, whole, presence),
             Reference::Member(members) => match self.here {
                 Here::Member(schema) => self.record(members, schema, Origin::Here, presence, whole),
@@ -488,7 +494,7 @@ impl<'c, 'p> Reader<'c, 'p> {
                 if let Some(value) = value {
                     self.check_literals(value);
                 }
-                if matches!(function.text.as_str(), "concat" | "default" | "join") {
+                if matches!(function.text.as_str(), "concat" | "default" | "join" | "name" | "address") {
                     arguments.iter().for_each(|argument| self.check_literals(argument));
                 }
             }

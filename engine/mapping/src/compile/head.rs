@@ -14,7 +14,7 @@ pub(crate) const VERSIONS: [&str; 13] =
 /// Keys that only some outputs have, and with which they go.
 pub(crate) const OF_OUTPUT: [(&str, &[Format]); 5] = [
     ("start", &[Format::Hl7v2]),
-    ("build", &[Format::Json, Format::Csv]),
+    ("build", &[Format::Json, Format::Xml, Format::Csv]),
     ("header", &[Format::Csv]),
     ("separator", &[Format::Csv]),
     ("line_end", &[Format::Csv]),
@@ -38,9 +38,15 @@ pub(super) enum Output<'n> {
     Start(Option<&'static str>),
     Build {
         build: Option<&'n Node>,
-        /// Of delimited text; JSON has none.
-        layout: Option<Layout>,
+        form: Built,
     },
+}
+
+/// In which form a built output is written, as said.
+pub(super) enum Built {
+    Json,
+    Xml,
+    Csv(Layout),
 }
 
 /// How delimited text is written, as said.
@@ -54,8 +60,9 @@ impl Output<'_> {
     pub(super) fn format(&self) -> Format {
         match self {
             Output::Edit | Output::Start(_) => Format::Hl7v2,
-            Output::Build { layout: None, .. } => Format::Json,
-            Output::Build { layout: Some(_), .. } => Format::Csv,
+            Output::Build { form: Built::Json, .. } => Format::Json,
+            Output::Build { form: Built::Xml, .. } => Format::Xml,
+            Output::Build { form: Built::Csv(_), .. } => Format::Csv,
         }
     }
 }
@@ -120,14 +127,20 @@ fn output<'n>(format: Scalar<'n>, fields: &Fields<'n, '_>, problems: &Problems) 
             let builds = fields.has("build") && !fields.has("rules");
             message.filter(|_| !builds)
         }
-        ["json"] => Some(Output::Build { build: fields.required("build"), layout: None }),
+        ["json"] => Some(Output::Build { build: fields.required("build"), form: Built::Json }),
+        ["xml"] => Some(Output::Build { build: fields.required("build"), form: Built::Xml }),
         ["csv"] => {
-            Some(Output::Build { build: fields.required("build"), layout: Some(layout(fields, problems)) })
+            let form = Built::Csv(layout(fields, problems));
+            Some(Output::Build { build: fields.required("build"), form })
         }
         _ => {
             problems
-                .error("mapping-output", &format.node.span, "a mapping writes HL7 v2, JSON or delimited text")
-                .help("write `output: hl7v2`, `output: json` or `output: csv`");
+                .error(
+                    "mapping-output",
+                    &format.node.span,
+                    "a mapping writes HL7 v2, JSON, XML or delimited text",
+                )
+                .help("write `output: hl7v2`, `output: json`, `output: xml` or `output: csv`");
             None
         }
     };
@@ -146,7 +159,7 @@ fn output<'n>(format: Scalar<'n>, fields: &Fields<'n, '_>, problems: &Problems) 
                     span,
                     format!("`{key}` has no meaning with `output: {}`", written(format)),
                 )
-                .help(format!("it goes with `output: {}`", names.join("` and `output: ")));
+                .help(format!("it goes with `output: {}`", names.join("`, `output: ")));
         }
     }
     output
@@ -157,6 +170,7 @@ fn written(format: Format) -> &'static str {
     match format {
         Format::Hl7v2 => "hl7v2",
         Format::Json => "json",
+        Format::Xml => "xml",
         Format::Csv => "csv",
     }
 }

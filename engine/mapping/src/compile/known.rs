@@ -19,11 +19,8 @@ struct Known<'p> {
 /// Warns of what the version, or where none is said no version of HL7 v2 has: a group, a segment, a field, a component, a subcomponent.
 pub(super) fn check(path: &Path<Expression>, version: Option<Version>, span: &Span, problems: &Problems) {
     let known = Known { version, span, problems };
-    if let Some((group, _)) = &path.group
-        && !dictionary::groups().any(|known| known == group)
-    {
-        let help = did_you_mean(group, dictionary::groups());
-        known.warn(format!("no message structure has a group {group}"), help);
+    if let Some((group, _)) = &path.group {
+        check_group(group, span, problems);
     }
     let segment = path.segment.as_str();
     // Segments that begin with Z are the site's own.
@@ -35,6 +32,15 @@ pub(super) fn check(path: &Path<Expression>, version: Option<Version>, span: &Sp
     }
     if let Some(field) = path.field {
         check_field(segment, field, path, &known);
+    }
+}
+
+/// Warns of a group that no message structure of any version has.
+pub(super) fn check_group(group: &str, span: &Span, problems: &Problems) {
+    if !dictionary::groups().any(|known| known == group) {
+        let help = did_you_mean(group, dictionary::groups());
+        let known = Known { version: None, span, problems };
+        known.warn(format!("no message structure has a group {group}"), help);
     }
 }
 

@@ -136,6 +136,10 @@ impl Reader<'_, '_> {
             _ => None,
         });
         let (message, help) = match (self.here, around) {
+            (Here::Element, _) => (
+                "here `.` is an element of the document",
+                "name a part of it, as in ./@root or ./code/@code".to_owned(),
+            ),
             (Here::Segment | Here::Repetition, Some(name)) => {
                 let path = self.written(whole);
                 let help = match name.is_empty() {

@@ -78,6 +78,12 @@ impl Reader<'_, '_> {
                             .help("name one, as in .code");
                         return None;
                     }
+                    Here::Element => {
+                        let message = "here `.` is an element of the document";
+                        self.error("mapping-relative", whole.range.clone(), message)
+                            .help("name a part of it, as in ./@root or ./code/@code");
+                        return None;
+                    }
                     Here::Nothing => {
                         let message = "there is no each, filter or target that this could belong to";
                         self.error("mapping-relative", whole.range.clone(), message)

@@ -4,7 +4,7 @@ use orderly_hl7v2::{Level, Select};
 
 use super::expression::Reader;
 use super::header::{HEADER, is_header};
-use super::{Compiler, Here, NameKind, Typed, twice};
+use super::{Compiler, Here, NameKind, Typed, known, twice};
 use crate::expression::{self, Expression, Kind, Reference};
 use crate::plan::{Action, Anchor, Assignment, End, Insert, Let, Over, Part, Place, Rule, Start, Term, Walk};
 use crate::yaml::{Entry, Node};
@@ -23,7 +23,9 @@ impl<'p> Compiler<'p> {
             None => (None, action?),
         };
         let action = match (test, action) {
-            (Some(test), Action::When { then, .. }) if matches!(said.action, rule::Action::Do(_)) => {
+            (Some(test), Action::When { then, .. })
+                if matches!(said.action, rule::Action::Do(_) | rule::Action::Use(_)) =>
+            {
                 Action::When { test, then, otherwise }
             }
             (Some(test), action) => {
@@ -36,7 +38,7 @@ impl<'p> Compiler<'p> {
     }
 
     /// Where an output is built there is no message that a rule could change.
-    fn check_allowed(&self, node: &Node, action: &rule::Action<'_>) -> Option<()> {
+    pub(super) fn check_allowed(&self, node: &Node, action: &rule::Action<'_>) -> Option<()> {
         let changing = action.changing().filter(|_| self.output != Format::Hl7v2);
         let Some(changing) = changing else { return Some(()) };
         let mut entries = node.entries().into_iter().flatten();
@@ -46,7 +48,7 @@ impl<'p> Compiler<'p> {
             _ => (format!("`{changing}` changes a message, and this mapping builds its output"), "values"),
         };
         let help =
-            format!("write {instead} under `build:`; rules above it are let, when, stop, fail and park");
+            format!("write {instead} under `build:`; rules above it are let, when, use, stop, fail and park");
         self.problems.error("mapping-build-rule", span, message).help(help);
         None
     }
@@ -91,6 +93,8 @@ impl<'p> Compiler<'p> {
             }
             rule::Action::Each { over, rules } => self.each(over, rules, here)?,
             rule::Action::Let(node) => Action::Let(self.names_of(node, here)?),
+            rule::Action::Split(group) => self.misplaced_split(group)?,
+            rule::Action::Use(name) => self.used_rules(name, here)?,
             rule::Action::End { end, reason } => {
                 Action::End { end: *end, reason: self.reason(*end, reason)? }
             }
@@ -198,6 +202,7 @@ impl<'p> Compiler<'p> {
                 return wrong("the message as received never changes", "leave out `input.`");
             }
             Reference::Record(_)
+            | Reference::Document { .. }
             | Reference::Member(_)
             | Reference::NamedMember { .. }
             | Reference::Named(_) => {
@@ -318,6 +323,7 @@ impl<'p> Compiler<'p> {
         let (over, inner, kind) = match &said.over {
             expression::Over::Group(name) => {
                 reader.check_has_message(false, 0..name.len())?;
+                known::check_group(name, &reader.span(0..name.len()), self.problems);
                 (Over::Group(name.as_str().into()), Here::Nothing, NameKind::Segment)
             }
             expression::Over::Path(path) => self.walked(&reader, path)?,
@@ -402,7 +408,7 @@ impl<'p> Compiler<'p> {
         let reader = Reader::new(self, &entry.value, here);
         let typed = match self.output {
             Format::Json => reader.whole()?,
-            Format::Hl7v2 | Format::Csv => reader.output()?,
+            Format::Hl7v2 | Format::Xml | Format::Csv => reader.output()?,
         };
         if typed.lone == Some(None) {
             reader.single(typed, entry.value.span.clone())?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::problems::Problems;
 use crate::table::{Table, Unmapped, read_csv};
-use crate::yaml::{Entry, Fields, Node, Scalar};
+use crate::yaml::{Entry, Fields, Kind, Node, Scalar};
 
 type Files<'f> = &'f dyn Fn(&str) -> Result<String, String>;
 
@@ -33,6 +33,11 @@ fn table(entry: &Entry, files: Files<'_>, problems: &Problems) -> Option<Table> 
     let (rows, file) = (fields.optional("rows"), fields.text("file"));
     let (key, value) = (fields.texts("key"), fields.texts("value"));
     let table = match (rows, file) {
+        (Some(rows), None) if matches!(rows.kind, Kind::List(_)) => {
+            check_columns(&fields, [&key, &value], entry, "a table whose `rows` are a list", problems);
+            let unmapped = unmapped.filter(|_| !key.is_empty() && !value.is_empty());
+            unmapped.and_then(|unmapped| listed(rows, &key, &value, unmapped, problems))
+        }
         (Some(rows), None) => {
             if let Some(column) = key.first().or(value.first()) {
                 let message = "a table with `rows` has one key and one value, which need no names";
@@ -41,17 +46,7 @@ fn table(entry: &Entry, files: Files<'_>, problems: &Problems) -> Option<Table> 
             unmapped.and_then(|unmapped| inline(rows, unmapped, problems))
         }
         (None, Some(file)) => {
-            for (name, columns) in [("key", &key), ("value", &value)] {
-                if columns.is_empty() && !fields.has(name) {
-                    problems
-                        .error(
-                            "mapping-table",
-                            &entry.key_span,
-                            format!("a table with a `file` needs `{name}`"),
-                        )
-                        .help(format!("name the column, or the columns, of the file's {name}"));
-                }
-            }
+            check_columns(&fields, [&key, &value], entry, "a table with a `file`", problems);
             let columns = unmapped.filter(|_| !key.is_empty() && !value.is_empty());
             columns.and_then(|unmapped| from_file(file, files, &key, &value, unmapped, problems))
         }
@@ -72,6 +67,68 @@ fn table(entry: &Entry, files: Files<'_>, problems: &Problems) -> Option<Table> 
     };
     fields.finish();
     table
+}
+
+/// Reports that a table with columns does not name those of its keys or values.
+fn check_columns(
+    fields: &Fields<'_, '_>,
+    columns: [&[Scalar<'_>]; 2],
+    entry: &Entry,
+    what: &str,
+    problems: &Problems,
+) {
+    for (name, columns) in ["key", "value"].into_iter().zip(columns) {
+        if columns.is_empty() && !fields.has(name) {
+            problems
+                .error("mapping-table", &entry.key_span, format!("{what} needs `{name}`"))
+                .help(format!("name the column, or the columns, of its {name}"));
+        }
+    }
+}
+
+/// Rows written as a list of maps from columns to cells.
+fn listed(
+    rows: &Node,
+    key: &[Scalar<'_>],
+    value: &[Scalar<'_>],
+    unmapped: Unmapped,
+    problems: &Problems,
+) -> Option<Table> {
+    let columns: Vec<String> = value.iter().map(|column| column.text.to_owned()).collect();
+    let mut table = Table::new(key.len(), columns, unmapped);
+    let mut complete = true;
+    for row in rows.items() {
+        let cell = |column: &Scalar<'_>| {
+            let text = row.get(column.text).and_then(Node::text);
+            if text.is_none() {
+                let message = format!("this row has no text in the column `{}`", column.text);
+                problems.error("mapping-table-row", &row.span, message).help("for no text at all, write ''");
+            }
+            text
+        };
+        let [keys, values] = [key, value].map(|columns| columns.iter().map(cell).collect::<Vec<_>>());
+        for other in row.entries().unwrap_or_default() {
+            if !key.iter().chain(value).any(|column| column.text == other.key) {
+                let message = format!("`{}` is not a column of this table", other.key);
+                problems
+                    .error("mapping-table-row", &other.key_span, message)
+                    .suggest(&other.key, key.iter().chain(value).map(|column| column.text));
+                complete = false;
+            }
+        }
+        let keys: Option<Vec<&str>> = keys.into_iter().collect();
+        let values: Option<Vec<String>> = values.into_iter().map(|cell| cell.map(str::to_owned)).collect();
+        let Some((keys, values)) = keys.zip(values) else {
+            complete = false;
+            continue;
+        };
+        if !table.add(&keys, values) {
+            let message = format!("this row has the key {} a second time", keys.join(", "));
+            problems.error("mapping-table-row", &row.span, message).help("keep one of the rows");
+            complete = false;
+        }
+    }
+    complete.then_some(table)
 }
 
 fn unmapped(node: &Node, problems: &Problems) -> Option<Unmapped> {
@@ -106,7 +163,7 @@ fn inline(rows: &Node, unmapped: Unmapped, problems: &Problems) -> Option<Table>
         problems.error(
             "mapping-table",
             &rows.span,
-            format!("`rows` is a map from key to value, not {}", rows.what()),
+            format!("`rows` is a map from key to value or a list of rows, not {}", rows.what()),
         );
         return None;
     };

@@ -1,4 +1,4 @@
-//! Outputs built from the input: JSON and delimited text.
+//! Outputs built from the input: JSON and delimited text (XML is in `xml`).
 //!
 //! What is missing leaves no trace: its key goes, and so does an object or a list that is left empty. A column that is missing is an empty
 //! cell. Every part costs a step, and all that is written, names and punctuation too, counts as output.
@@ -20,6 +20,7 @@ impl Run<'_, '_> {
     pub(super) fn built(&mut self, build: &Build, writing: &Writing) -> Result<Vec<u8>, Ended> {
         let (bytes, nothing) = match writing {
             Writing::Json => (self.document(build)?, "there is nothing to write"),
+            Writing::Xml => (self.xml(build)?, "there is nothing to write"),
             Writing::Csv(layout) => (self.rows(build, layout)?, "no rows"),
         };
         if bytes.is_empty() {
@@ -54,7 +55,7 @@ impl Run<'_, '_> {
     }
 
     /// What a part is repeated for.
-    fn parts(
+    pub(super) fn parts(
         &mut self,
         build: &Build,
         walk: &Walk,
@@ -83,6 +84,7 @@ impl Run<'_, '_> {
             Content::List(parts) => {
                 bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))?
             }
+            Content::Part(part) => self.json(part, frame, json)?,
             Content::Value(term) => {
                 let before = json.len();
                 let written = json_value(&value(term, &self.scope(frame))?, json);
@@ -105,7 +107,7 @@ impl Run<'_, '_> {
     }
 
     /// Asks whether a part is to be there, and names what it names: for one that is left out, only what its condition asks for.
-    fn is_wanted(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<bool, Ended> {
+    pub(super) fn is_wanted(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<bool, Ended> {
         self.case.spend(1)?;
         for named in &build.before {
             self.name(named, frame)?;
@@ -175,7 +177,7 @@ impl Run<'_, '_> {
 }
 
 /// Where each of a list stands.
-fn frames<'f, 's>(
+pub(super) fn frames<'f, 's>(
     list: &'s [Item],
     walk: &Walk,
     outer: Option<&'f Frame<'f, 's>>,

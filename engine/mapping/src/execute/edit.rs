@@ -136,7 +136,7 @@ impl Run<'_, '_> {
     }
 
     /// Takes segments out, given in ascending order. Those behind move up, which costs steps.
-    fn remove(&mut self, indexes: Vec<usize>) -> Result<(), Refusal> {
+    pub(super) fn remove(&mut self, indexes: Vec<usize>) -> Result<(), Refusal> {
         for index in indexes.into_iter().rev() {
             self.case.spend(self.ids.len().saturating_sub(index))?;
             if self.message.remove_segment(index).is_some() && index < self.ids.len() {

@@ -297,7 +297,7 @@ impl Grammar {
 
     /// An argument is an expression, or a pattern where a function takes one.
     fn argument<'i>(&self, i: &'i str) -> Parsed<'i, Expression> {
-        if !i.starts_with('/') {
+        if !i.starts_with('/') || starts_document(i) {
             return self.expression(i);
         }
         let (rest, pattern) = self.pattern(i)?;
@@ -315,6 +315,8 @@ impl Grammar {
     /// A path or a name.
     fn reference<'i>(&self, i: &'i str) -> Parsed<'i, Expression> {
         let parsed = match i.chars().next() {
+            Some('/') if starts_document(i) => self.document(i, false),
+            Some('.') if i.starts_with("./") => self.document(i.trim_start_matches('.'), true),
             Some('.') => alt((
                 map(|i| self.steps(i, '.'), Reference::Below),
                 map(|i| self.members_below(i), Reference::Member),
@@ -337,6 +339,25 @@ impl Grammar {
         let (rest, reference) = parsed?;
         let rest = rest.trim_start();
         Ok((rest, Expression { range: self.range(i, rest), kind: Kind::Reference(reference) }))
+    }
+
+    /// `/name[select]/name/@attribute`
+    fn document<'i>(&self, i: &'i str, below: bool) -> Parsed<'i, Reference> {
+        let step = |i| {
+            let (rest, name) = element_name(i)?;
+            let range = self.range(i, rest);
+            let (rest, select) = self.select(rest)?;
+            Ok((rest, Member { name: name.to_owned(), range, select }))
+        };
+        let (mut rest, mut steps) = (i, Vec::new());
+        while let Some(after) = rest.strip_prefix('/').filter(|after| !after.starts_with('@')) {
+            let (after, member) = cut(step).parse(after)?;
+            steps.push(member);
+            rest = after;
+        }
+        let (rest, attribute) = opt(preceded(tag("/@"), cut(element_name))).parse(rest)?;
+        let attribute = attribute.map(str::to_owned);
+        Ok((rest, Reference::Document { below, steps, attribute }))
     }
 
     fn hl7<'i>(&self, i: &'i str) -> Parsed<'i, hl7::Path<Expression>> {
@@ -501,6 +522,7 @@ fn habit(rest: &str) -> Option<&'static str> {
         return Some("a text stands in single quotes; a path is written like PID-3.1");
     }
     let habits = [
+        ("/", "a path into a document begins with /ClinicalDocument/"),
         ("==", "equality is written ="),
         ("<>", "inequality is written !="),
         ("&&", "write and"),
@@ -521,6 +543,20 @@ fn number(i: &str) -> Parsed<'_, &str> {
 fn group(i: &str) -> Parsed<'_, &str> {
     let name = take_while1(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     terminated(verify(name, |name: &str| name.len() > 3), (not(one_of(".[")), multispace0)).parse(i)
+}
+
+/// Whether a path into a document begins here, and not a pattern between slashes.
+fn starts_document(i: &str) -> bool {
+    i.strip_prefix("/ClinicalDocument").is_some_and(|rest| {
+        let rest = rest.strip_prefix('/').map_or(rest, |below| below.trim_start_matches('@'));
+        !rest.starts_with([',', ')', '/', '\\'])
+    })
+}
+
+/// The name of an element or an attribute, with the prefix of HL7's extensions or of a type.
+fn element_name(i: &str) -> Parsed<'_, &str> {
+    let first = satisfy(|c| c.is_ascii_alphabetic() || c == '_');
+    recognize(pair(first, take_while(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':')))).parse(i)
 }
 
 fn identifier(i: &str) -> Parsed<'_, &str> {

@@ -69,6 +69,9 @@ struct Sum(Span);
 impl Pipe for Sum {
     fn apply<'s>(&'s self, value: Value<'s>, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
         let texts = texts(value);
+        if texts.is_empty() {
+            return Ok(Value::Empty);
+        }
         let mut numbers = texts.iter().map(|text| decimal::read(text));
         let sum = numbers.try_fold(Decimal::ZERO, |sum, number| sum.checked_add(number?));
         if sum.is_none() {

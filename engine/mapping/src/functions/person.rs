@@ -116,11 +116,16 @@ struct Form {
 }
 
 impl Pipe for Form {
-    fn apply<'s>(&'s self, value: Value<'s>, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+    fn apply<'s>(&'s self, value: Value<'s>, _: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
+        self.made(value)
+    }
+}
+
+impl Form {
+    fn made<'s>(&self, value: Value<'s>) -> Result<Value<'s>, Refusal> {
         Ok(match value {
             Value::List(values) => {
-                let each = values.into_iter().map(|value| self.apply(value, scope));
-                Value::List(each.collect::<Result<_, _>>()?)
+                Value::List(values.into_iter().map(|value| self.made(value)).collect::<Result<_, _>>()?)
             }
             Value::View(view) if view.presence() == Presence::Null => Value::Null,
             Value::View(view) => {
@@ -135,9 +140,7 @@ impl Pipe for Form {
             },
         })
     }
-}
 
-impl Form {
     fn written<'s>(&self, part: impl Fn(&Part) -> String) -> Result<Value<'s>, Refusal> {
         let mut text = String::new();
         let mut is_last_there = false;

@@ -118,6 +118,9 @@ pub(super) fn directives(instead: &Json) -> Json {
         let schema = match name {
             "$each" => walked("Makes a list of this map: once for each of what it walks over"),
             "$let" => names("Names values, for this map and below; they are used as ${$name}"),
+            "$use" => text(
+                "The name of a mapping or a fragment: what it has under `build:` stands here instead of a map",
+            ),
             "$when" => condition("Without this the map, or this one of the list, is left out"),
             _ => match instead {
                 Json::Bool(_) => Json::Bool(false),

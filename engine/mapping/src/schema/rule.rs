@@ -86,6 +86,14 @@ fn action(name: &str) -> Json {
         }
         "each" => walked("Applies the rules under `do` to each of"),
         "let" => names("Names values, until the block ends; they are used as ${$name}"),
+        "use" => {
+            text("The name of a mapping or a fragment: its rules are applied here, as if they stood here")
+        }
+        "split" => {
+            let about = "Makes a message of its own for each of a group (ORDER_OBSERVATION): what stands outside of the group, and this one; \
+                the rules behind it are applied to each";
+            json!({ "description": about, "type": "string", "minLength": 1 })
+        }
         "stop" => text(
             "The message is not for this destination (filtered); the reason, without values of the message",
         ),

@@ -31,7 +31,7 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
         let tables = group.get("files").ok_or("no files")?;
         tables.get(name).and_then(Node::text).map(str::to_owned).ok_or_else(|| format!("there is no {name}"))
     };
-    let mapping = match support::mapping("case.yaml", &mapping_text(group), &tables) {
+    let mapping = match support::mapping_with("case.yaml", &mapping_text(group), &tables, &others(group)) {
         Ok(mapping) => mapping,
         Err(found) => {
             wrong.push(format!("{about}: does not compile\n{found}"));
@@ -42,6 +42,7 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
     for case in cases {
         let found = match case.get("record").and_then(Node::text) {
             Some(name) => support::map_record(&mapping, &records::named(name)),
+            None if case.get("document").is_some() => support::map_document(&mapping, text(case, "document")),
             None => support::map(&mapping, text(case, "in")),
         };
         let expected = text(case, "out").trim_end();
@@ -51,6 +52,12 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
         }
     }
     cases.len()
+}
+
+/// The mappings and fragments that a case's mapping uses, by their files.
+fn others(group: &Node) -> Vec<(String, String)> {
+    let entries = group.get("others").and_then(Node::entries).unwrap_or_default();
+    entries.iter().filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned()))).collect()
 }
 
 /// The mapping is written out, or only its tables and rules.

@@ -1,5 +1,6 @@
 //! Runs the examples of `docs/mapping.md`: a mapping or its rules, a message or a document's record, and what must become of it; and sees
-//! to it that every function is documented. JSON is shown over several lines, and compared without them.
+//! to it that every function is documented. JSON and XML are shown over several lines, and compared
+//! without them.
 
 use std::path::Path;
 
@@ -10,17 +11,18 @@ use crate::{records, support};
 #[test]
 fn every_example_gives_what_it_shows() {
     let mut mapping = None;
+    let mut others = Vec::new();
     let mut given = Given::Message(String::new());
     let mut examples = 0;
     for (line, kind, text) in fences(&documentation()) {
         match kind.as_str() {
             "yaml" => {
                 let text = whole(&text);
-                mapping = Some(support::mapping("example.yaml", &text, &tables).unwrap_or_else(|found| {
-                    panic!("docs/mapping.md:{line}: {found}");
-                }));
+                let compiled = support::mapping_with("example.yaml", &text, &tables, &others);
+                mapping = Some(compiled.unwrap_or_else(|found| panic!("docs/mapping.md:{line}: {found}")));
             }
             "hl7 in" => given = Given::Message(text),
+            "xml in" => given = Given::Document(text),
             "record ccd" => {
                 let record = records::named("ccd");
                 // It is shown where it is first used.
@@ -30,18 +32,25 @@ fn every_example_gives_what_it_shows() {
                 }
                 given = Given::Record(Box::new(record));
             }
-            "hl7 out" | "csv out" | "json out" => {
+            "hl7 out" | "csv out" | "json out" | "xml out" => {
                 let mapping = mapping.as_ref().expect("an example begins with its rules");
                 let found = match &given {
                     Given::Message(message) => support::map(mapping, message),
+                    Given::Document(text) => support::map_document(mapping, text),
                     Given::Record(record) => support::map_record(mapping, record),
                 };
                 let expected = match kind.as_str() {
                     "json out" => in_one_line(&text),
+                    "xml out" => {
+                        text.replacen('\n', "\r", 1).replace('\n', "").replace("  ", "").replace('\r', "\n")
+                    }
                     _ => text.trim_end().to_owned(),
                 };
                 assert_eq!(found, expected, "docs/mapping.md:{line}");
                 examples += 1;
+            }
+            other if other.starts_with("yaml mappings/") => {
+                others.push((other.trim_start_matches("yaml ").to_owned(), text));
             }
             "" | "sh" => {}
             other => panic!("docs/mapping.md:{line}: nothing is known of `{other}`"),
@@ -53,6 +62,7 @@ fn every_example_gives_what_it_shows() {
 /// What an example maps; those that show only rules map what the example before them did.
 enum Given {
     Message(String),
+    Document(String),
     Record(Box<Record>),
 }
 

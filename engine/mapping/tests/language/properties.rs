@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::support;
 
 /// Pieces that expressions are made of, and some that they are not.
-const PIECES: [&str; 94] = [
+const PIECES: [&str; 98] = [
     "PID-3",
     "PID-5.1",
     "OBX[*]-3.1",
@@ -25,6 +25,10 @@ const PIECES: [&str; 94] = [
     "patient.identifiers[*].value",
     "results[1]",
     "message.type",
+    "/ClinicalDocument/code/@code",
+    "/ClinicalDocument/id[where ./@root = '1'][*]",
+    "./id",
+    "/@",
     "source.name",
     "'text'",
     "'it''s'",
@@ -130,14 +134,21 @@ fn compiled(rules: &str) -> Result<Mapping, String> {
     support::usable(&format!("{head}{tables}rules:\n{rules}\n"))
 }
 
+/// The only outcome of a mapping that does not split.
 fn mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Outcome> {
+    let mut outcomes = all_mapped(mapping, bytes)?;
+    assert_eq!(outcomes.len(), 1, "without a split there is one outcome");
+    outcomes.pop()
+}
+
+fn all_mapped(mapping: &Mapping, bytes: &[u8]) -> Option<Vec<Outcome>> {
     let message = parse(bytes, &Settings::default()).ok()?;
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
     let input = Input::of_message(&facts, &message);
     let (traced, _) = mapping.execute_traced(&input);
-    let outcome = mapping.execute(&input);
-    assert_eq!(traced, outcome, "a trace changes nothing, and the same input gives the same output");
-    Some(outcome)
+    let outcomes = mapping.execute(&input);
+    assert_eq!(traced, outcomes, "a trace changes nothing, and the same input gives the same output");
+    Some(outcomes)
 }
 
 fn any_message() -> impl Strategy<Value = Vec<u8>> {
@@ -220,6 +231,25 @@ fn building(output: &str, build: &str) -> Mapping {
     support::usable(&text).unwrap_or_else(|found| panic!("{found}\n{text}"))
 }
 
+/// Reads a document to its end, checking that what opens closes.
+fn orderly_xml(text: &str) -> Result<usize, quick_xml::Error> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    reader.config_mut().check_end_names = true;
+    let mut elements = 0;
+    loop {
+        match reader.read_event()? {
+            quick_xml::events::Event::Eof => return Ok(elements),
+            quick_xml::events::Event::Start(start) | quick_xml::events::Event::Empty(start) => {
+                elements += 1;
+                for attribute in start.attributes() {
+                    attribute?;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_built_is_json(part in any_part(), message in any_message()) {
@@ -232,6 +262,25 @@ proptest! {
             let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
             prop_assert!(value.get("top").is_some_and(|top| !top.is_null()));
             prop_assert!(text.ends_with('\n') && text.lines().count() == 1);
+        }
+    }
+
+    #[test]
+    fn whatever_is_built_is_well_formed(part in any_part(), message in any_message(), text in "\\PC{0,20}") {
+        let names = part.replace("b c:", "b:").replace("'\"':", "c:").replace("é:", "'@d': <&>\"\n$text: \"]]>\"\ne:");
+        let lines: String = format!("top:{names}").lines().enumerate().map(|(line, text)| match line {
+            0 => format!("    {text}\n"),
+            _ => format!("      {text}\n"),
+        }).collect();
+        let own = text.replace(['|', '^', '~', '\\', '&'], " ").replace('\'', "''").replace("${", "");
+        // Where the pieces make no mapping, such as a key written twice, there is nothing to try.
+        let whole = format!("  root:\n    '@own': '{own}'\n{lines}");
+        let built = format!("mapping: any\ninput: any\noutput: xml\ntables:\n  codes:\n    rows:\n      I: IN\n    unmapped: keep\nbuild:\n{whole}");
+        let Ok(mapping) = support::mapping("any.yaml", &built, &|_| Err("no files".to_owned())) else { return Ok(()) };
+        if let Some(Outcome::Output(output)) = mapped(&mapping, &message) {
+            let text = String::from_utf8(output.bytes).expect("XML is UTF-8");
+            let document = orderly_xml(&text);
+            prop_assert!(document.is_ok(), "{document:?}\n{text}");
         }
     }
 
@@ -314,6 +363,30 @@ proptest! {
     ) {
         let mapping = compiled(&format!("{}\n", rules.join("\n"))).expect("the rules are right");
         mapped(&mapping, &message);
+    }
+
+    #[test]
+    fn a_split_gives_each_group_once(
+        before in prop::collection::vec(prop::sample::select(RULES.to_vec()), 0..2),
+        after in prop::collection::vec(prop::sample::select(RULES.to_vec()), 0..3),
+        group in prop::sample::select(vec!["ORDER_OBSERVATION", "PATIENT_RESULT", "OBSERVATION"]),
+        message in any_message(),
+    ) {
+        let split = format!("- split: {group}");
+        let rules: Vec<&str> = before.into_iter().chain([split.as_str()]).chain(after).collect();
+        let mapping = compiled(&format!("{}\n", rules.join("\n"))).expect("the rules are right");
+        prop_assert!(all_mapped(&mapping, &message).is_none_or(|outcomes| !outcomes.is_empty()));
+        let only = compiled(&split).expect("one rule");
+        let Some(outcomes) = all_mapped(&only, &message) else { return Ok(()) };
+        let input = parse(&message, &Settings::default()).expect("it was readable");
+        let groups = orderly_hl7v2::Groups::of(&input).occurrences(group).count();
+        prop_assert_eq!(outcomes.len(), groups.max(1));
+        for (number, outcome) in (1..).zip(&outcomes) {
+            let Outcome::Output(output) = outcome else { panic!("{outcome:?}") };
+            let output = parse(&output.bytes, &Settings::default()).expect("it stays readable");
+            let end = format!("-{number}");
+            prop_assert!(groups == 0 || output.header().control_id().ends_with(&end));
+        }
     }
 
     #[test]

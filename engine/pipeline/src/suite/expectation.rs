@@ -15,7 +15,7 @@ const FATES: [&str; 3] = ["filtered", "failed", "parked"];
 pub(super) enum Output {
     Message,
     Json,
-    /// Delimited text.
+    /// Delimited text and XML.
     Lines,
     /// Without a mapping: a message or a document.
     AsReceived,
@@ -26,7 +26,7 @@ impl Output {
         match format {
             Format::Hl7v2 => Output::Message,
             Format::Json => Output::Json,
-            Format::Csv => Output::Lines,
+            Format::Csv | Format::Xml => Output::Lines,
         }
     }
 }
@@ -88,8 +88,25 @@ impl Wanted {
     }
 }
 
-/// Reads what is expected of one output. `key` is the key of which `value` is the value.
-pub(super) fn read(value: &Node, key: &Span, output: Output, reading: &Reading<'_>) -> Option<Expectation> {
+/// Reads what is expected of a mapping: of one output, or as a list of each. `key` is the key of which `value` is the value.
+pub(super) fn read_all(
+    value: &Node,
+    key: &Span,
+    output: Output,
+    reading: &Reading<'_>,
+) -> Option<Vec<Expectation>> {
+    match &value.kind {
+        Kind::List(items) if !items.is_empty() => {
+            // All that is wrong is told, also behind the first.
+            let read: Vec<_> = items.iter().map(|item| read(item, &item.span, output, reading)).collect();
+            read.into_iter().collect()
+        }
+        _ => read(value, key, output, reading).map(|one| vec![one]),
+    }
+}
+
+/// Reads what is expected of one output.
+fn read(value: &Node, key: &Span, output: Output, reading: &Reading<'_>) -> Option<Expectation> {
     let what = match &value.kind {
         Kind::Text(text) => whole(value, text, output, reading)?,
         Kind::Map(entries) if entries.iter().any(|entry| FATES.contains(&entry.key.as_str())) => {
@@ -103,8 +120,10 @@ pub(super) fn read(value: &Node, key: &Span, output: Output, reading: &Reading<'
             What::Places(places)
         }
         Kind::List(_) | Kind::Null => {
-            let message =
-                format!("what is expected is a file, a block of text or a map, not {}", value.what());
+            let message = format!(
+                "what is expected of an output is a file, a block of text or a map, not {}",
+                value.what()
+            );
             reading
                 .problems
                 .error("test-expect", &value.span, message)
@@ -222,7 +241,7 @@ fn target(entry: &Entry, path: &str, output: Output, reading: &Reading<'_>) -> O
         Output::Lines => {
             reading
                 .problems
-                .error("test-expect", &entry.key_span, "delimited text is compared as a whole")
+                .error("test-expect", &entry.key_span, "delimited text and XML are compared as a whole")
                 .help("name a file with it, or write it as a block, below `|`");
             None
         }

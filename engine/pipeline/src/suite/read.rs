@@ -5,7 +5,7 @@ use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{self, Document, Fields, Kind, Node, Scalar};
 use orderly_record::Diagnostic;
 
-use super::expectation::{self, Expectation, Output};
+use super::expectation::{self, Output};
 use super::{Expects, Subject, Suite, TestCase, TestText, Tested};
 use crate::plan::{Plan, Target};
 use crate::process::members;
@@ -105,7 +105,7 @@ fn case(node: &Node, subject: &Subject, reading: &Reading<'_>) -> Option<TestCas
     let input = input.and_then(|input| message(input, number, reading));
     let expects = expects.and_then(|(value, key)| match subject {
         Subject::Mapping(mapping) => {
-            expectation::read(value, key, Output::of(mapping.output()), reading).map(Expects::Output)
+            expectation::read_all(value, key, Output::of(mapping.output()), reading).map(Expects::Outputs)
         }
         Subject::Route(route) => deliveries(value, key, route, reading),
     });
@@ -239,7 +239,7 @@ fn deliveries(value: &Node, key: &yaml::Span, route: &str, reading: &Reading<'_>
         };
         let output =
             target.mapping.as_ref().map_or(Output::AsReceived, |mapping| Output::of(mapping.output()));
-        let read: Option<Expectation> = expectation::read(&entry.value, &entry.key_span, output, reading);
+        let read = expectation::read_all(&entry.value, &entry.key_span, output, reading);
         of.extend(read.map(|read| (entry.key.clone(), read)));
     }
     Some(Expects::Deliveries { all: key.clone(), of })

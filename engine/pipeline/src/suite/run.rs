@@ -6,6 +6,7 @@ use orderly_mapping::{Facts, Fired, Input, Mapping, Outcome};
 use orderly_record::Diagnostic;
 
 use super::compare::{Actual, Compared};
+use super::expectation::Expectation;
 use super::{Expects, Mismatch, Repair, Subject, Suite, TestCase};
 use crate::format::Format;
 use crate::journey::{Ended, Journey};
@@ -29,6 +30,29 @@ impl CaseResult {
         self.repairs.extend(compared.repairs);
     }
 
+    /// Compares each output with what is expected of it, in their order.
+    fn compare(
+        &mut self,
+        destination: Option<&str>,
+        expected: &[Expectation],
+        actual: &[Actual<'_>],
+        reading: &Settings,
+    ) {
+        if let Some(first) = expected.first().filter(|_| expected.len() != actual.len()) {
+            let told = Mismatch {
+                place: first.key.place(),
+                destination: destination.map(str::to_owned),
+                what: "how many outputs".to_owned(),
+                expected: expected.len().to_string(),
+                got: actual.len().to_string(),
+            };
+            self.mismatches.push(told);
+        }
+        for (expectation, actual) in expected.iter().zip(actual) {
+            self.add(destination, expectation.compare(actual, reading));
+        }
+    }
+
     fn tell(&mut self, case: &TestCase, what: &str, expected: &str, got: String) {
         let (what, expected) = (what.to_owned(), expected.to_owned());
         self.mismatches.push(Mismatch { place: case.place.clone(), destination: None, what, expected, got });
@@ -45,14 +69,10 @@ impl Suite {
                 let reading = plan.source(&case.source).map(|source| source.reading.clone());
                 let reading = reading.unwrap_or_default();
                 match mapped(mapping, &facts, &case.input, &reading, fired) {
-                    Ok(outcome) => {
-                        let actual = match (&outcome, Ended::of(&outcome)) {
-                            (Outcome::Output(output), _) => Actual::Output(&output.bytes),
-                            (_, Some(ended)) => Actual::Ended(ended),
-                            (_, None) => return result,
-                        };
-                        if let Expects::Output(expectation) = &case.expects {
-                            result.add(None, expectation.compare(&actual, &reading));
+                    Ok(outcomes) => {
+                        let actual: Vec<Actual<'_>> = outcomes.iter().filter_map(actual).collect();
+                        if let Expects::Outputs(expected) = &case.expects {
+                            result.compare(None, expected, &actual, &reading);
                         }
                     }
                     Err(diagnostic) => unreadable(case, &diagnostic.message, &mut result),
@@ -71,6 +91,26 @@ impl Suite {
     }
 }
 
+fn actual(outcome: &Outcome) -> Option<Actual<'_>> {
+    match outcome {
+        Outcome::Output(output) => Some(Actual::Output(&output.bytes)),
+        ended => Ended::of(ended).map(Actual::Ended),
+    }
+}
+
+/// What became of a pair; `said` is how its mapping ended where it gave no output at all.
+fn fate<'a>(fate: &'a PairFate, case: &'a TestCase, said: Option<&Ended>) -> Actual<'a> {
+    let ended = |fate, reason: &String| {
+        Actual::Ended(said.cloned().unwrap_or(Ended { fate, reason: reason.clone(), line: None }))
+    };
+    match fate {
+        PairFate::Ready(payload) => Actual::Output(payload.bytes.as_deref().unwrap_or(&case.input)),
+        PairFate::Filtered(reason) => ended("filtered", reason),
+        PairFate::Failed(reason) => ended("failed", reason),
+        PairFate::Parked(reason) => ended("parked", reason),
+    }
+}
+
 fn unreadable(case: &TestCase, why: &str, result: &mut CaseResult) {
     result.tell(case, "the input", "a message or a document", format!("what cannot be read: {why}"));
 }
@@ -81,8 +121,8 @@ fn mapped(
     bytes: &[u8],
     reading: &Settings,
     fired: &mut Fired,
-) -> Result<Outcome, Diagnostic> {
-    let (outcome, trace) = match Format::of(bytes) {
+) -> Result<Vec<Outcome>, Diagnostic> {
+    let (outcomes, trace) = match Format::of(bytes) {
         Format::Hl7v2 => {
             let message = orderly_hl7v2::parse(bytes, reading).map_err(|unreadable| unreadable.diagnostic)?;
             mapping.execute_traced(&Input::of_message(facts, &message))
@@ -90,11 +130,11 @@ fn mapped(
         Format::Ccda => {
             let document = orderly_ccda::parse(bytes, &Limits::default())?;
             let record = orderly_ccda::normalize(&document);
-            mapping.execute_traced(&Input::of_document(facts, &record))
+            mapping.execute_traced(&Input::of_document(facts, &document, &record))
         }
     };
     fired.add(&trace);
-    Ok(outcome)
+    Ok(outcomes)
 }
 
 fn routed(
@@ -111,7 +151,7 @@ fn routed(
     }
     let met = journey.routes.iter().find(|met| *met.route == *route && met.takes);
     match (&case.expects, met) {
-        (Expects::NotTaken(_), None) | (Expects::Output(_), _) => {}
+        (Expects::NotTaken(_), None) | (Expects::Outputs(_), _) => {}
         (Expects::NotTaken(said), Some(_)) => {
             let told = Mismatch {
                 place: said.place(),
@@ -135,25 +175,13 @@ fn routed(
             result.repairs.extend(Repair::not_taken(all));
         }
         (Expects::Deliveries { of, .. }, Some(met)) => {
-            for (destination, expectation) in of {
-                let is_it = |pair: &&crate::process::Pair| {
-                    *pair.route == *route && *pair.destination == **destination
-                };
-                let Some(pair) = processed.pairs.iter().find(is_it) else { continue };
+            for (destination, expected) in of {
+                let pairs = processed.pairs.iter();
+                let pairs = pairs.filter(|pair| *pair.route == *route && *pair.destination == **destination);
                 let stop = met.stops.iter().find(|stop| *stop.destination == **destination);
-                let ended = |fate, reason: &String| {
-                    let said = stop.and_then(|stop| stop.ended.clone());
-                    Actual::Ended(said.unwrap_or(Ended { fate, reason: reason.clone(), line: None }))
-                };
-                let actual = match &pair.fate {
-                    PairFate::Ready(payload) => {
-                        Actual::Output(payload.bytes.as_deref().unwrap_or(&case.input))
-                    }
-                    PairFate::Filtered(reason) => ended("filtered", reason),
-                    PairFate::Failed(reason) => ended("failed", reason),
-                    PairFate::Parked(reason) => ended("parked", reason),
-                };
-                result.add(Some(destination), expectation.compare(&actual, reading));
+                let said = stop.and_then(|stop| stop.ended.as_ref());
+                let actual: Vec<Actual<'_>> = pairs.map(|pair| fate(&pair.fate, case, said)).collect();
+                result.compare(Some(destination), expected, &actual, reading);
             }
         }
     }

@@ -208,7 +208,7 @@ fn component(text: &str, in_ratio: bool) -> Option<Measure> {
     for ten in ["10*", "10^"] {
         if let Some(exponent) = text.strip_prefix(ten) {
             let exponent: i32 = exponent.parse().ok()?;
-            return (exponent.abs() <= EXPONENT_MAX).then(|| Measure { ten: exponent, ..ONE });
+            return (exponent.abs() <= EXPONENT_MAX).then_some(Measure { ten: exponent, ..ONE });
         }
     }
     let said = SAID.iter().find(|(said, _)| *said == text && (in_ratio || !matches!(text, "K" | "M")));
