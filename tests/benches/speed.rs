@@ -81,7 +81,7 @@ fn write_site(folder: &Path, receiver: &str) {
     }
     fs::write(folder.join("orderly.yaml"), site).expect("orderly.yaml");
     fs::write(folder.join("routes/feed.yaml"), route).expect("the route");
-    let mapping = root().join("mappings/five-rules.yaml");
+    let mapping = root().join("samples/load/five-rules.yaml");
     fs::copy(mapping, folder.join("mappings/five-rules.yaml")).expect("the mapping");
 }
 

@@ -3,7 +3,6 @@
 //! What always holds: an engine ends with its test, however that ends; whatever is waited for has a limit in time, and
 //! who waits in vain is shown the engine's log.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -44,7 +43,6 @@ pub fn binary() -> PathBuf {
 pub struct Running {
     child: Child,
     log: watch::Receiver<Vec<String>>,
-    sources: BTreeMap<String, SocketAddr>,
 }
 
 impl Running {
@@ -71,16 +69,18 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = follow(&mut child);
-        let mut running = Running { child, log, sources: BTreeMap::new() };
+        let running = Running { child, log };
         running.logged("started").await;
-        running.sources = running.log().iter().filter_map(|line| listening(line)).collect();
         running
     }
 
-    /// Where a source listens.
+    /// Where a source listens, or did last.
     #[must_use]
     pub fn address(&self, source: &str) -> SocketAddr {
-        *self.sources.get(source).unwrap_or_else(|| panic!("{source} is not among {:?}", self.sources))
+        let log = self.log();
+        let mut announced = log.iter().rev().filter_map(|line| listening(line));
+        let found = announced.find(|(name, _)| name == source);
+        found.unwrap_or_else(|| panic!("{source} listens nowhere:\n{}", log.join("\n"))).1
     }
 
     /// Its process id.
@@ -91,10 +91,15 @@ impl Running {
 
     /// Waits until a line of the log holds this text.
     pub async fn logged(&self, text: &str) {
+        self.logged_times(text, 1).await;
+    }
+
+    /// Waits until so many lines of the log hold this text.
+    pub async fn logged_times(&self, text: &str, times: usize) {
         let mut log = self.log.clone();
-        let said = log.wait_for(|lines| lines.iter().any(|line| line.contains(text)));
+        let said = log.wait_for(|lines| lines.iter().filter(|line| line.contains(text)).count() >= times);
         let said = matches!(tokio::time::timeout(PATIENCE, said).await, Ok(Ok(_)));
-        assert!(said, "the log never says {text:?}:\n{}", self.log().join("\n"));
+        assert!(said, "the log does not say {text:?} {times} times:\n{}", self.log().join("\n"));
     }
 
     /// The log so far.

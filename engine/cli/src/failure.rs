@@ -28,6 +28,11 @@ impl Failure {
         self
     }
 
+    /// What is wrong, in a line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Says it on standard error and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("error: {}", self.message);

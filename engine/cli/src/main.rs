@@ -10,12 +10,15 @@ mod listen;
 mod messages;
 mod moment;
 mod output;
+mod plans;
+mod reload;
 mod replay;
 mod run;
 mod schema;
 mod send;
 mod show;
 mod site;
+mod site_files;
 mod status;
 mod telemetry;
 mod test;
@@ -48,6 +51,8 @@ enum Command {
     Show(show::ShowArgs),
     Replay(replay::ReplayArgs),
     Status(status::StatusArgs),
+    Reload(reload::ReloadArgs),
+    Plans(plans::PlansArgs),
     Schema(schema::SchemaArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
@@ -64,6 +69,8 @@ fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Plans(args) => plans::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),

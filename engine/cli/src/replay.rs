@@ -29,8 +29,8 @@ const ALL: usize = 1 << 40;
 /// Process stored messages again, with today's configuration and their original time of acceptance.
 ///
 /// What was not delivered yet is replaced at its place in the order; what was delivered is left alone unless asked for.
-/// A running engine does it itself, with the configuration it was started with: after mending a mapping, restart it
-/// first. Without a running engine, the deliveries wait for its next start. Exit code 1 when a message could not be
+/// A running engine does it itself, with the configuration that is in force: when files were changed a moment ago, or orderly.yaml says
+/// `reload: manual`, run `orderly reload` first. Without a running engine, the deliveries wait for its next start. Exit code 1 when a message could not be
 /// replayed, could not be read, or its mapping failed again.
 #[derive(Args)]
 pub(crate) struct ReplayArgs {
@@ -130,19 +130,19 @@ async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<
             Ok(messages)
         }
         Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(Response::Status(_)) => Err(Failure::new("the running engine answered something else")),
+        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
         Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
         Err(error) => Err(Failure::new(error)),
     }
 }
 
-/// The running engine replays with the configuration it was started with.
+/// The running engine replays with the configuration that is in force in it.
 fn warn_of_another_plan(config: &Path, running: &str) {
     let files = site::load(config).ok().and_then(|site| site.compiled.plan);
     if files.is_none_or(|files| files.version != running) {
         eprintln!(
             "warning: the engine runs the configuration {running}, which is not what the files say now; \
-             restart it and replay again to use them"
+             `orderly reload` says why, or brings them into force; then replay again"
         );
     }
 }

@@ -9,12 +9,14 @@ use orderly_runtime::{Engine, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{CommandResult, Failure};
+use crate::site_files::SiteFiles;
 use crate::{site, telemetry};
 
 /// Run the engine: listen, watch folders, store, map, deliver, until SIGTERM or Ctrl-C.
 ///
 /// Logs go to standard error: readable on a terminal, one JSON object a line otherwise; ORDERLY_LOG sets the level
-/// (info, debug, ...). On SIGTERM or Ctrl-C it takes in no more, finishes what is in flight, flushes, and exits with 0.
+/// (info, debug, ...). Changed files come into force while it runs, when nothing is wrong with them: see `orderly reload`.
+/// On SIGTERM or Ctrl-C it takes in no more, finishes what is in flight, flushes, and exits with 0.
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The site's file; its routes and mappings lie in the folders beside it.
@@ -29,7 +31,8 @@ pub(crate) fn run(args: RunArgs) -> CommandResult {
     runtime()?.block_on(async {
         // From here on a signal is heard, also one that comes while the engine starts.
         let stop = StopSignal::hear()?;
-        let settings = Settings::new(&base, Arc::new(plan));
+        let mut settings = Settings::new(&base, Arc::new(plan));
+        settings.configuration = Some(Arc::new(SiteFiles::of(&args.config)));
         let engine = Engine::start(settings).await.map_err(Failure::new)?;
         stop.wait().await;
         engine.shutdown().await;

@@ -18,6 +18,8 @@ pub(crate) struct Site {
     pub(crate) base: PathBuf,
     texts: Texts,
     tests: Vec<TestText>,
+    /// Tests that could not be read, until they are asked for.
+    unread_tests: Vec<Diagnostic>,
     /// What compiling gave.
     pub(crate) compiled: Compiled,
 }
@@ -30,10 +32,12 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
         failure.help("name the site's file with --config, or run `orderly demo` to see one at work")
     })?;
     let mut unreadable = Vec::new();
-    let routes = read_folder(&base, "routes", &mut unreadable)?;
-    let mappings = read_folder(&base, "mappings", &mut unreadable)?;
+    let [routes, mappings] = FOLDERS;
+    let routes = read_folder(&base, routes, &mut unreadable)?;
+    let mappings = read_folder(&base, mappings, &mut unreadable)?;
     let of = |of: Tested, texts: Vec<Text>| texts.into_iter().map(move |text| TestText { of, text });
     let tests = of(Tested::Mapping, mappings.tests).chain(of(Tested::Route, routes.tests)).collect();
+    let unread_tests = mappings.unread_tests.into_iter().chain(routes.unread_tests).collect();
     let texts = Texts { site: main, routes: routes.texts, mappings: mappings.texts, tables: mappings.tables };
     let mut compiled = compile(&texts);
     if !unreadable.is_empty() {
@@ -41,7 +45,7 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
         compiled.plan = None;
     }
     refuse_linked_folders(&base, &mut compiled);
-    Ok(Site { base, texts, tests, compiled })
+    Ok(Site { base, texts, tests, unread_tests, compiled })
 }
 
 /// A link makes two names one folder, which only the disk tells.
@@ -100,8 +104,14 @@ impl Site {
             fs::read(base.join(path)).map_err(|error| format!("the file {path} cannot be read: {error}"))
         };
         let (suites, found) = compile_suites(&self.tests, plan, &file);
+        self.compiled.diagnostics.append(&mut self.unread_tests);
         self.compiled.diagnostics.extend(found);
         suites
+    }
+
+    /// A diagnostic about the configuration as text for people.
+    pub(crate) fn shown(&self, diagnostic: &Diagnostic) -> String {
+        diagnostics::render(diagnostic, &self.texts.by_name())
     }
 
     /// How many diagnostics are this severe.
@@ -172,11 +182,13 @@ fn not_read(file: &Path, error: &io::Error) -> Diagnostic {
 struct Folder {
     texts: Vec<Text>,
     tests: Vec<Text>,
+    unread_tests: Vec<Diagnostic>,
     /// By path below the folder.
     tables: BTreeMap<String, String>,
 }
 
-/// The YAML files of a folder, apart from them the tests, and the CSV files. One that cannot be read is an error among the others.
+/// The YAML files of a folder, apart from them the tests, and the CSV files. One that cannot be read is an error among the others, and
+/// no error of the configuration when it is a test.
 fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Result<Folder, Failure> {
     let folder = base.join(name);
     let mut files = Vec::new();
@@ -184,20 +196,17 @@ fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Res
     files.sort();
     let mut read = Folder::default();
     for file in files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-        if !is_yaml && !name.ends_with(".csv") {
-            continue;
-        }
+        let Some(kind) = Kind::of(&file) else { continue };
         let shown = file.display().to_string();
-        match fs::read_to_string(&file) {
-            Ok(text) if name.ends_with(TEST_ENDING) => read.tests.push(Text { file: shown, text }),
-            Ok(text) if is_yaml => read.texts.push(Text { file: shown, text }),
-            Ok(text) => {
+        match (kind, fs::read_to_string(&file)) {
+            (Kind::Yaml, Ok(text)) => read.texts.push(Text { file: shown, text }),
+            (Kind::Test, Ok(text)) => read.tests.push(Text { file: shown, text }),
+            (Kind::Table, Ok(text)) => {
                 let below = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
                 read.tables.insert(below, text);
             }
-            Err(error) => unreadable.push(not_read(&file, &error)),
+            (Kind::Test, Err(error)) => read.unread_tests.push(not_read(&file, &error)),
+            (_, Err(error)) => unreadable.push(not_read(&file, &error)),
         }
     }
     Ok(read)
@@ -205,6 +214,45 @@ fn read_folder(base: &Path, name: &str, unreadable: &mut Vec<Diagnostic>) -> Res
 
 /// How the names of tests end.
 pub(crate) const TEST_ENDING: &str = ".test.yaml";
+
+/// The folders whose files, and those below them, make a site, beside its own file.
+pub(crate) const FOLDERS: [&str; 2] = ["routes", "mappings"];
+
+/// The files that a plan is made of now, so without tests; of a folder that cannot be read, none.
+pub(crate) fn files(config: &Path) -> Vec<PathBuf> {
+    let base = config.parent().unwrap_or(Path::new(""));
+    let mut files = vec![config.to_owned()];
+    for folder in FOLDERS {
+        let mut found = Vec::new();
+        // What is wrong with it, reading tells.
+        let _ = list(&base.join(folder), &mut found);
+        found.sort();
+        files.extend(
+            found.into_iter().filter(|file| matches!(Kind::of(file), Some(Kind::Yaml | Kind::Table))),
+        );
+    }
+    files
+}
+
+/// What a file of a site is read as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Yaml,
+    Test,
+    Table,
+}
+
+impl Kind {
+    /// Nothing for what is no part of a site.
+    fn of(file: &Path) -> Option<Kind> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        match () {
+            () if name.ends_with(TEST_ENDING) => Some(Kind::Test),
+            () if name.ends_with(".yaml") || name.ends_with(".yml") => Some(Kind::Yaml),
+            () => name.ends_with(".csv").then_some(Kind::Table),
+        }
+    }
+}
 
 /// All files below a folder; none when it does not exist.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {

@@ -19,8 +19,8 @@ use crate::run::runtime;
 /// How the running engine stands: its sources and who sends to them, its destinations and what waits for them.
 ///
 /// Of each sender it tells by address what of its frames and messages deviated, by the codes that a source may `refuse`: how often
-/// since the engine was started, and where last (of `mllp-` codes the byte of the connection, else the byte of the message).
-/// It waits its turn behind a replay. Exit code 1 when no engine runs: then it tells what waits.
+/// since the engine was started or the source added, and where last (of `mllp-` codes the byte of the connection, else the byte of the message).
+/// It waits its turn behind a replay or a reload. Exit code 1 when no engine runs: then it tells what waits.
 #[derive(Args)]
 #[command(
     after_help = "Example: orderly status --json | jq '.destinations[] | select(.state == \"trying\")'"
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &StatusArgs) -> CommandResult {
             Ok(ExitCode::SUCCESS)
         }
         Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(Response::Replayed { .. }) => Err(Failure::new("the running engine answered something else")),
+        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
         Err(error @ ControlError::NoEngine(_)) => {
             let waiting = if folder.exists() { waiting(&args.journal.reader()?)? } else { Vec::new() };
             tell_stopped(&folder, &error, waiting, args.json);
@@ -135,7 +135,7 @@ fn destinations(destinations: &[DestinationStatus]) -> impl std::fmt::Display + 
     for destination in destinations {
         let state = match destination.state {
             DestinationState::Idle => "nothing sent yet".to_owned(),
-            DestinationState::Connected => format!("connected since {}", destination.since),
+            DestinationState::Reachable => format!("reachable since {}", destination.since),
             DestinationState::Trying => format!("trying since {}", destination.since),
             DestinationState::Undeclared => "the configuration no longer has it".to_owned(),
         };

@@ -120,6 +120,10 @@ impl Journal {
         self.handle.shared.close();
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.handle.shared.options
+    }
+
     fn put(&self, request: Request) {
         self.handle.shared.inbox.put(&self.handle.shared.options, request);
     }

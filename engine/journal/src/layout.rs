@@ -10,6 +10,10 @@ pub(crate) fn catalog(folder: &Path) -> PathBuf {
     folder.join("catalog.db")
 }
 
+pub(crate) fn plans(folder: &Path) -> PathBuf {
+    folder.join("plans.db")
+}
+
 pub(crate) fn segments(folder: &Path) -> PathBuf {
     folder.join("segments")
 }

@@ -12,6 +12,7 @@
 //! ```text
 //! lock                       held while a journal is open; contains the holder's process id
 //! catalog.db                 which segment files exist, and whether they are sealed
+//! plans.db                   which plans were in force since when, and their texts
 //! segments/00000001.db       messages, contents, deliveries, attempts, files that messages came in
 //! segments/00000001.keys.db  search keys of that file; derived, rebuilt when missing or damaged
 //! segments/00000001.bodies/  contents too large to stand in the database
@@ -39,6 +40,7 @@ mod layout;
 mod lock;
 mod message;
 mod options;
+mod plans;
 mod pool;
 mod reader;
 mod reprocess;
@@ -58,6 +60,7 @@ pub use message::{
     Accepted, AttemptOutcome, AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage, Reprocessed,
 };
 pub use options::Options;
+pub use plans::{PlanFile, PlanInForce};
 pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
     WaitingDelivery,

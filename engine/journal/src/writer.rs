@@ -184,6 +184,12 @@ impl Writer {
     fn commit_in(&mut self, number: u32, requests: Vec<Request>) {
         match self.write(number, &requests) {
             Ok(written) => {
+                let commit = Commit { waiting: written.waiting };
+                // Whoever replayed is not told before the workers are, who would still send what was replaced.
+                let replaced = commit.waiting.iter().any(|fresh| fresh.rewound);
+                if replaced {
+                    self.shared.publish(&commit);
+                }
                 // Acceptances stand first in a group: senders wait for them, workers do not wait for results.
                 for (request, answer) in requests.into_iter().zip(written.answers) {
                     request.answer(answer);
@@ -192,7 +198,9 @@ impl Writer {
                     self.strays.extend(written.strays.into_iter().map(|seq| (seq, number)));
                 }
                 self.remove_orphans(number, &written.orphans);
-                self.shared.publish(&Commit { waiting: written.waiting });
+                if !replaced {
+                    self.shared.publish(&commit);
+                }
             }
             Err(error) => {
                 self.close_file(number);

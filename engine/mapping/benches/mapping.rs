@@ -39,7 +39,7 @@ fn mappings(criterion: &mut Criterion) {
         });
     };
     whole(&mut group, "parse, ten rules, encode", &mapping(root, "benches/ten-rules.yaml"));
-    whole(&mut group, "parse, five rules, encode", &mapping(root, "../../mappings/five-rules.yaml"));
+    whole(&mut group, "parse, five rules, encode", &mapping(root, "../../samples/load/five-rules.yaml"));
     let sixty = mapping(root, "benches/sixty-values.yaml");
     whole(&mut group, "parse, record, sixty values", &sixty);
 

@@ -3,31 +3,38 @@
 //! Nothing stops at the first error; all of them are reported, each with its place and what to do.
 
 mod build;
+mod codes;
 mod expression;
 mod head;
 mod header;
 mod known;
 mod members;
+mod never;
 mod places;
+mod reach;
 mod record;
 mod rules;
 mod tables;
+mod twice;
+mod unused;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use orderly_hl7v2::Level;
 use orderly_hl7v2::dictionary::Version;
 use orderly_record::Diagnostic;
 
+pub(crate) use self::build::DIRECTIVES;
 use self::expression::Reader;
 use self::head::Output;
+pub(crate) use self::head::{OF_OUTPUT, VERSIONS};
 use crate::functions::TableFound;
 use crate::plan::{Accepts, Form, Rule, Term, Test};
 use crate::problems::Problems;
 use crate::table::Table;
-use crate::yaml::{Document, Fields, Node};
+use crate::yaml::{Document, Fields, Node, Span};
 use crate::{Condition, Format, Mapping, PlacePath, Template};
 
 /// Compiles a mapping. `tables` gives the text of a table's file by the path written in the mapping, or a sentence why it can't.
@@ -48,10 +55,14 @@ pub fn compile(
 /// # Errors
 /// All that is wrong with it.
 pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
-    outside(node, |compiler, reader| {
+    let (compiled, found) = alone(node, |compiler, reader| {
         let test = reader.condition()?;
-        Some(Condition { test, parts: compiler.parts.borrow().len() })
-    })
+        Some((test, compiler.parts.borrow().len()))
+    });
+    match compiled {
+        Some((test, parts)) => Ok(Condition { test, parts, warnings: found }),
+        None => Err(found),
+    }
 }
 
 /// Compiles a text with `${...}` in it outside a mapping, such as a file name.
@@ -77,14 +88,20 @@ fn outside<T>(
     node: &Node,
     compile: impl FnOnce(&Compiler<'_>, &Reader<'_, '_>) -> Option<T>,
 ) -> Result<T, Vec<Diagnostic>> {
+    let (compiled, found) = alone(node, compile);
+    compiled.ok_or(found)
+}
+
+/// What was compiled, if no error was found, and all that was found.
+fn alone<T>(
+    node: &Node,
+    compile: impl FnOnce(&Compiler<'_>, &Reader<'_, '_>) -> Option<T>,
+) -> (Option<T>, Vec<Diagnostic>) {
     let problems = Problems::new();
     let compiler = Compiler::new(&problems);
     let compiled = compile(&compiler, &Reader::new(&compiler, node, Here::Nothing));
     drop(compiler);
-    match compiled {
-        Some(compiled) if problems.errors() == 0 => Ok(compiled),
-        _ => Err(problems.into_vec()),
-    }
+    (compiled.filter(|_| problems.errors() == 0), problems.into_vec())
 }
 
 fn mapping(
@@ -104,7 +121,8 @@ fn mapping(
         compiler.begins_empty = true;
         compiler.output_version = version.map(Version::nearest);
     }
-    if let Some(declared) = fields.optional("tables") {
+    let declared = fields.optional("tables");
+    if let Some(declared) = declared {
         compiler.tables = tables::read(declared, tables, problems);
     }
     let rules = match (&head.output, fields.has("rules")) {
@@ -119,6 +137,7 @@ fn mapping(
         None => None,
     };
     fields.finish();
+    compiler.warn_of_unused(declared);
     Some(Mapping {
         name: name?.text.to_owned(),
         accepts: head.accepts?,
@@ -147,6 +166,10 @@ pub(crate) struct Compiler<'p> {
     slots: Cell<usize>,
     /// The slots of the named values that were asked for, in the order of asking.
     asked: RefCell<Vec<usize>>,
+    /// The values that were named, by their slots, and where.
+    lets: RefCell<Vec<(usize, Span)>>,
+    /// The tables that were looked something up in.
+    looked_up: RefCell<HashSet<String>>,
 }
 
 /// A name in scope.
@@ -213,6 +236,8 @@ impl<'p> Compiler<'p> {
             names: RefCell::default(),
             slots: Cell::new(0),
             asked: RefCell::default(),
+            lets: RefCell::default(),
+            looked_up: RefCell::default(),
         }
     }
 
@@ -231,7 +256,14 @@ impl<'p> Compiler<'p> {
 
     /// Rules whose names stay for what follows them.
     fn block(&self, node: &Node, here: Here) -> Vec<Rule> {
-        node.items().iter().filter_map(|rule| self.rule(rule, here)).collect()
+        let mut reach = reach::Reach::default();
+        let mut rules = Vec::new();
+        for node in node.items() {
+            let rule = self.rule(node, here);
+            reach.see(self, node, rule.as_ref());
+            rules.extend(rule);
+        }
+        rules
     }
 
     /// A slot for a new name.
@@ -255,6 +287,7 @@ impl<'p> Compiler<'p> {
     }
 
     fn table(&self, name: &str) -> TableFound {
+        self.looked_up.borrow_mut().insert(name.to_owned());
         match self.tables.get(name) {
             Some(Some(table)) => TableFound::Table(table.clone()),
             Some(None) => TableFound::Broken,

@@ -24,6 +24,7 @@ use orderly_record::{Diagnostic, Fault};
 use regex::Regex;
 
 use crate::expression::{Expression, Kind, Reference};
+use crate::pattern::can_match;
 use crate::plan::Term;
 use crate::problems::Problems;
 use crate::scope::{Refusal, Scope};
@@ -256,7 +257,14 @@ fn note(scope: &Scope<'_, '_>, code: &'static str, why: &str, place: &Span) {
 /// A regular expression, reported where it is not one.
 pub(crate) fn pattern(text: &str, span: &Span, problems: &Problems) -> Option<Regex> {
     match Regex::new(text) {
-        Ok(regex) => Some(regex),
+        Ok(regex) => {
+            if !can_match(text) {
+                problems
+                    .warning("mapping-pattern-never", span, "no text can match this pattern")
+                    .help("^ is the beginning of the value and $ its end: nothing comes before or behind");
+            }
+            Some(regex)
+        }
         Err(error) => {
             let told = error.to_string();
             let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();

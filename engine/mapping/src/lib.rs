@@ -16,9 +16,11 @@ mod expression;
 mod fired;
 mod functions;
 mod member;
+mod pattern;
 mod plan;
 pub mod problems;
 mod rule;
+pub mod schema;
 mod scope;
 mod structure;
 mod table;
@@ -215,9 +217,15 @@ pub struct Output {
 pub struct Condition {
     test: plan::Test,
     parts: usize,
+    warnings: Vec<Diagnostic>,
 }
 
 impl Condition {
+    /// What is probably not meant so, and did not keep it from being compiled.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
     /// Whether it holds for this message. A condition that meets a limit does not.
     pub fn holds(&self, input: &Input<'_>) -> bool {
         let case = scope::Case::new(input, self.parts);

@@ -89,11 +89,16 @@ pub(crate) fn error(code: &'static str, span: &Span, message: impl Into<String>)
 
 /// "did you mean `x`?" for the closest candidate, `None` when none is close.
 pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+    nearest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+/// The closest candidate, `None` when none is close.
+pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let scored = candidates.into_iter().map(|candidate| {
         let score = strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase());
         (score, candidate)
     });
     let (score, candidate) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     // Below 0.8 a suggestion is more often a riddle than a help.
-    (score >= 0.8).then(|| format!("did you mean `{candidate}`?"))
+    (score >= 0.8).then_some(candidate)
 }

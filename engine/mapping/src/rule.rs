@@ -48,7 +48,7 @@ pub(crate) enum Anchor<'n> {
 }
 
 /// The keys of which a rule has exactly one, in the order in which help names them.
-const ACTIONS: [&str; 10] =
+pub(crate) const ACTIONS: [&str; 10] =
     ["set", "delete", "keep", "insert", "move", "each", "let", "stop", "fail", "park"];
 
 /// Actions of the language that this version does not know yet.

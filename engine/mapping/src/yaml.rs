@@ -159,6 +159,24 @@ impl Node {
         let quoted = self.span.text().starts_with(['"', '\'']);
         !quoted && line.starts_with(['#', ',', '}', ']'])
     }
+
+    /// Warns where YAML ended this scalar at a ` #` that looks like a part of it: `Room #3`, unlike `Room # the third`.
+    pub(crate) fn warn_of_comment(&self, problems: &Problems) {
+        let (file, end) = (&self.span.source.text, self.span.range.end);
+        let quoted = self.span.text().starts_with(['"', '\'']);
+        let is_block = file.get(..end).is_none_or(|before| before.ends_with('\n'));
+        let line = file.get(end..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let comment = line.trim_start();
+        let begins = comment.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+        if quoted || is_block || !begins {
+            return;
+        }
+        let start = end + line.len() - comment.len();
+        let span = Span::new(&self.span.source, start..start + comment.trim_end().len());
+        problems
+            .warning("yaml-comment", &span, "YAML cut this value: what begins with ` #` is a comment")
+            .help("put the value in quotes; a comment that is meant has a blank behind its #");
+    }
 }
 
 /// A place in a file.
@@ -398,6 +416,12 @@ impl Builder<'_> {
                 self.problems.error("yaml-key", &key.span, format!("a key is a text, not {}", key.what()));
                 continue;
             };
+            if matches!(value.kind, Kind::Null) && !entries.is_empty() && is_bare_in_flow(&key.span) {
+                self.problems
+                    .error("yaml-cut", &key.span, "YAML cut the value before this at its comma")
+                    .help("put that value in quotes");
+                continue;
+            }
             if let Some(first) = lines.get(&text) {
                 let message = format!("`{text}` stands twice in this map, first in line {first}");
                 self.problems.error("yaml-duplicate-key", &key.span, message).help("keep one of the two");
@@ -408,6 +432,12 @@ impl Builder<'_> {
         }
         entries
     }
+}
+
+/// Whether a key has no colon, as the rest of a text with a comma in a flow map: `{ PID-5: Smith, John }`.
+fn is_bare_in_flow(key: &Span) -> bool {
+    let rest = key.source.text.get(key.range.end..).unwrap_or_default();
+    rest.trim_start().starts_with([',', '}'])
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod plan;
 mod process;
 mod route;
+pub mod schema;
 mod site;
 mod stream;
 pub mod suite;

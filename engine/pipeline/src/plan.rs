@@ -9,11 +9,17 @@ use std::time::Duration;
 use globset::GlobSet;
 use orderly_mapping::{Condition, Mapping, Template};
 
+use crate::compile::Text;
+
 /// Everything `orderly.yaml`, the routes and the mappings say.
 #[derive(Debug)]
 pub struct Plan {
     /// A hash of all texts it was made of: twelve hexadecimal digits.
     pub version: String,
+    /// The texts it was made of, by path below the folder of `orderly.yaml`.
+    pub files: Vec<Text>,
+    /// When changed files come into force.
+    pub reload: Reload,
     /// What the site calls itself.
     pub site: String,
     /// Where the journal lies and how it is kept.
@@ -54,6 +60,16 @@ impl Plan {
     pub fn destination(&self, name: &str) -> Option<&Destination> {
         self.destinations.iter().find(|destination| *destination.name == *name)
     }
+}
+
+/// When changed files come into force in a running engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reload {
+    /// When they change.
+    #[default]
+    Watch,
+    /// When somebody asks for it.
+    Manual,
 }
 
 /// `journal:` of `orderly.yaml`.
@@ -132,7 +148,7 @@ pub enum Acknowledgements {
 }
 
 /// How a source is connected.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Listener {
     /// HL7 v2 over MLLP.
     Mllp(MllpListener),
@@ -154,12 +170,12 @@ pub struct MllpListener {
 }
 
 /// `files:` of a source. Folders are relative to the folder of `orderly.yaml`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FilesSource {
     /// The folder that is watched.
     pub folder: String,
     /// Which names are taken.
-    pub pattern: GlobSet,
+    pub pattern: Patterns,
     /// Whether folders below it are watched too.
     pub subfolders: bool,
     /// When a file is complete.
@@ -176,6 +192,21 @@ pub struct FilesSource {
     pub poll: Option<Duration>,
     /// The largest message taken in, in bytes.
     pub message_bytes_max: Option<usize>,
+}
+
+/// Patterns of file names; equal when they are written alike.
+#[derive(Debug, Clone)]
+pub struct Patterns {
+    /// As written.
+    pub written: Vec<String>,
+    /// Ready to match.
+    pub set: GlobSet,
+}
+
+impl PartialEq for Patterns {
+    fn eq(&self, other: &Patterns) -> bool {
+        self.written == other.written
+    }
 }
 
 /// When a file is complete.

@@ -58,18 +58,19 @@ fn target(node: &Node, known: &Known<'_>, problems: &Problems) -> Option<Target>
     let destination =
         fields.required_text("destination").and_then(|text| find_destination(text, known, problems));
     let when = fields.optional("when").and_then(|node| condition(node, problems));
-    let mapping = match fields.text("mapping") {
-        Some(text) => {
-            let mapping = find_mapping(text, known, problems)?;
-            let endpoint = destination.and_then(|index| known.site.destinations.get(index));
-            if let Some(destination) = endpoint {
-                refuse_wrong_format(&mapping, destination, text, problems);
-            }
-            Some(mapping)
+    let mapping = fields.text("mapping").map(|text| {
+        let mapping = find_mapping(text, known, problems)?;
+        let endpoint = destination.and_then(|index| known.site.destinations.get(index));
+        if let Some(destination) = endpoint {
+            refuse_wrong_format(&mapping, destination, text, problems);
         }
+        Some(mapping)
+    });
+    fields.finish();
+    let mapping = match mapping {
+        Some(found) => Some(found?),
         None => None,
     };
-    fields.finish();
     Some(Target { destination: destination?, when, mapping })
 }
 
@@ -135,7 +136,10 @@ fn unknown<'k>(
 
 fn condition(node: &Node, problems: &Problems) -> Option<Condition> {
     match compile_condition(node) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            condition.warnings().iter().for_each(|warning| _ = problems.add(warning.clone()));
+            Some(condition)
+        }
         Err(diagnostics) => {
             for diagnostic in diagnostics {
                 problems.add(diagnostic);

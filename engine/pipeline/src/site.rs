@@ -15,7 +15,7 @@ use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
     Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer,
-    MllpEndpoint, MllpListener, Processing, Retry, Source,
+    MllpEndpoint, MllpListener, Processing, Reload, Retry, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
 
@@ -24,6 +24,7 @@ use crate::tolerances::{is_of_framing, tolerances};
 pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) journal: JournalSettings,
+    pub(crate) reload: Reload,
     pub(crate) sources: Vec<Source>,
     pub(crate) destinations: Vec<Destination>,
     /// All names under `sources:`, also of those that have errors of their own, which are reported there.
@@ -37,12 +38,14 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     let fields = Fields::of(&document.root, "orderly.yaml", problems)?;
     let name = fields.text("site").map(|text| text.to_string()).unwrap_or_default();
     let journal = fields.optional("journal").map(|node| journal(node, problems));
+    let reload = fields.choice("reload", &[("watch", Reload::Watch), ("manual", Reload::Manual)]);
     let sources = entries(fields.required("sources"), "sources", problems);
     let destinations = entries(fields.required("destinations"), "destinations", problems);
     fields.finish();
     let site = Site {
         name,
         journal: journal.unwrap_or_else(journal_defaults),
+        reload: reload.unwrap_or_default(),
         sources: sources.iter().filter_map(|entry| source(entry, problems)).collect(),
         destinations: destinations.iter().filter_map(|entry| destination(entry, problems)).collect(),
         declared_sources: sources.iter().map(|entry| entry.key.clone()).collect(),
@@ -124,7 +127,7 @@ fn refuse(fields: &Fields<'_, '_>, has_frames: bool, problems: &Problems) -> Vec
         let span = &written.node.span;
         match found {
             Some(_) => {}
-            None if is_of_framing(&written.text) => {
+            None if is_of_framing(written.text) => {
                 let message = format!("{} is about MLLP's frames, and files have none", written.text);
                 problems.error("config-refuse", span, message).help("remove it");
             }

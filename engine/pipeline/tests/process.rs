@@ -212,6 +212,62 @@ fn mllp_carries_nothing_but_hl7() {
 }
 
 #[test]
+fn all_that_is_wrong_with_a_target_is_told_at_once() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text(
+            "routes/to-ehr.yaml",
+            &TO_EHR.replace("mapping: ours", "mapping: our\n    maping: ours"),
+        )],
+        mappings: vec![text("mappings/ours.yaml", OURS)],
+        ..Texts::default()
+    };
+    let told: Vec<String> = compile(&texts).diagnostics.iter().map(ToString::to_string).collect();
+    let expected = [
+        "routes/to-ehr.yaml:6:14: error[route-unknown-mapping]: there is no mapping `our` in the mappings folder",
+        "routes/to-ehr.yaml:7:5: error[config-unknown-key]: a target has no key `maping`",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_mapping_that_no_route_uses_is_warned_of() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text("routes/strict.yaml", STRICT), text("routes/to-ehr.yaml", TO_EHR)],
+        mappings: vec![
+            text("mappings/ours.yaml", OURS),
+            text("mappings/theirs.yaml", &OURS.replace("mapping: ours", "mapping: theirs")),
+        ],
+        ..Texts::default()
+    };
+    let told: Vec<String> = compile(&texts).diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["mappings/theirs.yaml:1:10: warning[mapping-unused]: no route uses the mapping `theirs`"]
+    );
+}
+
+#[test]
+fn a_condition_of_a_route_is_warned_of_too() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let twice = TO_EHR.replace("message.type = 'ADT'", "message.type = 'ADT' and message.type = 'ORU'");
+    let texts = Texts {
+        site: text("orderly.yaml", SITE),
+        routes: vec![text("routes/strict.yaml", STRICT), text("routes/to-ehr.yaml", &twice)],
+        mappings: vec![text("mappings/ours.yaml", OURS)],
+        ..Texts::default()
+    };
+    let compiled = compile(&texts);
+    let told: Vec<String> = compiled.diagnostics.iter().map(ToString::to_string).collect();
+    let expected = "routes/to-ehr.yaml:3:32: warning[mapping-never]: this can never hold together with what else is asked of message.type";
+    assert_eq!(told, [expected]);
+    assert!(compiled.plan.is_some());
+}
+
+#[test]
 fn what_no_route_takes_is_filtered_with_a_reason() {
     let message = b"MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\r";
     let processed = taken("emr", message);

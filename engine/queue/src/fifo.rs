@@ -65,6 +65,8 @@ pub enum Event<P> {
     Attempted(Ending),
     /// The result of this delivery is on disk.
     Recorded(u64),
+    /// The destination is reached another way from now on, with this schedule: what failed the old way is due at once.
+    Changed(RetrySchedule),
     /// Time has passed.
     Tick,
     /// Send nothing more; what is in flight ends.
@@ -155,6 +157,7 @@ impl<P: Clone> Fifo<P> {
             Event::FetchFailed => self.fetch = Fetch::NotBefore(later(now, FETCH_RETRY)),
             Event::Attempted(ending) => actions.extend(self.settle(ending, now)),
             Event::Recorded(seq) => self.recorded(seq),
+            Event::Changed(retry) => self.change(retry),
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
@@ -174,6 +177,13 @@ impl<P: Clone> Fifo<P> {
         self.more = true;
         if let Fetch::UnderWay { stale, .. } = &mut self.fetch {
             *stale = true;
+        }
+    }
+
+    fn change(&mut self, retry: RetrySchedule) {
+        self.retry = retry;
+        for item in &mut self.ready {
+            item.not_before = None;
         }
     }
 
@@ -335,6 +345,22 @@ mod tests {
     }
 
     #[test]
+    fn a_destination_that_changed_is_tried_at_once_and_by_its_new_schedule() {
+        let (mut fifo, _) = started(vec![item(1), item(2)]);
+        fifo.step(Event::Attempted(Ending::Retryable), 0);
+        assert_eq!(fifo.step(Event::Recorded(1), 1), [Action::WakeAt(1_000_000)]);
+        let retry = RetrySchedule { schedule: Vec::new(), then: Duration::from_secs(7) };
+        let again = Item { attempts: 1, ..item(1) };
+        assert_eq!(fifo.step(Event::Changed(retry), 2), [Action::Send(again)]);
+        let actions = fifo.step(Event::Attempted(Ending::Retryable), 10);
+        let due = Some(7_000_010);
+        assert_eq!(
+            actions,
+            [Action::Record { seq: 1, ending: Ending::Retryable, attempt: 2, not_before: due }]
+        );
+    }
+
+    #[test]
     fn a_refusal_is_set_aside_and_the_next_goes_on() {
         let (mut fifo, _) = started(vec![item(1), item(2)]);
         let actions = fifo.step(Event::Attempted(Ending::Refused), 0);
@@ -444,7 +470,7 @@ mod tests {
         }
 
         fn act(&mut self, choice: u8) {
-            match choice % 10 {
+            match choice % 11 {
                 0 | 1 => {
                     let seq = self.journal.len() as u64 + 1;
                     self.journal.insert(seq, (OnDisk::Waiting, 0));
@@ -470,6 +496,7 @@ mod tests {
                         self.tell(Event::Rewound);
                     }
                 }
+                10 => self.tell(Event::Changed(RetrySchedule::default())),
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use orderly_pipeline::plan::{self, FilesSource, MllpListener};
 use orderly_transport::listeners::files::{After, Complete, Identify, Order};
 use orderly_transport::listeners::{FilesListenerSettings, ListenerSettings, MllpListenerSettings};
-use orderly_transport::mllp_frame::Tolerance;
+use orderly_transport::mllp_frame::{Tolerance, Tolerances};
 
 /// How often a folder is looked at when nothing is said: hints make it sooner where the system gives them, and on shares that give none,
 /// nobody notices two seconds.
@@ -20,14 +20,23 @@ pub(crate) fn settings(source: &plan::Source, base: &Path) -> ListenerSettings {
     }
 }
 
+/// Whether two plans have a source listen differently, so that it has to begin anew.
+pub(crate) fn is_other_source(one: &plan::Source, other: &plan::Source) -> bool {
+    one.listener != other.listener || frames_refused(&one.refuse) != frames_refused(&other.refuse)
+}
+
+/// The deviations of framing among those that a source refuses; the other codes are about what is inside the frames.
+fn frames_refused(refuse: &[&str]) -> Tolerances {
+    refuse.iter().filter_map(|code| Tolerance::named(code)).collect()
+}
+
 fn mllp_settings(mllp: &MllpListener, refuse: &[&str]) -> MllpListenerSettings {
     let defaults = MllpListenerSettings::new(mllp.listen);
     MllpListenerSettings {
         frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
         connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
         idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
-        // The other codes are about what is inside the frames.
-        refused: refuse.iter().filter_map(|code| Tolerance::named(code)).collect(),
+        refused: frames_refused(refuse),
         ..defaults
     }
 }
@@ -35,7 +44,7 @@ fn mllp_settings(mllp: &MllpListener, refuse: &[&str]) -> MllpListenerSettings {
 fn files_settings(files: &FilesSource, base: &Path) -> FilesListenerSettings {
     FilesListenerSettings {
         folder: base.join(&files.folder),
-        pattern: files.pattern.clone(),
+        pattern: files.pattern.set.clone(),
         subfolders: files.subfolders,
         complete: match &files.complete {
             plan::Complete::Renamed => Complete::Renamed,

@@ -7,17 +7,16 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use orderly_journal::Journal;
-use orderly_pipeline::Plan;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::engine::{Settings, StartError};
+use crate::engine::StartError;
+use crate::house::House;
+use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed, replay};
-use crate::standing::Standing;
 use crate::status::Status;
 
 /// The socket's name in the journal's folder.
@@ -33,6 +32,8 @@ pub enum Request {
     Replay(ReplayRequest),
     /// Say how it stands.
     Status,
+    /// Read the configuration's files again, and bring them into force.
+    Reload,
 }
 
 /// What the engine answers.
@@ -48,6 +49,10 @@ pub enum Response {
     },
     /// To [`Request::Status`].
     Status(Status),
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
+    /// To [`Request::Reload`], when something is wrong.
+    NotReloaded(NotReloaded),
     /// The request could not be read or served; why.
     Refused(String),
 }
@@ -88,21 +93,17 @@ pub(crate) struct Control {
 
 impl Control {
     /// Opens the socket. The journal's lock is held, so a socket that is already there was left by a crash.
-    pub(crate) fn start(
-        settings: &Settings,
-        journal: Journal,
-        standing: Arc<Standing>,
-    ) -> Result<Control, StartError> {
-        let path = settings.journal.folder.join(SOCKET);
+    pub(crate) fn start(house: Arc<House>) -> Result<Control, StartError> {
+        let path = house.journal_folder.join(SOCKET);
         let failed = |error| StartError::Control { path: path.clone(), error };
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let place = Place::of(&settings.journal.folder).map_err(failed)?;
+        let place = Place::of(&house.journal_folder).map_err(failed)?;
         let listener = UnixListener::bind(place.path()).map_err(failed)?;
         allow_owner_only(&path).map_err(failed)?;
-        let task = tokio::spawn(serve(listener, settings.plan.clone(), journal, standing));
+        let task = tokio::spawn(serve(listener, house));
         Ok(Control { path, task })
     }
 
@@ -134,11 +135,11 @@ fn allow_owner_only(path: &Path) -> io::Result<()> {
 }
 
 /// Requests are served one at a time: they change the journal, and people wait their turn.
-async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal, standing: Arc<Standing>) {
+async fn serve(listener: UnixListener, house: Arc<House>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if let Err(error) = serve_one(stream, &plan, &journal, &standing).await {
+                if let Err(error) = serve_one(stream, &house).await {
                     warn!("a command went away before its answer: {error}");
                 }
             }
@@ -150,25 +151,27 @@ async fn serve(listener: UnixListener, plan: Arc<Plan>, journal: Journal, standi
     }
 }
 
-async fn serve_one(
-    stream: UnixStream,
-    plan: &Arc<Plan>,
-    journal: &Journal,
-    standing: &Standing,
-) -> io::Result<()> {
+async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
     let response = match serde_json::from_str(&line) {
         Ok(Request::Replay(request)) => {
             info!(messages = request.ids.len(), "replaying");
-            let messages = replay(journal, plan, &request).await;
-            Response::Replayed { plan: plan.version.clone(), messages }
+            let messages = replay(&house.journal, &house.plans, &request).await;
+            Response::Replayed { plan: house.plans.hold().await.plan.version.clone(), messages }
         }
-        // The journal is read from the disk.
-        Ok(Request::Status) => match tokio::task::block_in_place(|| standing.status(&journal.reader())) {
-            Ok(status) => Response::Status(status),
-            Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
+        Ok(Request::Status) => {
+            let plan = house.plans.hold().await.plan.clone();
+            // The journal is read from the disk.
+            match tokio::task::block_in_place(|| house.standing.status(&plan, &house.journal.reader())) {
+                Ok(status) => Response::Status(status),
+                Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
+            }
+        }
+        Ok(Request::Reload) => match reload(house.clone()).await {
+            Ok(reloaded) => Response::Reloaded(reloaded),
+            Err(refusal) => Response::NotReloaded(refusal),
         },
         Err(error) => Response::Refused(format!("this is not a request: {error}")),
     };

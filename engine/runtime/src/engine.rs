@@ -1,33 +1,25 @@
 //! Start and end of a running engine, and the threads and tasks in between.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
-use orderly_journal::{Commit, DeliveryState, Indexer, Journal, JournalError, Options, Reader, Writer};
+use orderly_journal::{DeliveryState, Indexer, Journal, JournalError, Options, Reader, Writer};
 use orderly_pipeline::Plan;
-use orderly_transport::listeners::{BindError, Listener, Place};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use orderly_transport::listeners::{BindError, Place};
+use tokio::sync::Mutex;
+use tracing::{info, warn};
 
-use crate::arrive;
-use crate::control;
-use crate::deliver;
-use crate::inbox::Inbox;
-use crate::ingest::{self, Ingest};
+use crate::configuration::Configuration;
+use crate::control::Control;
+use crate::house::{House, note};
+use crate::lines::Lines;
+use crate::part;
+use crate::plans::Plans;
 use crate::standing::Standing;
-use crate::worker::Worker;
-
-/// How long what is in flight may take to end when the engine stops, first on its way in, then on its way out; after that
-/// its outcome is unknown, and it is sent again: by the sender that read no answer, or by us at the next start. Twice this
-/// is shorter than the 30 seconds after which service managers kill.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+use crate::watch::watch;
 
 /// What an engine is started with.
 #[derive(Clone)]
@@ -38,6 +30,8 @@ pub struct Settings {
     pub plan: Arc<Plan>,
     /// How the journal is kept.
     pub journal: Options,
+    /// Whoever reads the files again when they change; nobody, and the plan stays as it is.
+    pub configuration: Option<Arc<dyn Configuration>>,
 }
 
 impl Settings {
@@ -49,7 +43,7 @@ impl Settings {
         if let Some(bytes) = plan.journal.segment_bytes_max {
             journal.segment_bytes_max = bytes;
         }
-        Settings { base: base.to_owned(), plan, journal }
+        Settings { base: base.to_owned(), plan, journal, configuration: None }
     }
 }
 
@@ -82,19 +76,12 @@ pub enum StartError {
 
 /// A running engine.
 pub struct Engine {
-    journal: Journal,
+    house: Arc<House>,
     listening: Vec<(Arc<str>, Place)>,
-    listeners: JoinSet<()>,
-    watchers: Vec<JoinHandle<()>>,
-    control: control::Control,
-    stop: watch::Sender<bool>,
-    abandon: watch::Sender<bool>,
-    inboxes: Inboxes,
-    workers: Vec<JoinHandle<()>>,
+    control: Control,
+    watching: Option<tokio::task::JoinHandle<()>>,
     journal_threads: Vec<JoinHandle<()>>,
 }
-
-type Inboxes = HashMap<Arc<str>, Arc<Inbox>>;
 
 impl Engine {
     /// Opens the journal, takes the addresses, delivers what waits, and takes in what comes. Call it within a tokio
@@ -104,57 +91,55 @@ impl Engine {
         plant_from_environment();
         let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
         let journal_threads = spawn_journal(writer, indexer)?;
-        match Engine::begin(&settings, journal.clone()).await {
+        match Engine::begin(settings, journal.clone()).await {
             Ok(engine) => Ok(Engine { journal_threads, ..engine }),
             Err(error) => {
                 // What cannot start holds nothing either.
-                journal.close();
-                let _ = tokio::task::spawn_blocking(move || join(journal_threads)).await;
+                close(&journal, journal_threads).await;
                 Err(error)
             }
         }
     }
 
-    async fn begin(settings: &Settings, journal: Journal) -> Result<Engine, StartError> {
-        let listeners = bind(settings).await?;
-        let (stop, stopped) = watch::channel(false);
-        let (abandon, abandoned) = watch::channel(false);
-        let inboxes = inboxes(&settings.plan, &journal);
-        let places = listeners.iter().map(|(source, listener)| (source, listener.place()));
-        let standing = Arc::new(Standing::new(&settings.plan, places));
-        let control = control::Control::start(settings, journal.clone(), standing.clone())?;
-        let mut engine = Engine {
-            listening: Vec::new(),
-            listeners: JoinSet::new(),
-            watchers: Vec::new(),
-            control,
-            stop,
-            abandon,
-            workers: spawn_workers(settings, &journal, &inboxes, &standing, &abandoned)?,
-            inboxes,
+    async fn begin(settings: Settings, journal: Journal) -> Result<Engine, StartError> {
+        let Settings { base, plan, journal: options, configuration } = settings;
+        let plans = Plans::new(plan.clone());
+        let standing = Arc::new(Standing::new());
+        let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone());
+        if let Err(error) = begin_lines(&mut lines, &plan).await {
+            lines.abandon().await;
+            return Err(error);
+        }
+        let listening = listening(&lines, &plan);
+        let house = Arc::new(House {
             journal,
-            journal_threads: Vec::new(),
-        };
-        for (source, listener) in listeners {
-            let Some(counts) = standing.source(&source) else { continue };
-            let handler = Ingest::new(source, settings.plan.clone(), engine.journal.clone(), counts);
-            if let Err(error) = engine.listen(handler, listener, &stopped, &abandoned) {
-                engine.abandon().await;
+            journal_folder: options.folder,
+            plans,
+            standing,
+            configuration: configuration.clone(),
+            lines: Mutex::new(Some(lines)),
+        });
+        let noted = note(&house, &plan).map_err(StartError::from);
+        let control = match noted.and_then(|()| Control::start(house.clone())) {
+            Ok(control) => control,
+            Err(error) => {
+                house.abandon().await;
                 return Err(error);
             }
-        }
-        warn_of_stranded(&settings.plan, &engine.reader());
-        info!(plan = %settings.plan.version, "started");
-        Ok(engine)
+        };
+        let watching = configuration.map(|configuration| tokio::spawn(watch(house.clone(), configuration)));
+        warn_of_stranded(&plan, &house.journal.reader());
+        info!(plan = %plan.version, "started");
+        Ok(Engine { house, listening, control, watching, journal_threads: Vec::new() })
     }
 
-    /// The sources and where their messages come in.
+    /// The sources that it was started with and where their messages come in.
     #[must_use]
     pub fn listening(&self) -> &[(Arc<str>, Place)] {
         &self.listening
     }
 
-    /// Where a source listens, if it has an address.
+    /// Where a source listens, if it was started with an address.
     #[must_use]
     pub fn address(&self, source: &str) -> Option<SocketAddr> {
         self.listening.iter().find_map(|(name, place)| match place {
@@ -166,87 +151,58 @@ impl Engine {
     /// A view into the journal.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        self.journal.reader()
+        self.house.journal.reader()
     }
 
     /// Takes in no more, finishes what is in flight, and closes the journal. An answer that a sender does not read within
     /// ten seconds is lost; what a destination does not answer within ten more is sent again at the next start.
     pub async fn shutdown(mut self) {
         info!("stopping: taking in no more, finishing what is in flight");
-        self.stop.send_replace(true);
-        let answered = async { while self.listeners.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_GRACE, answered).await.is_err() {
-            // Some peer does not read its answer.
-            self.listeners.shutdown().await;
-        }
-        self.control.stop().await;
-        for inbox in self.inboxes.values() {
-            inbox.tell(|news| news.stop = true);
-        }
-        let mut threads = std::mem::take(&mut self.watchers);
-        threads.append(&mut self.workers);
-        let mut ended = tokio::task::spawn_blocking(move || join(threads));
-        if tokio::time::timeout(STOP_GRACE, &mut ended).await.is_err() {
-            self.abandon.send_replace(true);
-            // A thread that panicked has said so; there is nothing left to finish for it.
-            let _ = ended.await;
-        }
-        self.close_journal().await;
+        self.ask_no_more().await;
+        self.house.end().await;
+        close(&self.house.journal, self.journal_threads).await;
         info!("stopped");
     }
 
     /// Ends at once, finishing nothing: what a crash would leave, but for the process.
     pub async fn abandon(mut self) {
-        self.abandon.send_replace(true);
-        self.listeners.shutdown().await;
-        self.control.stop().await;
-        let mut threads = std::mem::take(&mut self.watchers);
-        threads.append(&mut self.workers);
-        let _ = tokio::task::spawn_blocking(move || join(threads)).await;
-        self.close_journal().await;
+        self.ask_no_more().await;
+        self.house.abandon().await;
+        close(&self.house.journal, self.journal_threads).await;
     }
 
-    async fn close_journal(self) {
-        self.journal.close();
-        let threads = self.journal_threads;
-        let _ = tokio::task::spawn_blocking(move || join(threads)).await;
-    }
-
-    fn listen(
-        &mut self,
-        handler: Ingest,
-        listener: Listener,
-        stopped: &watch::Receiver<bool>,
-        abandoned: &watch::Receiver<bool>,
-    ) -> Result<(), StartError> {
-        let (source, place) = (handler.source.clone(), listener.place());
-        ingest::announce(&source, &place);
-        let handler = Arc::new(handler);
-        self.listening.push((source.clone(), place));
-        let stop = is_said(stopped.clone());
-        match listener {
-            Listener::Mllp(listener) => {
-                self.listeners.spawn(async move { listener.run(handler, stop).await });
-            }
-            // It blocks on the disk, as a destination's worker does.
-            Listener::Files(listener) => {
-                let abandon = is_said(abandoned.clone());
-                let watching = async move {
-                    tokio::select! {
-                        () = listener.run(handler, stop) => {}
-                        () = abandon => {}
-                    }
-                };
-                self.watchers.push(spawn_with_runtime(&format!("from-{source}"), watching)?);
-            }
+    /// A change that is under way still goes to its end.
+    async fn ask_no_more(&mut self) {
+        if let Some(watching) = self.watching.take() {
+            watching.abort();
+            let _ = watching.await;
         }
-        Ok(())
+        self.control.stop().await;
     }
 }
 
-/// Ready when it is said, or when whoever could say it is gone.
-async fn is_said(mut word: watch::Receiver<bool>) {
-    let _ = word.wait_for(|said| *said).await;
+async fn begin_lines(lines: &mut Lines, plan: &Plan) -> Result<(), StartError> {
+    let mut bound = Vec::with_capacity(plan.sources.len());
+    for source in &plan.sources {
+        let taken = lines.bind(source, &[]).await;
+        bound.push(taken.map_err(|error| StartError::Bind { source_name: source.name.to_string(), error })?);
+    }
+    for destination in &plan.destinations {
+        lines.begin_destination(destination).map_err(StartError::Thread)?;
+    }
+    bound.into_iter().try_for_each(|bound| lines.begin_source(bound)).map_err(StartError::Thread)
+}
+
+/// In the order of the plan.
+fn listening(lines: &Lines, plan: &Plan) -> Vec<(Arc<str>, Place)> {
+    let place = |name: &Arc<str>| Some((name.clone(), lines.place(name)?));
+    plan.sources.iter().filter_map(|source| place(&source.name)).collect()
+}
+
+async fn close(journal: &Journal, threads: Vec<JoinHandle<()>>) {
+    journal.close();
+    // A thread that panicked has said so; there is nothing left to finish for it.
+    let _ = tokio::task::spawn_blocking(move || join(threads)).await;
 }
 
 /// An engine in a process of its own is told by environment which promise to break.
@@ -256,17 +212,6 @@ fn plant_from_environment() {
     if let Some(number) = number {
         orderly_queue::planted::plant(number);
     }
-}
-
-async fn bind(settings: &Settings) -> Result<Vec<(Arc<str>, Listener)>, StartError> {
-    let mut listeners = Vec::with_capacity(settings.plan.sources.len());
-    for source in &settings.plan.sources {
-        let bound = arrive::settings(source, &settings.base).bind().await;
-        let listener =
-            bound.map_err(|error| StartError::Bind { source_name: source.name.to_string(), error })?;
-        listeners.push((source.name.clone(), listener));
-    }
-    Ok(listeners)
 }
 
 /// Deliveries that wait for a destination which the configuration no longer has wait for ever: somebody must know.
@@ -284,70 +229,10 @@ fn warn_of_stranded(plan: &Plan, reader: &Reader) {
     }
 }
 
-/// An inbox for each destination, filled by the journal's commits.
-fn inboxes(plan: &Plan, journal: &Journal) -> Inboxes {
-    let inboxes: Inboxes =
-        plan.destinations.iter().map(|destination| (destination.name.clone(), Arc::default())).collect();
-    let told = inboxes.clone();
-    journal.subscribe(move |commit: &Commit| {
-        for fresh in &commit.waiting {
-            if let Some(inbox) = told.get(&fresh.destination) {
-                inbox.tell(|news| {
-                    news.arrived = true;
-                    news.rewound |= fresh.rewound;
-                });
-            }
-        }
-    });
-    inboxes
-}
-
 fn spawn_journal(writer: Writer, indexer: Indexer) -> Result<Vec<JoinHandle<()>>, StartError> {
-    Ok(vec![spawn("journal-writer", move || writer.run())?, spawn("journal-indexer", move || indexer.run())?])
-}
-
-fn spawn_workers(
-    settings: &Settings,
-    journal: &Journal,
-    inboxes: &Inboxes,
-    standing: &Standing,
-    abandoned: &watch::Receiver<bool>,
-) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let mut workers = Vec::new();
-    for destination in &settings.plan.destinations {
-        let Some(inbox) = inboxes.get(&destination.name) else { continue };
-        let Some(known) = standing.destination(&destination.name) else { continue };
-        let transport = deliver::settings(destination, &settings.base);
-        let worker = Worker::new(destination, transport, journal.clone(), inbox.clone(), known);
-        let abandon = is_said(abandoned.clone());
-        let name = format!("to-{}", destination.name);
-        workers.push(spawn_with_runtime(&name, worker.run(abandon))?);
-    }
-    Ok(workers)
-}
-
-/// Runs a task on a thread of its own, where it may block.
-fn spawn_with_runtime(
-    name: &str,
-    task: impl Future<Output = ()> + Send + 'static,
-) -> Result<JoinHandle<()>, StartError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-    spawn(name, move || runtime.block_on(task))
-}
-
-/// A thread that ends because of a panic says so: what it did is not done any more.
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    let thread = name.to_owned();
-    let run = move || {
-        if catch_unwind(AssertUnwindSafe(run)).is_err() {
-            error!(
-                thread,
-                "a part of the engine has failed and stands still; this is our fault: restart the engine"
-            );
-        }
-    };
-    thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+    let writer = part::spawn("journal-writer", move || writer.run()).map_err(StartError::Thread)?;
+    let indexer = part::spawn("journal-indexer", move || indexer.run()).map_err(StartError::Thread)?;
+    Ok(vec![writer, indexer])
 }
 
 fn join(threads: Vec<JoinHandle<()>>) {

@@ -99,10 +99,9 @@ impl FileHandler for Ingest {
 impl Ingest {
     /// Where this source puts files aside; a file's own name may be a patient's, and is not for the log.
     fn failed_folder(&self) -> &str {
-        let source = self.plan.source(&self.source);
-        match source.map(|source| &source.listener) {
-            Some(Listener::Files(files)) => &files.failed,
-            Some(Listener::Mllp(_)) | None => "",
+        match &self.listener {
+            Listener::Files(files) => &files.failed,
+            Listener::Mllp(_) => "",
         }
     }
 }
@@ -247,10 +246,9 @@ impl Reading<'_> {
     }
 
     fn message_bytes_max(&self) -> usize {
-        let source = self.ingest.plan.source(&self.ingest.source);
-        match source.map(|source| &source.listener) {
-            Some(Listener::Files(files)) => files.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX),
-            Some(Listener::Mllp(_)) | None => MESSAGE_BYTES_MAX,
+        match &self.ingest.listener {
+            Listener::Files(files) => files.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX),
+            Listener::Mllp(_) => MESSAGE_BYTES_MAX,
         }
     }
 
@@ -274,12 +272,14 @@ impl Reading<'_> {
         }
         let room = self.ingest.room.take(member.bytes.len()).await.map_err(|_| NotStored(None))?;
         self.hear_of_stored()?;
+        // A source that is no more is about to be told so.
+        let held = self.ingest.hold().await.ok_or(NotStored(None))?;
         let facts = self.ingest.facts();
         let mut processed = if member.cut {
             let why = format!("the message is larger than the {} bytes that are allowed", member.bytes.len());
-            self.ingest.not_whole(&facts, &member.bytes, &why)
+            self.ingest.not_whole(&held.plan, &facts, &member.bytes, &why)
         } else {
-            self.ingest.process(&facts, &member.bytes)
+            self.ingest.process(&held.plan, &facts, &member.bytes)
         };
         self.ingest.note(facts.id, &processed);
         if processed.fate == Fate::Quarantined {
@@ -289,8 +289,9 @@ impl Reading<'_> {
         }
         self.last_id = Some(facts.id);
         let origin = Origin { intake: self.intake.clone(), member: number, last };
-        let message = self.ingest.new_message(&facts, &mut processed, Arc::from(member.bytes), Some(origin));
-        self.in_flight.push_back(self.ingest.commit_holding(message, room));
+        let body = Arc::from(member.bytes);
+        let message = self.ingest.new_message(&held, &facts, &mut processed, body, Some(origin));
+        self.in_flight.push_back(self.ingest.commit_holding(message, (room, held)));
         Ok(())
     }
 

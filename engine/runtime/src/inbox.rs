@@ -1,10 +1,12 @@
-//! What happens to a destination's line from outside: new deliveries, replays, results on disk, the end.
+//! What happens to a destination's line from outside: new deliveries, replays, results on disk, other settings, the end.
 //!
 //! Written by the journal's writer thread, read by the worker. News of one kind merge, so it never grows beyond the
 //! results that may be unrecorded.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use orderly_queue::retry::RetrySchedule;
+use orderly_transport::destinations::DestinationSettings;
 use tokio::sync::Notify;
 
 /// A destination's inbox.
@@ -25,6 +27,8 @@ pub(crate) struct News {
     pub(crate) recorded: Vec<u64>,
     /// Results could not be written; why.
     pub(crate) record_failed: Option<String>,
+    /// The destination is reached another way from now on.
+    pub(crate) changed: Option<(DestinationSettings, RetrySchedule)>,
     /// Send nothing more.
     pub(crate) stop: bool,
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, Journal, NewMessage, Origin};
+use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
     Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, members, not_whole, process,
     tolerated,
@@ -22,6 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::convert;
 use crate::file_ingest::Room;
+use crate::plans::{Held, Plans};
 use crate::standing::SourceStanding;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
@@ -33,8 +35,9 @@ const MEMBERS_MAX: usize = 10_000;
 /// What one source's listener does with what comes in.
 pub(crate) struct Ingest {
     pub(crate) source: Arc<str>,
-    pub(crate) plan: Arc<Plan>,
-    plan_version: Arc<str>,
+    /// How the source listens; when that changes, it listens anew.
+    pub(crate) listener: Listener,
+    plans: Plans,
     pub(crate) journal: Journal,
     /// What is counted of the source.
     standing: Arc<SourceStanding>,
@@ -49,15 +52,15 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(crate) fn new(
         source: Arc<str>,
-        plan: Arc<Plan>,
+        listener: Listener,
+        plans: Plans,
         journal: Journal,
         standing: Arc<SourceStanding>,
     ) -> Self {
-        let plan_version = Arc::from(plan.version.as_str());
         Ingest {
             source,
-            plan,
-            plan_version,
+            listener,
+            plans,
             journal,
             standing,
             room: Room::default(),
@@ -66,59 +69,54 @@ impl Ingest {
         }
     }
 
+    /// The plan for the next message; none when it does not have this source any more.
+    pub(crate) async fn hold(&self) -> Option<Held> {
+        let held = self.plans.hold().await;
+        held.plan.source(&self.source).is_some().then_some(held)
+    }
+
     /// Stores one message and gives its answer; none for an acknowledgement.
-    async fn take(&self, bytes: &[u8], peer: SocketAddr) -> Option<Vec<u8>> {
+    async fn take(&self, held: &Held, bytes: &[u8], peer: SocketAddr) -> Option<Vec<u8>> {
         let facts = self.facts();
         let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
-            tokio::task::block_in_place(|| self.process(&facts, bytes))
+            tokio::task::block_in_place(|| self.process(&held.plan, &facts, bytes))
         } else {
-            self.process(&facts, bytes)
+            self.process(&held.plan, &facts, bytes)
         };
         for (code, offset) in tolerated(&processed.diagnostics) {
             self.standing.deviated(peer.ip(), code, 1, offset);
         }
-        self.store(&facts, processed, bytes).await
+        self.store(held, &facts, processed, bytes).await
     }
 
     /// Processes a message. One that our code cannot bear is quarantined, so that it neither ends its source nor comes again and again.
-    pub(crate) fn process(&self, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    pub(crate) fn process(&self, plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
         // A plan is only read; what was half made is dropped.
         let processed = catch_unwind(AssertUnwindSafe(|| {
             if planted::is_planted(Fault::ProcessingPanics) && facts.id.is_multiple_of(2) {
                 #[expect(clippy::panic, reason = "that is what is planted")]
                 std::panic::panic_any("a planted panic");
             }
-            process(&self.plan, facts, bytes)
+            process(plan, facts, bytes)
         }));
-        processed.unwrap_or_else(|_| self.failed_inside(facts, bytes))
+        processed.unwrap_or_else(|_| not_processed(plan, facts, bytes))
     }
 
     /// Bytes that are kept and never processed.
-    pub(crate) fn not_whole(&self, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
-        self.set_aside(not_whole, facts, bytes, why)
+    pub(crate) fn not_whole(&self, plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
+        set_aside(not_whole, plan, facts, bytes, why)
     }
 
-    fn set_aside(
+    async fn store(
         &self,
-        how: fn(&Plan, &Facts<'_>, &[u8], &str) -> Processed,
+        held: &Held,
         facts: &Facts<'_>,
+        mut processed: Processed,
         bytes: &[u8],
-        why: &str,
-    ) -> Processed {
-        let told = catch_unwind(AssertUnwindSafe(|| how(&self.plan, facts, bytes, why)));
-        told.unwrap_or_else(|_| self.failed_inside(facts, bytes))
-    }
-
-    fn failed_inside(&self, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
-        let told = catch_unwind(AssertUnwindSafe(|| failed_inside(&self.plan, facts, bytes)));
-        // Not even its header can be looked at.
-        told.unwrap_or_else(|_| failed_inside(&self.plan, facts, &[]))
-    }
-
-    async fn store(&self, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Option<Vec<u8>> {
+    ) -> Option<Vec<u8>> {
         let reply = processed.reply.clone();
         self.note(facts.id, &processed);
-        let message = self.new_message(facts, &mut processed, Arc::from(bytes), None);
+        let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), None);
         let committed = self.commit(message);
         if planted::is_planted(Fault::AnswerBeforeCommit) {
             return reply.stored(facts);
@@ -140,6 +138,7 @@ impl Ingest {
 
     pub(crate) fn new_message(
         &self,
+        held: &Held,
         facts: &Facts<'_>,
         processed: &mut Processed,
         body: Arc<[u8]>,
@@ -157,7 +156,7 @@ impl Ingest {
             control_id: summary.control_id,
             fate: convert::fate(processed.fate),
             reason: processed.reason.take(),
-            plan: self.plan_version.clone(),
+            plan: held.version.clone(),
             origin,
             keys: convert::search_keys(processed),
             deliveries: convert::deliveries(pairs, &body),
@@ -216,15 +215,17 @@ impl Handler for Ingest {
         let mut answer = Answer::none();
         let members = members(&received.bytes);
         if members.len() > MEMBERS_MAX {
+            let Some(held) = self.hold().await else { return gone(answer) };
             let facts = self.facts();
             let why = format!("the frame holds more than {MEMBERS_MAX} messages");
-            let processed = self.not_whole(&facts, &received.bytes, &why);
-            answer.frames.extend(self.store(&facts, processed, &received.bytes).await);
+            let processed = self.not_whole(&held.plan, &facts, &received.bytes, &why);
+            answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await);
             return answer;
         }
         for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
-            answer.frames.extend(self.take(bytes, received.peer).await);
+            let Some(held) = self.hold().await else { return gone(answer) };
+            answer.frames.extend(self.take(&held, bytes, received.peer).await);
         }
         answer
     }
@@ -238,11 +239,12 @@ impl Handler for Ingest {
         if is_another_protocol(kind) || (problem.bytes.is_empty() && !is_answered) {
             return None;
         }
+        let held = self.hold().await?;
         let facts = self.facts();
         let why = format!("{code} at byte {offset} of the connection: {kind}");
         let how = if matches!(kind, ProblemKind::Refused(_)) { frame_refused } else { not_whole };
-        let processed = self.set_aside(how, &facts, &problem.bytes, &why);
-        let answer = self.store(&facts, processed, &problem.bytes).await;
+        let processed = set_aside(how, &held.plan, &facts, &problem.bytes, &why);
+        let answer = self.store(&held, &facts, processed, &problem.bytes).await;
         answer.filter(|_| is_answered)
     }
 
@@ -274,11 +276,36 @@ impl Handler for Ingest {
             ConnectionEvent::AcceptFailed { text, .. } => {
                 warn!(%source, "no connection could be accepted: {text}")
             }
-            ConnectionEvent::HandlerFailed => {
-                error!(%source, "a connection's task failed; this is our fault")
+            ConnectionEvent::HandlerFailed { peer } => {
+                self.standing.disconnected(peer.ip());
+                error!(%source, %peer, "a connection's task failed; this is our fault")
             }
         }
     }
+}
+
+/// The fate of bytes that are kept and never processed.
+fn set_aside(
+    how: fn(&Plan, &Facts<'_>, &[u8], &str) -> Processed,
+    plan: &Plan,
+    facts: &Facts<'_>,
+    bytes: &[u8],
+    why: &str,
+) -> Processed {
+    let told = catch_unwind(AssertUnwindSafe(|| how(plan, facts, bytes, why)));
+    told.unwrap_or_else(|_| not_processed(plan, facts, bytes))
+}
+
+/// The fate of a message that our code cannot bear.
+fn not_processed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
+    let told = catch_unwind(AssertUnwindSafe(|| failed_inside(plan, facts, bytes)));
+    // Not even its header can be looked at.
+    told.unwrap_or_else(|_| failed_inside(plan, facts, &[]))
+}
+
+/// The source is no more: what is not answered, its sender sends again, wherever that is then.
+fn gone(answer: Answer) -> Answer {
+    Answer { close: true, ..answer }
 }
 
 /// Whether the bytes are not of a sender of messages at all, so that none of them is one.

@@ -1,26 +1,36 @@
-//! The running engine: the only place that spawns. Ingest, delivery workers, replay, shutdown.
+//! The running engine: the only place that spawns. Ingest, delivery workers, reload, replay, shutdown.
 //!
 //! [`Engine::start`] opens the journal, takes the addresses and begins to deliver what waits; [`Engine::shutdown`] takes
-//! in no more, finishes what is in flight and closes the journal. Three rules hold in between:
+//! in no more, finishes what is in flight and closes the journal. Four rules hold in between:
 //!
 //! - A positive answer leaves only after the commit that holds the message and all that follows from it ([`ingest`]).
 //! - A destination is a thread of its own: a slow one holds up nobody else ([`worker`]).
+//! - A message is processed and stored under one plan; another one comes into force between two messages ([`reload`]).
 //! - Whoever wants to change something in the journal of a running engine asks that engine ([`control`]).
 //!   It also says how it stands ([`status`]).
 
 mod arrive;
+mod configuration;
 mod control;
 mod convert;
 mod deliver;
 mod engine;
 mod file_ingest;
+mod house;
 mod inbox;
 mod ingest;
+mod lines;
+mod part;
+mod plans;
+mod reload;
 mod replay;
 mod standing;
 pub mod status;
+mod watch;
 mod worker;
 
+pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};
+pub use reload::{NotReloaded, Reloaded};
 pub use replay::{ReplayError, ReplayRequest, Replayed, replay_without_engine};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use orderly_journal::{CommitError, DeliveryState, Journal, JournalError, Reprocessed};
-use orderly_pipeline::{Facts, Plan, is_part, process};
+use orderly_pipeline::{Facts, is_part, process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::convert;
 use crate::engine::Settings;
+use crate::plans::Plans;
 
 /// What to replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +50,10 @@ pub enum ReplayError {
 }
 
 /// Replays messages one after the other, in the order asked for.
-pub(crate) async fn replay(journal: &Journal, plan: &Arc<Plan>, request: &ReplayRequest) -> Vec<Replayed> {
+pub(crate) async fn replay(journal: &Journal, plans: &Plans, request: &ReplayRequest) -> Vec<Replayed> {
     let mut replayed = Vec::with_capacity(request.ids.len());
     for id in &request.ids {
-        replayed.push(match one(journal, plan, *id, request).await {
+        replayed.push(match one(journal, plans, *id, request).await {
             Ok(replayed) => replayed,
             Err(problem) => Replayed { id: *id, fate: None, waiting: 0, failed: 0, problem: Some(problem) },
         });
@@ -71,19 +72,16 @@ pub async fn replay_without_engine(
     };
     let writer = start("journal-writer", Box::new(move || writer.run()))?;
     let indexer = start("journal-indexer", Box::new(move || indexer.run()))?;
-    let replayed = replay(&journal, &settings.plan, request).await;
+    let replayed = replay(&journal, &Plans::new(settings.plan), request).await;
     journal.close();
     // Threads that panicked have said so.
     let _ = (writer.join(), indexer.join());
     Ok(replayed)
 }
 
-async fn one(
-    journal: &Journal,
-    plan: &Arc<Plan>,
-    id: u64,
-    request: &ReplayRequest,
-) -> Result<Replayed, String> {
+async fn one(journal: &Journal, plans: &Plans, id: u64, request: &ReplayRequest) -> Result<Replayed, String> {
+    let held = plans.hold().await;
+    let plan = &held.plan;
     let stored = journal.reader().message(id).map_err(|error| error.to_string())?;
     let stored = stored.ok_or("there is no message with this id in the journal")?;
     if plan.source(&stored.source).is_none() {
@@ -107,7 +105,7 @@ async fn one(
     let reprocessed = Reprocessed {
         message_id: id,
         at_us: Timestamp::now().as_microsecond(),
-        plan: Arc::from(plan.version.as_str()),
+        plan: held.version.clone(),
         fate,
         reason: processed.reason,
         deliveries,

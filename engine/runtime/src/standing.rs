@@ -1,7 +1,7 @@
 //! The counters behind [`Status`]: written by listeners and workers as things happen, read when somebody asks.
 //!
 //! What always holds: nothing here grows with what peers do. Peers are kept by address up to a limit, and each has one count
-//! a code, of which there are few.
+//! a code, of which there are few. A source or destination that the plan keeps keeps its counts, whatever else changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -22,48 +22,55 @@ use crate::status::{
 /// one that is idle for longest makes room.
 pub(crate) const PEERS_MAX: usize = 256;
 
-/// Everything that is counted.
+/// Everything that is counted, by name. Sources and destinations come and go with the plan.
 #[derive(Debug)]
 pub(crate) struct Standing {
-    plan: String,
     since_us: i64,
-    sources: Vec<Arc<SourceStanding>>,
-    destinations: Vec<Arc<DestinationStanding>>,
+    sources: Mutex<Named<SourceStanding>>,
+    destinations: Mutex<Named<DestinationStanding>>,
 }
 
+type Named<T> = HashMap<Arc<str>, Arc<T>>;
+
 impl Standing {
-    /// That of an engine which is about to start, with its sources and where their messages come in.
-    pub(crate) fn new<'s>(plan: &Plan, sources: impl Iterator<Item = (&'s Arc<str>, Place)>) -> Standing {
-        let since_us = now();
-        let sources = sources.map(|(name, place)| Arc::new(SourceStanding::new(name.clone(), place)));
-        let destination = |name: &Arc<str>| Arc::new(DestinationStanding::new(name.clone(), since_us));
-        Standing {
-            plan: plan.version.clone(),
-            since_us,
-            sources: sources.collect(),
-            destinations: plan.destinations.iter().map(|declared| destination(&declared.name)).collect(),
-        }
+    /// That of an engine which is about to start, with nothing begun.
+    pub(crate) fn new() -> Standing {
+        Standing { since_us: now(), sources: Mutex::default(), destinations: Mutex::default() }
     }
 
-    /// That of a source.
-    pub(crate) fn source(&self, name: &str) -> Option<Arc<SourceStanding>> {
-        self.sources.iter().find(|source| *source.name == *name).cloned()
+    /// That of a source which begins, with its messages coming in here; one that begins anew keeps its counts.
+    pub(crate) fn source(&self, name: &Arc<str>, place: Place) -> Arc<SourceStanding> {
+        let mut sources = locked(&self.sources);
+        let fresh = || Arc::new(SourceStanding::new(name.clone(), place.clone()));
+        let source = sources.entry(name.clone()).or_insert_with(fresh).clone();
+        *locked(&source.place) = place;
+        source
     }
 
-    /// That of a destination.
-    pub(crate) fn destination(&self, name: &str) -> Option<Arc<DestinationStanding>> {
-        self.destinations.iter().find(|destination| *destination.name == *name).cloned()
+    /// That of a destination which begins.
+    pub(crate) fn destination(&self, name: &Arc<str>) -> Arc<DestinationStanding> {
+        let fresh = || Arc::new(DestinationStanding::new(name.clone(), now()));
+        locked(&self.destinations).entry(name.clone()).or_insert_with(fresh).clone()
     }
 
-    /// All of it, with what the journal has waiting.
-    pub(crate) fn status(&self, reader: &Reader) -> Result<Status, JournalError> {
+    /// Forgets those that the plan does not have: if they come again, they count from nothing.
+    pub(crate) fn follow(&self, plan: &Plan) {
+        locked(&self.sources).retain(|name, _| plan.source(name).is_some());
+        locked(&self.destinations).retain(|name, _| plan.destination(name).is_some());
+    }
+
+    /// All that the plan in force has, with what the journal has waiting.
+    pub(crate) fn status(&self, plan: &Plan, reader: &Reader) -> Result<Status, JournalError> {
         let mut waiting = BTreeMap::new();
         for count in reader.counts()?.deliveries {
             if count.state == DeliveryState::Waiting && count.count > 0 {
                 waiting.insert(count.destination, count.count);
             }
         }
-        let declared = self.destinations.iter();
+        let sources = locked(&self.sources).clone();
+        let sources = plan.sources.iter().filter_map(|declared| sources.get(&declared.name));
+        let destinations = locked(&self.destinations).clone();
+        let declared = plan.destinations.iter().filter_map(|declared| destinations.get(&declared.name));
         let mut destinations: Vec<_> =
             declared.map(|one| one.status(waiting.remove(&*one.name).unwrap_or_default())).collect();
         destinations.extend(waiting.into_iter().map(|(name, waiting)| DestinationStatus {
@@ -74,19 +81,24 @@ impl Standing {
             last_error: None,
         }));
         Ok(Status {
-            plan: self.plan.clone(),
+            plan: plan.version.clone(),
             since: time(self.since_us),
-            sources: self.sources.iter().map(|source| source.status()).collect(),
+            sources: sources.map(|source| source.status()).collect(),
             destinations,
         })
     }
+}
+
+/// What is locked here is whole after each step, also after one that panicked.
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is counted of a source.
 #[derive(Debug)]
 pub(crate) struct SourceStanding {
     name: Arc<str>,
-    place: Place,
+    place: Mutex<Place>,
     counts: Mutex<SourceCounts>,
 }
 
@@ -112,7 +124,7 @@ struct Deviations {
 
 impl SourceStanding {
     fn new(name: Arc<str>, place: Place) -> SourceStanding {
-        SourceStanding { name, place, counts: Mutex::default() }
+        SourceStanding { name, place: Mutex::new(place), counts: Mutex::default() }
     }
 
     /// A peer connected.
@@ -135,6 +147,13 @@ impl SourceStanding {
         if let Some(peer) = counts.peer(peer, now()) {
             peer.connections = peer.connections.saturating_sub(1);
         }
+    }
+
+    /// Its listener has ended: nobody is connected any more, also whoever went without a word.
+    pub(crate) fn ended(&self) {
+        let mut counts = self.counts();
+        counts.connections = 0;
+        counts.peers.values_mut().for_each(|peer| peer.connections = 0);
     }
 
     /// A peer deviated so many times, the last time here. Says whether it never did so before, as far as is known.
@@ -163,7 +182,7 @@ impl SourceStanding {
 
     fn status(&self) -> SourceStatus {
         let counts = self.counts();
-        let (state, place) = match &self.place {
+        let (state, place) = match &*locked(&self.place) {
             Place::Address(address) => (SourceState::Listening, address.to_string()),
             Place::Folder(folder) => (SourceState::Watching, folder.display().to_string()),
         };
@@ -180,8 +199,7 @@ impl SourceStanding {
     }
 
     fn counts(&self) -> MutexGuard<'_, SourceCounts> {
-        // Counts are whole after each step.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.counts)
     }
 }
 
@@ -241,7 +259,7 @@ impl DestinationStanding {
     pub(crate) fn attempted(&self, at_us: i64, outcome: &Outcome) {
         let mut known = self.known();
         let state = match outcome {
-            Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Connected,
+            Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Reachable,
             Outcome::Retryable { .. } => DestinationState::Trying,
         };
         if known.state != state {
@@ -258,8 +276,7 @@ impl DestinationStanding {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // It is whole after each step.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.known)
     }
 }
 
@@ -319,6 +336,39 @@ mod tests {
         assert_eq!(peer.tolerances, [tolerance("hl7-no-control-id", 1, 0), tolerance("mllp-filler", 3, 9)]);
     }
 
+    fn plan(source: &str) -> Plan {
+        let text = |file: &str, text: String| orderly_pipeline::Text { file: file.to_owned(), text };
+        let site = format!(
+            "site: test\nsources:\n  {source}:\n    mllp:\n      listen: 127.0.0.1:0\ndestinations:\n  archive:\n    files:\n      \
+             folder: out\n"
+        );
+        let route = format!("route: all\nfrom: {source}\nto:\n  - destination: archive\n");
+        let texts = orderly_pipeline::Texts {
+            site: text("orderly.yaml", site),
+            routes: vec![text("routes/all.yaml", route)],
+            mappings: Vec::new(),
+            tables: BTreeMap::new(),
+        };
+        let compiled = orderly_pipeline::compile(&texts);
+        compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
+    }
+
+    #[test]
+    fn a_source_that_begins_anew_keeps_its_counts_and_one_that_is_gone_loses_them() {
+        let (standing, name) = (Standing::new(), Arc::from("clinic"));
+        let begun = standing.source(&name, Place::Folder("one".into()));
+        begun.connected(address(1));
+        begun.stored(Fate::Routed);
+        begun.ended();
+        standing.follow(&plan("clinic"));
+        let anew = standing.source(&name, Place::Folder("two".into())).status();
+        assert_eq!((anew.place.as_str(), anew.messages.routed, anew.connections), ("two", 1, 0));
+        assert_eq!(anew.peers.first().map(|peer| peer.connections), Some(0));
+        standing.follow(&plan("laboratory"));
+        let again = standing.source(&name, Place::Folder("two".into())).status();
+        assert_eq!((again.messages.routed, again.peers.len()), (0, 0));
+    }
+
     fn failed() -> Outcome {
         Outcome::Retryable { code: "connect-refused".to_owned(), text: "nobody listens there".to_owned() }
     }
@@ -333,7 +383,7 @@ mod tests {
         assert_eq!((status.state, status.since, status.waiting), (DestinationState::Trying, time(2000), 4));
         assert_eq!(status.last_error.map(|error| error.at), Some(time(3000)));
         destination.attempted(5000, &Outcome::Delivered);
-        assert_eq!(destination.status(0).state, DestinationState::Connected);
+        assert_eq!(destination.status(0).state, DestinationState::Reachable);
         assert!(destination.status(0).last_error.is_some());
     }
 }

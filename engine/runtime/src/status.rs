@@ -27,7 +27,7 @@ pub struct SourceStatus {
     pub place: String,
     /// Connections that are open now.
     pub connections: u64,
-    /// Messages stored since the engine was started, by their fate.
+    /// Messages stored since the engine was started, or since it was added to the running engine, by their fate.
     pub messages: Fates,
     /// Who connected, by address.
     pub peers: Vec<PeerStatus>,
@@ -103,8 +103,8 @@ pub struct DestinationStatus {
 pub enum DestinationState {
     /// Nothing was sent to it since the engine was started.
     Idle,
-    /// It answered the last attempt.
-    Connected,
+    /// It took or refused what was sent last.
+    Reachable,
     /// The last attempt failed; it is tried again.
     Trying,
     /// The configuration no longer has it.

@@ -19,7 +19,7 @@ use orderly_transport::destinations::{Attempt, Delivery, Destination, Destinatio
 use tracing::{debug, error, info, warn};
 
 use crate::deliver;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, News};
 use crate::standing::DestinationStanding;
 
 /// How many deliveries are read at a time, and how many bytes of them: enough that reading costs little a delivery, few
@@ -78,14 +78,10 @@ impl Worker {
         inbox: Arc<Inbox>,
         standing: Arc<DestinationStanding>,
     ) -> Self {
-        let retry = destination.retry.as_ref().map_or_else(RetrySchedule::default, |retry| RetrySchedule {
-            schedule: retry.schedule.clone(),
-            then: retry.then,
-        });
         Worker {
             name: destination.name.clone(),
             settings,
-            fifo: Fifo::new(retry),
+            fifo: Fifo::new(retry_schedule(destination)),
             reader: journal.reader(),
             journal,
             inbox,
@@ -97,19 +93,17 @@ impl Worker {
         }
     }
 
-    /// Delivers until it is told to stop, or until `abandon` is ready.
-    pub(crate) async fn run(mut self, abandon: impl Future<Output = ()>) {
-        tokio::select! {
-            () = abandon => {}
-            () = self.work() => {}
-        }
-    }
-
-    async fn work(&mut self) {
+    /// Delivers until it is told to stop.
+    pub(crate) async fn run(mut self) {
         let mut destination = self.settings.clone().open().await;
         let mut actions = self.fifo.step(Event::Tick, now());
         loop {
-            actions.extend(self.read_inbox());
+            let news = self.inbox.take();
+            if let Some((settings, _)) = &news.changed {
+                info!(destination = %self.name, "the destination is reached another way from now on");
+                destination = settings.clone().open().await;
+            }
+            actions.extend(self.hear(news));
             match self.perform(actions) {
                 Next::Send(item) => {
                     let ending = self.attempt(&mut destination, &item).await;
@@ -124,8 +118,7 @@ impl Worker {
         }
     }
 
-    fn read_inbox(&mut self) -> Actions {
-        let news = self.inbox.take();
+    fn hear(&mut self, news: News) -> Actions {
         let mut events: Vec<Event<_>> = Vec::new();
         for seq in news.recorded {
             self.unrecorded.remove(&seq);
@@ -135,6 +128,7 @@ impl Worker {
             error!(destination = %self.name, "a result could not be recorded, writing it again: {problem}");
             self.record_again = Some(now() + RECORD_RETRY_US);
         }
+        events.extend(news.changed.map(|(_, retry)| Event::Changed(retry)));
         events.extend(news.rewound.then_some(Event::Rewound));
         events.extend(news.arrived.then_some(Event::Arrived));
         events.extend(news.stop.then_some(Event::Stop));
@@ -269,6 +263,14 @@ impl Worker {
         }
         self.failing = matches!(outcome, Outcome::Retryable { .. });
     }
+}
+
+/// A destination's waits between attempts.
+pub(crate) fn retry_schedule(destination: &plan::Destination) -> RetrySchedule {
+    destination.retry.as_ref().map_or_else(RetrySchedule::default, |retry| RetrySchedule {
+        schedule: retry.schedule.clone(),
+        then: retry.then,
+    })
 }
 
 fn item(waiting: WaitingDelivery) -> Item<Arc<WaitingDelivery>> {

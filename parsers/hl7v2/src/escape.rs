@@ -10,7 +10,7 @@ mod switch;
 use std::borrow::Cow;
 use std::fmt;
 
-use nom::bytes::complete::{tag, take_till, take_while_m_n};
+use nom::bytes::complete::{tag, tag_no_case, take_till, take_while_m_n};
 use nom::character::complete::{one_of, u8 as small_number};
 use nom::combinator::{all_consuming, opt};
 use nom::multi::many1;
@@ -265,19 +265,19 @@ fn hex(digits: &[u8]) -> IResult<&[u8], Vec<u8>> {
     all_consuming(many1(pair)).parse(digits)
 }
 
-/// A formatting command: which byte it leaves in the text, and how many of them.
+/// A formatting command: which byte it leaves in the text, and how many of them. Some write it in capitals.
 fn layout(command: &[u8]) -> IResult<&[u8], (u8, usize)> {
     let number = || opt(preceded(opt(one_of("+-")), small_number));
     let count = |given: Option<u8>| usize::from(given.unwrap_or(1));
     all_consuming(nom::branch::alt((
-        tag(b"br".as_slice()).map(|_| (b'\n', 1)),
-        tag(b"ce".as_slice()).map(|_| (b'\n', 1)),
-        preceded(tag(b"sp".as_slice()), number()).map(|given| (b'\n', count(given))),
-        preceded(tag(b"sk".as_slice()), number()).map(|given| (b' ', count(given))),
-        preceded(tag(b"in".as_slice()), number()).map(|_| (b' ', 0)),
-        preceded(tag(b"ti".as_slice()), number()).map(|_| (b' ', 0)),
-        tag(b"fi".as_slice()).map(|_| (b' ', 0)),
-        tag(b"nf".as_slice()).map(|_| (b' ', 0)),
+        tag_no_case(b"br".as_slice()).map(|_| (b'\n', 1)),
+        tag_no_case(b"ce".as_slice()).map(|_| (b'\n', 1)),
+        preceded(tag_no_case(b"sp".as_slice()), number()).map(|given| (b'\n', count(given))),
+        preceded(tag_no_case(b"sk".as_slice()), number()).map(|given| (b' ', count(given))),
+        preceded(tag_no_case(b"in".as_slice()), number()).map(|_| (b' ', 0)),
+        preceded(tag_no_case(b"ti".as_slice()), number()).map(|_| (b' ', 0)),
+        tag_no_case(b"fi".as_slice()).map(|_| (b' ', 0)),
+        tag_no_case(b"nf".as_slice()).map(|_| (b' ', 0)),
     )))
     .parse(command)
 }
@@ -302,6 +302,7 @@ mod tests {
         let table = [
             (r"a\F\b\S\c\R\d\E\e\T\f", r"a|b^c~d\e&f"),
             (r"one\.br\two\.sp\three\.sp2\four", "one\ntwo\nthree\n\nfour"),
+            (r"one\.BR\two\.SP\three", "one\ntwo\nthree"),
             (r"\H\loud\N\ and\.sk3\far", "loud and   far"),
             (r"\.in+4\\.ti-4\\.fi\text\.nf\\.ce\middle", "text\nmiddle"),
             (r"\X0D0A\", "\r\n"),

@@ -12,6 +12,7 @@ mod condition;
 mod document;
 mod embedded;
 mod exchange;
+mod goal;
 mod header;
 mod immunization;
 mod master;
@@ -23,6 +24,7 @@ mod patient;
 mod procedure;
 mod referral;
 mod result;
+mod specimen;
 mod timing;
 mod values;
 mod visit;
@@ -33,7 +35,8 @@ use crate::delimiters::Encoding;
 use crate::message::Message;
 use crate::segment::Segment;
 use crate::view::View;
-use orders::{DrugOrder, Specimens};
+use orders::DrugOrder;
+use specimen::Specimens;
 
 /// The record of a message.
 pub fn normalize(message: &Message<'_>) -> Record {
@@ -120,6 +123,7 @@ enum Subject {
     ImmunizationObservation,
     Allergy,
     Condition,
+    Goal,
     Procedure,
     Charge,
     Appointment,
@@ -258,6 +262,11 @@ impl Walk {
             }
             "PDA" => self.last_patient(|patient| patient::death(fields, patient)),
             "ARV" => self.last_patient(|patient| patient::restriction(fields, patient)),
+            "GOL" => {
+                let source = self.location("GOL");
+                self.record.goals.push(goal::goal(fields, source));
+                self.subject = Subject::Goal;
+            }
             "PEO" => {
                 let source = self.location("PEO");
                 self.record.conditions.push(condition::adverse_event(fields, source));
@@ -274,6 +283,9 @@ impl Walk {
             "CDM" => master::content(fields, "CDM", self),
             "PRC" => master::content(fields, "PRC", self),
             "OM1" => master::content(fields, "OM1", self),
+            "OM2" => master::numbers(fields, self),
+            "OM4" => master::specimen(fields, self),
+            "OM5" => master::members(fields, self),
             "OM7" => master::content(fields, "OM7", self),
             "IIM" => master::content(fields, "IIM", self),
             "CM0" => master::content(fields, "CM0", self),
@@ -303,7 +315,10 @@ impl Walk {
         let source = self.location("PID");
         // What waits for an order until here was never the next patient's.
         self.record.results.extend(std::mem::take(&mut self.specimens).finish());
-        self.visits_from = self.record.visits.len();
+        // Some put the visit before its patient.
+        if !self.record.patients.is_empty() {
+            self.visits_from = self.record.visits.len();
+        }
         self.record.patients.push(patient::patient(fields, source));
         self.close_order();
         self.subject = Subject::Patient;
@@ -382,6 +397,7 @@ impl Walk {
             }
             Subject::Allergy => &mut record.allergies.last_mut()?.notes,
             Subject::Condition => &mut record.conditions.last_mut()?.notes,
+            Subject::Goal => &mut record.goals.last_mut()?.notes,
             Subject::Procedure => &mut record.procedures.last_mut()?.notes,
             Subject::Charge => &mut record.charges.last_mut()?.notes,
             Subject::Appointment => &mut record.appointments.last_mut()?.notes,

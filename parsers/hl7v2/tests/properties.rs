@@ -4,8 +4,9 @@
 
 use orderly_hl7v2::{
     AckCode, Answer, Charset, Groups, Level, Message, Position, Presence, Settings, acknowledge, normalize,
-    parse, read_reply, split,
+    parse, read_reply, split, validate,
 };
+use orderly_record::Place;
 use proptest::prelude::*;
 
 /// A field with all kinds of structure and oddities, but no line end.
@@ -43,6 +44,12 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     (kind, line_end, prop::collection::vec(segment, 0..12)).prop_map(|(kind, end, segments)| {
         let header = format!("MSH|^~\\&|A|B|C|D|20260305||{kind}|1|P|2.5{end}");
         [header.into_bytes(), segments.concat()].concat()
+    })
+}
+
+fn findings_are_within(message: &Message<'_>, length: usize) -> bool {
+    validate(message).iter().all(|finding| {
+        matches!(&finding.place, Place::Input { offset, path } if *offset <= length && !path.is_empty())
     })
 }
 
@@ -119,6 +126,7 @@ proptest! {
         prop_assert_eq!(message.encode(), bytes.clone());
         prop_assert_eq!(message.rebuild(), bytes.clone());
         normalize(&message);
+        prop_assert!(findings_are_within(&message, bytes.len()));
     }
 
     #[test]
@@ -190,6 +198,11 @@ proptest! {
     }
 
     #[test]
+    fn what_is_not_as_its_version_says_is_within_the_message(bytes in message()) {
+        prop_assert!(findings_are_within(&read(&bytes), bytes.len()));
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), prefix in prop::sample::select(vec!["", "MSH", "MSH|^~\\&|", "FHS|", "MSH|^~\\&|A|B|C|D|||ADT^A01|1\r"])) {
         let bytes = [prefix.as_bytes(), &bytes].concat();
         let _ = read_reply(&bytes);
@@ -199,6 +212,7 @@ proptest! {
                 Ok(message) => {
                     prop_assert_eq!(message.encode(), member);
                     normalize(&message);
+                    prop_assert!(findings_are_within(&message, member.len()));
                     Some(message.header())
                 }
                 Err(refused) => refused.header,

@@ -55,7 +55,7 @@ pub use header::Header;
 pub use health_concern::HealthConcern;
 pub use immunization::Immunization;
 pub use location::Location;
-pub use master::MasterEntry;
+pub use master::{MasterEntry, ReferenceRange, SpecimenRequirement};
 pub use medication::{Ingredient, Medication, Timing};
 pub use participant::{Consent, Participant};
 pub use patient::{Patient, RelatedPerson};

@@ -314,7 +314,8 @@ impl ObservationValue {
 /// that carried it would be a second copy of megabytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Content {
-    /// The media type as far as the sender gave it: `application/pdf`.
+    /// The media type: `application/pdf`. Of a PDF, RTF, JPEG, PNG or TIFF in Base64 what its first bytes say, else as far as the sender gave
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<Text>,
     /// How the data is written in the message (HL7 table 0299: `Base64`, `Hex`, `A`).

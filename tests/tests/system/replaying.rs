@@ -168,13 +168,17 @@ async fn a_wrong_charset_is_repaired_by_setting_it_and_replaying() {
 async fn a_replay_through_an_engine_with_an_older_configuration_says_so() {
     let hospital = Peer::accepting().await;
     let site = failing(&hospital);
+    site.amend("orderly.yaml", "sources:", "reload: manual\nsources:");
     let engine = Running::start(&site).await;
     feed(&engine, &["P1"]).await;
     mend(&site);
     let ran = orderly(&site, ["replay", "--state", "failed"]).await.ended(1);
     assert!(ran.out.contains("1: failed, 0 waiting, 1 failed again"), "{}", ran.out);
-    assert!(ran.err.contains("restart it and replay again"), "{}", ran.err);
+    assert!(ran.err.contains("`orderly reload` says why"), "{}", ran.err);
     assert!(engine.log().iter().any(|line| line.contains("the mapping failed")));
+    orderly(&site, ["reload"]).await.ended(0);
+    let ran = orderly(&site, ["replay", "--state", "failed"]).await.ended(0);
+    assert_eq!((ran.out.contains("1: routed, 1 waiting"), ran.err.as_str()), (true, ""), "{}", ran.out);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::plan::{Build, Content, Form, Layout, Let, Rule, Writing};
 use crate::yaml::{Entry, Kind, Node, Span};
 
 /// The keys with a meaning of their own.
-const DIRECTIVES: [&str; 4] = ["$each", "$let", "$when", "$value"];
+pub(crate) const DIRECTIVES: [&str; 4] = ["$each", "$let", "$when", "$value"];
 
 impl<'p> Compiler<'p> {
     /// The whole of a mapping that builds.

@@ -4,7 +4,7 @@ use orderly_hl7v2::dictionary;
 use orderly_hl7v2::{Level, Select};
 
 use super::members::Origin;
-use super::{Compiler, Here, NameKind, Tested, Typed};
+use super::{Compiler, Here, NameKind, Tested, Typed, codes, never};
 use crate::Format;
 use crate::expression::{self, Expression, Kind, Operator, Part as Piece, Reference, SyntaxError};
 use crate::functions::{self, Arguments, Gives, Takes};
@@ -33,7 +33,13 @@ impl<'c, 'p> Reader<'c, 'p> {
     /// The scalar as a condition.
     pub(super) fn condition(&self) -> Tested {
         let parsed = expression::condition(self.scalar("a condition")?);
-        self.test(&self.parsed(parsed)?)
+        self.question(&self.parsed(parsed)?)
+    }
+
+    /// A whole condition.
+    pub(super) fn question(&self, condition: &Expression) -> Tested {
+        never::check(self, condition);
+        self.test(condition)
     }
 
     /// The scalar as one text with `${...}` in it.
@@ -99,6 +105,7 @@ impl<'c, 'p> Reader<'c, 'p> {
                 });
             }
         }
+        self.node.warn_of_comment(self.compiler.problems);
         text
     }
 
@@ -239,7 +246,7 @@ impl<'c, 'p> Reader<'c, 'p> {
     }
 
     /// An expression as a question.
-    pub(super) fn test(&self, expression: &Expression) -> Tested {
+    fn test(&self, expression: &Expression) -> Tested {
         Some(match &expression.kind {
             Kind::And(parts) => Test::All(self.tests(parts)?),
             Kind::Or(parts) => Test::Any(self.tests(parts)?),
@@ -252,6 +259,10 @@ impl<'c, 'p> Reader<'c, 'p> {
                 Test::Is { value: typed.term, presence: *presence, negated: *negated }
             }
             Kind::Compare { operator, left, right } => {
+                if matches!(operator, Operator::Equal | Operator::NotEqual) {
+                    codes::check(self, left, [&**right]);
+                    codes::check(self, right, [&**left]);
+                }
                 let (left, right) = (self.one(left), self.one(right));
                 let (left, right) = (left?, right?);
                 match operator {
@@ -264,6 +275,9 @@ impl<'c, 'p> Reader<'c, 'p> {
                 }
             }
             Kind::In { value, list, negated } => {
+                if let Kind::List(members) = &list.kind {
+                    codes::check(self, value, members);
+                }
                 let (value, typed) = (self.one(value), self.value(list));
                 let (value, typed) = (value?, typed?);
                 if !typed.several {

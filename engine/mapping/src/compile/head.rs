@@ -8,11 +8,11 @@ use crate::problems::Problems;
 use crate::yaml::{Fields, Node, Scalar, Span};
 
 /// The versions of HL7 v2 that a mapping can name.
-const VERSIONS: [&str; 13] =
+pub(crate) const VERSIONS: [&str; 13] =
     ["2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"];
 
 /// Keys that only some outputs have, and with which they go.
-const OF_OUTPUT: [(&str, &[Format]); 5] = [
+pub(crate) const OF_OUTPUT: [(&str, &[Format]); 5] = [
     ("start", &[Format::Hl7v2]),
     ("build", &[Format::Json, Format::Csv]),
     ("header", &[Format::Csv]),

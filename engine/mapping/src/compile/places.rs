@@ -212,8 +212,8 @@ impl Reader<'_, '_> {
             Select::Last => Select::Last,
             Select::All => Select::All,
             Select::Append => Select::Append,
-            Select::Where(filter) => Select::Where(Box::new(self.test(filter)?)),
-            Select::AllWhere(filter) => Select::AllWhere(Box::new(self.test(filter)?)),
+            Select::Where(filter) => Select::Where(Box::new(self.question(filter)?)),
+            Select::AllWhere(filter) => Select::AllWhere(Box::new(self.question(filter)?)),
         })
     }
 }

@@ -4,7 +4,7 @@ use orderly_hl7v2::{Level, Select};
 
 use super::expression::Reader;
 use super::header::{HEADER, is_header};
-use super::{Compiler, Here, NameKind, Typed};
+use super::{Compiler, Here, NameKind, Typed, twice};
 use crate::expression::{self, Expression, Kind, Reference};
 use crate::plan::{Action, Anchor, Assignment, End, Insert, Let, Over, Part, Place, Rule, Start, Term, Walk};
 use crate::yaml::{Entry, Node};
@@ -116,6 +116,7 @@ impl<'p> Compiler<'p> {
             self.assignment(entry, target?, here)
         };
         let assignments: Vec<Option<Assignment>> = entries.iter().map(assignment).collect();
+        twice::check(assignments.iter().flatten(), self.problems);
         assignments.into_iter().collect()
     }
 
@@ -150,6 +151,7 @@ impl<'p> Compiler<'p> {
             self.assignment(entry, Place { start: Start::Here, part }, here)
         };
         let fields: Vec<Option<Assignment>> = entries.iter().map(field).collect();
+        twice::check(fields.iter().flatten(), self.problems);
         fields.into_iter().collect()
     }
 
@@ -332,7 +334,7 @@ impl<'p> Compiler<'p> {
         }
         // A filter with errors was reported, and a mapping with errors never runs.
         let filter = said.filter.as_ref();
-        let filter = filter.and_then(|filter| reader.filter(inner).test(filter));
+        let filter = filter.and_then(|filter| reader.filter(inner).question(filter));
         let slot = self.name(said.name.as_ref().map_or("", |name| &name.text), kind);
         Some((Walk { over, slot, filter }, inner))
     }
@@ -387,6 +389,7 @@ impl<'p> Compiler<'p> {
             let several = named.as_ref().is_some_and(|typed| typed.several);
             let object = named.as_ref().and_then(|typed| typed.object);
             let slot = self.name(&entry.key, NameKind::Value { several, object });
+            self.lets.borrow_mut().push((slot, entry.key_span.clone()));
             values.extend(named.map(|typed| Let { slot, value: typed.term, asks }));
         }
         complete.then_some(values)

@@ -115,7 +115,10 @@ fn inline(rows: &Node, unmapped: Unmapped, problems: &Problems) -> Option<Table>
     for row in entries {
         match row.value.text() {
             // YAML has refused repeated keys.
-            Some(value) => _ = table.add(&[&row.key], vec![value.to_owned()]),
+            Some(value) => {
+                row.value.warn_of_comment(problems);
+                _ = table.add(&[&row.key], vec![value.to_owned()]);
+            }
             None => {
                 complete = false;
                 let message = format!("the value of `{}` is a text, not {}", row.key, row.value.what());

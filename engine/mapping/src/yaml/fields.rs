@@ -4,12 +4,13 @@
 //! knows are written down once, where they are read.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::time::Duration;
 
 use super::units::{duration, size};
 use super::{Entry, Kind, Node, Span};
-use crate::problems::Problems;
+use crate::problems::{Problems, did_you_mean};
 
 /// A map being read. Missing and ill-formed values are reported and come back as `None`.
 pub struct Fields<'n, 'p> {
@@ -151,14 +152,17 @@ impl<'n, 'p> Fields<'n, 'p> {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
-    /// Reports every key that was not asked for, with the closest one that was. Call it last.
+    /// Reports every key that was not asked for, with the closest one that was, or all of them. Call it last.
     pub fn finish(self) {
-        let asked = self.asked.borrow();
-        for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
+        let mut known = self.asked.into_inner();
+        // A reader may ask for a key more than once.
+        let mut seen = HashSet::new();
+        known.retain(|key| seen.insert(*key));
+        for entry in self.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let message = format!("{} has no key `{}`", self.what, entry.key);
-            self.problems
-                .error("config-unknown-key", &entry.key_span, message)
-                .suggest(&entry.key, asked.iter().copied());
+            let near = did_you_mean(&entry.key, known.iter().copied());
+            let help = near.unwrap_or_else(|| format!("there are {}", known.join(", ")));
+            self.problems.error("config-unknown-key", &entry.key_span, message).help(help);
         }
     }
 

@@ -54,7 +54,7 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
 }
 
 /// The mapping is written out, or only its tables and rules.
-fn mapping_text(group: &Node) -> String {
+pub(crate) fn mapping_text(group: &Node) -> String {
     if let Some(whole) = group.get("mapping").and_then(Node::text) {
         return whole.to_owned();
     }

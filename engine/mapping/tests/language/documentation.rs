@@ -69,6 +69,12 @@ fn every_function_is_documented() {
     }
 }
 
+/// The mappings of all examples, with the line at which each begins.
+pub(crate) fn mappings() -> Vec<(usize, String)> {
+    let examples = fences(&documentation()).into_iter().filter(|(_, kind, _)| kind == "yaml");
+    examples.map(|(line, _, text)| (line, whole(&text))).collect()
+}
+
 fn documentation() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mapping.md");
     std::fs::read_to_string(path).expect("docs/mapping.md is there")

@@ -6,7 +6,7 @@ use crate::support;
 
 fn mapping(text: &str) -> Mapping {
     let text = format!("mapping: limits\ninput: any\n{text}");
-    support::mapping("limits.yaml", &text, &|_| Err("no files".to_owned())).expect("a mapping")
+    support::usable(&text).expect("a mapping")
 }
 
 fn message(segments: usize) -> String {

@@ -7,6 +7,7 @@ mod documentation;
 mod limits;
 mod properties;
 mod records;
+mod schema;
 mod support;
 mod trace;
 mod wrong;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSetBuilder};
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Fields, Node, Scalar};
 
 use super::folders::as_written;
-use crate::plan::{After, Complete, FileOrder, FilesSource, Identify};
+use crate::plan::{After, Complete, FileOrder, FilesSource, Identify, Patterns};
 
 /// How long a file must look the same to be taken for complete, when nothing is said: longer than senders pause between two writes.
 const STABLE_FOR: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ pub(super) fn read(node: &Node, problems: &Problems) -> Option<FilesSource> {
 }
 
 /// File names as a shell matches them, in any case, because `.HL7` and `.hl7` are the same to whoever sends them.
-fn pattern(fields: &Fields<'_, '_>, problems: &Problems) -> GlobSet {
+fn pattern(fields: &Fields<'_, '_>, problems: &Problems) -> Patterns {
     let mut set = GlobSetBuilder::new();
     let written = fields.texts("pattern");
     let all = written.is_empty().then_some("*");
@@ -71,7 +71,8 @@ fn pattern(fields: &Fields<'_, '_>, problems: &Problems) -> GlobSet {
             }
         }
     }
-    set.build().unwrap_or_default()
+    let written = written.iter().map(|text| text.text.to_owned()).collect();
+    Patterns { written, set: set.build().unwrap_or_default() }
 }
 
 /// Looking without a pause would do nothing else.

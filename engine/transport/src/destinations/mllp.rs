@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How an MLLP destination behaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MllpSettings {
     /// `host:port`. A name is looked up at each connect.
     pub address: String,

@@ -12,7 +12,7 @@ pub use mllp::{MllpDestination, MllpSettings};
 use std::time::Duration;
 
 /// The settings of a destination of any kind.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DestinationSettings {
     /// HL7's minimal lower layer protocol over TCP.
     Mllp(MllpSettings),

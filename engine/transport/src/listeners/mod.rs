@@ -8,7 +8,7 @@ mod mllp;
 
 use crate::mllp_frame::{Problem, Tally};
 pub use files::{FileHandler, FilesListener, FilesListenerSettings};
-pub use mllp::{MllpListener, MllpListenerSettings};
+pub use mllp::{MllpListener, MllpListenerSettings, TakenAddress};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +31,14 @@ impl ListenerSettings {
             Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
         }
     }
+
+    /// The same at an address that is held already; a listener without one begins as with [`bind`](Self::bind).
+    pub fn bind_at(self, taken: TakenAddress) -> Result<Listener, BindError> {
+        match self {
+            Self::Mllp(settings) => MllpListener::at(taken, settings).map(Listener::Mllp),
+            Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
+        }
+    }
 }
 
 /// A listener of any kind, with its address taken.
@@ -43,6 +51,14 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// The address that it holds, if it has one.
+    pub fn taken(&self) -> Option<TakenAddress> {
+        match self {
+            Self::Mllp(listener) => Some(listener.taken()),
+            Self::Files(_) => None,
+        }
+    }
+
     /// Where messages come in.
     pub fn place(&self) -> Place {
         match self {
@@ -160,7 +176,10 @@ pub enum ConnectionEvent {
         text: String,
     },
     /// The handler panicked on a connection, which was closed. A fault of the engine.
-    HandlerFailed,
+    HandlerFailed {
+        /// Who was connected.
+        peer: SocketAddr,
+    },
 }
 
 /// Why a connection ended.

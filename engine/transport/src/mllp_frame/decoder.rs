@@ -261,6 +261,8 @@ impl Decoder {
             if self.held == MESSAGE_BEGIN {
                 self.state = State::InFrame;
                 self.meet(Tolerance::NoStartBlock, self.started);
+                let begin = std::mem::take(&mut self.held);
+                return self.hold(&begin);
             }
             return None;
         }

@@ -417,9 +417,8 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 
 fn settings() -> impl Strategy<Value = DecoderSettings> {
     let refused = proptest::sample::subsequence(Tolerance::ALL.to_vec(), 0..=Tolerance::ALL.len());
-    (prop_oneof![Just(8_usize), Just(1024)], refused).prop_map(|(frame_bytes_max, refused)| DecoderSettings {
-        frame_bytes_max,
-        refused: refused.into_iter().collect(),
+    (prop_oneof![Just(2_usize), Just(8), Just(1024)], refused).prop_map(|(frame_bytes_max, refused)| {
+        DecoderSettings { frame_bytes_max, refused: refused.into_iter().collect() }
     })
 }
 

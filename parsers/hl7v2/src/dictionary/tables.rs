@@ -31,6 +31,11 @@ pub(super) fn table(number: u16) -> Option<&'static Table> {
 }
 
 impl Table {
+    /// Its codes and their names, of all versions, in no order; a name is empty where the sources only know that there is such a code.
+    pub fn codes(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        self.codes.iter().map(|(code, of)| (*code, of.name))
+    }
+
     /// What a code means, whatever the version: its name, empty where the sources only know that there is such a code.
     pub fn name_of(&self, code: &str) -> Option<&'static str> {
         self.codes.get(code).map(|code| code.name)

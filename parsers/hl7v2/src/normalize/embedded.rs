@@ -29,6 +29,9 @@ const SIGNATURES: [(&str, &str); 8] = [
 /// Also begins without a declaration, so that the beginning of another one would not be seen.
 const XML: &str = "application/xml";
 
+/// What files of several kinds are.
+const AMBIGUOUS: [&str; 2] = [XML, "application/zip"];
+
 /// `%%EOF`, the end of a PDF, in Base64: its letters depend on where among three bytes it begins.
 const PDF_ENDS: [&[u8]; 3] = [b"JSVFT0", b"UlRU9G", b"lJUVPR"];
 
@@ -40,7 +43,10 @@ const LOOKED_AT: usize = 64;
 
 /// A document whose end has not come.
 pub(super) struct Unfinished {
+    /// By its first bytes.
     media_type: &'static str,
+    /// As its first piece says it.
+    declared: Option<Text>,
     /// Where its first piece stands.
     begins: Text,
     /// The sub-id of the last observation with a piece of it.
@@ -56,17 +62,30 @@ struct Piece<'m> {
 
 /// A document of one observation.
 struct Document {
+    /// As its first piece says it.
     content: Content,
+    /// By its first bytes.
+    media_type: Option<&'static str>,
     /// Where its first piece stands.
     begins: Text,
     /// What kind of file it is, as long as its end has not come.
     open: Option<&'static str>,
 }
 
+impl Document {
+    /// What it is by its first bytes is truer than what is declared: many put `AP` or `Image` before `PDF`. Packed files and XML are of many
+    /// kinds, which only the declaration tells.
+    fn value(self) -> ObservationValue {
+        let seen =
+            self.media_type.filter(|seen| !AMBIGUOUS.contains(seen) || self.content.media_type.is_none());
+        let media_type = seen.map(Text::new_static).or(self.content.media_type);
+        ObservationValue::Content(Content { media_type, ..self.content })
+    }
+}
+
 /// OBX-5 of type ED: the documents in it.
 pub(super) fn documents(field: View<'_>, source: &Location) -> Vec<ObservationValue> {
-    let joined = join(&pieces(field, source));
-    joined.into_iter().map(|document| ObservationValue::Content(document.content)).collect()
+    join(&pieces(field, source)).into_iter().map(Document::value).collect()
 }
 
 /// Whether there is a document in a field of type ED, and not only words: some send these under any type.
@@ -77,8 +96,9 @@ pub(super) fn has_documents(field: View<'_>) -> bool {
 /// The last document of an observation of type ED, if its end has not come.
 pub(super) fn unfinished(observation: &Observation, field: View<'_>) -> Option<Unfinished> {
     let source = observation.source.as_ref().filter(|_| observation.value_type.as_deref() == Some("ED"))?;
-    let Document { begins, open, .. } = join(&pieces(field, source)).pop()?;
-    Some(Unfinished { media_type: open?, begins, sub_id: observation.sub_id.clone() })
+    let Document { begins, open, content, .. } = join(&pieces(field, source)).pop()?;
+    let (media_type, declared, sub_id) = (open?, content.media_type, observation.sub_id.clone());
+    Some(Unfinished { media_type, declared, begins, sub_id })
 }
 
 /// Puts the next observation to the one before it when all that is in it goes on with the document there; what is then unfinished. Else
@@ -99,7 +119,7 @@ pub(super) fn continued(
     };
     let ends = pieces.iter().position(|piece| has_end(open.media_type, piece.data));
     let ends_early = ends.is_some_and(|end| end + 1 < pieces.len());
-    if pieces.is_empty() || ends_early || !pieces.iter().all(|piece| goes_on(document, piece)) {
+    if pieces.is_empty() || ends_early || !pieces.iter().all(|piece| goes_on(open.declared.as_ref(), piece)) {
         return Err(Box::new(next));
     }
     for piece in &pieces {
@@ -113,7 +133,7 @@ fn join(pieces: &[Piece<'_>]) -> Vec<Document> {
     let mut documents: Vec<Document> = Vec::new();
     for piece in pieces {
         let open = documents.last_mut().filter(|document| document.open.is_some());
-        match open.filter(|document| goes_on(&document.content, piece)) {
+        match open.filter(|document| goes_on(document.content.media_type.as_ref(), piece)) {
             Some(document) => {
                 append(&mut document.content, &document.begins, piece);
                 document.open = document.open.filter(|media_type| !has_end(media_type, piece.data));
@@ -121,7 +141,8 @@ fn join(pieces: &[Piece<'_>]) -> Vec<Document> {
             None => {
                 let open = kind(piece).filter(|media_type| !has_end(media_type, piece.data));
                 let (content, begins) = (piece.content.clone(), piece.path.clone());
-                documents.push(Document { content, begins, open });
+                let media_type = signature(piece.data).filter(|_| is_base64(&piece.content));
+                documents.push(Document { content, media_type, begins, open });
             }
         }
     }
@@ -141,11 +162,17 @@ fn pieces<'m>(field: View<'m>, source: &Location) -> Vec<Piece<'m>> {
     let Location::Segment { name, occurrence } = source else { return Vec::new() };
     let segment = if *occurrence > 1 { format!("{name}[{occurrence}]") } else { (*name).to_owned() };
     let piece = |(number, view): (usize, View<'m>)| {
-        let is_bare = view.count() == 1;
-        let data = if is_bare { view.raw() } else { view.child(5).raw() };
-        let component = if is_bare { "" } else { ".5" };
-        let bare = || Content { length: Some(data.len()), ..Content::default() };
-        let content = if is_bare { undeclared(data).unwrap_or_else(bare) } else { embedded(view) };
+        let (data, content) = match (view.count(), view.child(5).raw()) {
+            (1, _) => (view.raw(), undeclared(view.raw())),
+            // A part is missing, and the data one place too far to the left.
+            (_, b"") => (b"".as_slice(), undeclared(view.raw())),
+            (_, data) => (data, Some(embedded(view))),
+        };
+        let component = if view.count() == 1 { "" } else { ".5" };
+        let content = content.unwrap_or_else(|| match view.count() {
+            1 => Content { length: Some(data.len()), ..Content::default() },
+            _ => embedded(view),
+        });
         Piece { content, data, path: format!("{segment}-5[{number}]{component}").into() }
     };
     (1..).zip(field.children()).filter(|(_, view)| view.presence() == Presence::Present).map(piece).collect()
@@ -164,9 +191,9 @@ fn is_base64(content: &Content) -> bool {
 }
 
 /// Whether a piece says nothing else than the document before it, and is no beginning.
-fn goes_on(document: &Content, piece: &Piece<'_>) -> bool {
+fn goes_on(declared: Option<&Text>, piece: &Piece<'_>) -> bool {
     let Content { media_type, encoding, pointer, .. } = &piece.content;
-    (media_type.is_none() || *media_type == document.media_type)
+    (media_type.is_none() || media_type.as_ref() == declared)
         && (encoding.is_none() || is_base64(&piece.content))
         && pointer.is_none()
         && signature(piece.data).is_none()
@@ -340,6 +367,35 @@ mod tests {
     fn data_without_what_it_is_is_still_a_document() {
         let data = format!("JVBERi0{}", "A".repeat(80));
         assert_eq!(documents(&[("", &data)]), [[(87, String::new())]]);
+    }
+
+    /// The media type of a document that these values are.
+    fn media_type(value: &str) -> String {
+        let message = format!("MSH|^~\\&|||||||ORU^R01|1\rOBX|1|ED|A||{value}\r");
+        let message = parse(message.as_bytes(), &Settings::default()).unwrap();
+        let values = &crate::normalize(&message).results[0].observations[0].values;
+        let [ObservationValue::Content(content)] = values.as_slice() else { panic!("{values:?}") };
+        assert_eq!(content.encoding.as_deref(), Some("Base64"), "{value}");
+        content.media_type.as_deref().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_document_is_what_its_first_bytes_say() {
+        let shifted = format!("LAB^PDF^Base64^JVBERi0{}", "A".repeat(80));
+        let table = [
+            ("^AP^^Base64^JVBERi0xLjQK", "application/pdf"),
+            ("Quest^Image^PDF^Base64^JVBERi0xLjQK", "application/pdf"),
+            (shifted.as_str(), "application/pdf"),
+            ("^text^xml^Base64^PD94bWwgdmVy", "text/xml"),
+            ("^application^vnd.ms-excel^Base64^UEsDBBQA", "application/vnd.ms-excel"),
+            ("^^^Base64^UEsDBBQA", "application/zip"),
+            ("^application^octet-stream^Base64^AAECAwQF", "application/octet-stream"),
+        ];
+        for (value, expected) in table {
+            assert_eq!(media_type(value), expected, "{value}");
+        }
+        let [image, rest] = [BEGIN, MIDDLE].map(|value| value.replace("application", "Image"));
+        assert_eq!(documents(&[("", &image), ("", &rest)]).len(), 1);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //!
 //! Of each entry the record says by what it is known and what it is about; the rest of the file's own segments stays in the message.
 
-use orderly_record::{Coded, MasterEntry, Organization, Provider, Text};
+use orderly_record::{Coded, MasterEntry, Organization, Provider, ReferenceRange, SpecimenRequirement, Text};
 
-use super::values::{addresses, coded, identifier, name, telecoms, text, texts, time};
+use super::values::{
+    addresses, all_coded, coded, composite_quantity, identifier, lines, name, telecoms, text, texts, time,
+};
 use super::visit::location;
 use super::{Fields, Walk};
 use crate::view::View;
@@ -85,11 +87,64 @@ pub(super) fn content(fields: &Fields<'_>, segment: &'static str, walk: &mut Wal
         "LOC" => place(fields, entry),
         "NPU" => (entry.location, entry.code) = (location(fields.first(1)), coded(fields.first(2))),
         "CDM" => (entry.code, entry.name) = (coded(fields.first(1)), text(fields.first(3))),
-        "OM1" => entry.code = coded(fields.first(2)),
+        "OM1" => service(fields, entry),
         "OM7" | "IIM" => entry.code = coded(fields.first(2)),
         "CM0" => (entry.code, entry.name) = (coded(fields.first(2)), text(fields.first(4))),
         _ => entry.code = coded(fields.first(1)),
     }
+}
+
+/// OM1: an observation that can be ordered, by its name for reports, its long or its short one.
+fn service(om1: &Fields<'_>, entry: &mut MasterEntry) {
+    entry.code = coded(om1.first(2));
+    entry.value_types = texts(om1.field(3));
+    entry.name = [9, 11, 10, 8].into_iter().find_map(|field| text(om1.first(field)));
+}
+
+/// OM2: the numbers that are the values of the observation before it.
+pub(super) fn numbers(om2: &Fields<'_>, walk: &mut Walk) {
+    let Some(entry) = walk.record.master_entries.last_mut() else { return };
+    entry.units = coded(om2.first(2));
+    entry.reference_ranges = om2.field(6).children().filter_map(range).collect();
+    entry.critical_ranges = om2.field(7).children().filter_map(range).collect();
+}
+
+/// RFR: low and high, sex, age, gestational age, species, race, conditions.
+fn range(view: View<'_>) -> Option<ReferenceRange> {
+    let [values, sex, age, _, _, _, conditions] = view.parts();
+    let range = ReferenceRange {
+        low: text(values.child(1)),
+        high: text(values.child(2)),
+        sex: text(sex),
+        age_from: text(age.child(1)),
+        age_to: text(age.child(2)),
+        conditions: text(conditions),
+    };
+    (range.low.is_some() || range.high.is_some()).then_some(range)
+}
+
+/// OM4: a specimen that the observation before it takes.
+pub(super) fn specimen(om4: &Fields<'_>, walk: &mut Walk) {
+    let Some(entry) = walk.record.master_entries.last_mut() else { return };
+    let specimen = SpecimenRequirement {
+        kind: coded(om4.first(6)),
+        container: lines(om4.field(3)),
+        additive: coded(om4.first(7)),
+        preparation: lines(om4.field(8)),
+        handling: lines(om4.field(9)),
+        volume: composite_quantity(om4.first(10)),
+        minimum_volume: composite_quantity(om4.first(11)),
+        requirements: lines(om4.field(12)),
+    };
+    if specimen != SpecimenRequirement::default() {
+        entry.specimens.push(specimen);
+    }
+}
+
+/// OM5: what is in a panel.
+pub(super) fn members(om5: &Fields<'_>, walk: &mut Walk) {
+    let Some(entry) = walk.record.master_entries.last_mut() else { return };
+    entry.members.extend(all_coded(om5.field(2)));
 }
 
 /// STF: a member of staff.

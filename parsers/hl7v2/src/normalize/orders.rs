@@ -3,7 +3,7 @@
 //! An order for drugs is one medication, whatever segments tell of it: the last of them leads, the earlier ones fill in what it does not
 //! say. What is given several times is several medications, each with what their order says.
 
-use orderly_record::{Coded, Identifier, Immunization, Location, Medication, Note, Report, Specimen, Text};
+use orderly_record::{Coded, Identifier, Immunization, Location, Medication, Note, Report, Text};
 
 use super::{Fields, Subject, Walk, appointment, embedded, immunization, medication, result, timing};
 use crate::segment::Segment;
@@ -41,6 +41,14 @@ fn repeated(number: &Option<Identifier>) -> Option<Identifier> {
     number.as_ref().filter(is_short).cloned()
 }
 
+/// Whether an order's numbers are these; `None` where there are none to compare.
+fn agreement(order: &Report, numbers: [&Option<Identifier>; 2]) -> Option<bool> {
+    let own = [&order.placer_number, &order.filler_number];
+    let pairs = own.into_iter().zip(numbers);
+    let both = pairs.filter_map(|(one, other)| one.as_ref().zip(other.as_ref()));
+    both.map(|(one, other)| one.value == other.value).reduce(|before, next| before && next)
+}
+
 /// What the last segment of a drug order told.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Told {
@@ -64,45 +72,11 @@ impl DrugOrder {
     }
 }
 
-/// Specimens that stand before their orders.
-#[derive(Default)]
-pub(super) struct Specimens {
-    waiting: Vec<Specimen>,
-    /// Whether an order has them already: the next specimen then begins anew.
-    given: bool,
-}
-
-impl Specimens {
-    fn await_orders(&mut self, specimen: Specimen) {
-        if std::mem::take(&mut self.given) {
-            self.waiting.clear();
-        }
-        self.waiting.push(specimen);
-    }
-
-    /// Specimens that no order came for, as where an instrument tells which containers it has: a report of nothing else.
-    pub(super) fn finish(self) -> Option<Report> {
-        let first = self.waiting.first().filter(|_| !self.given)?;
-        let source = first.source.clone();
-        Some(Report { specimens: self.waiting, source, ..Report::default() })
-    }
-
-    /// Each order has those before it; the first has all, later ones the first few.
-    fn give(&mut self, report: &mut Report) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        self.given = true;
-        report.specimens.splice(..0, medication::share(&mut self.waiting));
-        let accession = report.specimens.iter().find_map(|specimen| specimen.accession_number.clone());
-        report.accession_number = accession.or(report.accession_number.take());
-    }
-}
-
 impl Walk {
     /// An ORC opens an order for drugs when it has a pharmacy's segment; else it opens a report, unless its OBR came before it: some send
     /// them in that order.
     pub(super) fn order(&mut self, fields: &Fields<'_>, following: &[Segment<'_>]) {
+        let follows_obr = matches!(self.before, Some(("OBR", _)));
         let source = self.location("ORC");
         let names = following.iter().map(Segment::name);
         let next =
@@ -114,7 +88,10 @@ impl Walk {
             return;
         }
         let order = result::order(fields, source);
-        let comes_late = (next != Some("OBR") || self.requests_lead()) && self.drug_order.is_none();
+        let comes_late = next != Some("OBR")
+            || self.requests_lead()
+            || (follows_obr && self.is_about_request(fields, &order, following));
+        let comes_late = comes_late && self.drug_order.is_none();
         match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
             Some(report) => result::complete(report, order),
             None => {
@@ -125,6 +102,24 @@ impl Walk {
             }
         }
         self.subject = Subject::Report;
+    }
+
+    /// Whether an ORC behind an OBR is about that one although another OBR comes: it has a number of that one and not of the other, or its
+    /// observations follow, and no number says otherwise.
+    fn is_about_request(&self, fields: &Fields<'_>, order: &Report, following: &[Segment<'_>]) -> bool {
+        let Some(report) = self.record.results.last().filter(|_| self.report_is_open) else { return false };
+        let of_report = agreement(order, [&report.placer_number, &report.filler_number]);
+        let next = following.iter().find(|segment| segment.is("OBR"));
+        let of_next = next.and_then(|segment| {
+            let number = |field| super::values::entity(segment.field(field, fields.encoding).child(1));
+            agreement(order, [&number(2), &number(3)])
+        });
+        let after = following.iter().map(Segment::name).find(|name| *name != "NTE");
+        match of_report {
+            Some(true) => of_next != Some(true) || after == Some("OBX"),
+            Some(false) => false,
+            None => after == Some("OBX"),
+        }
     }
 
     pub(super) fn request(&mut self, fields: &Fields<'_>) {
@@ -171,72 +166,11 @@ impl Walk {
         self.subject = Subject::Observation;
     }
 
-    /// A specimen is the open report's, but for the messages in which it stands before its orders.
-    pub(super) fn specimen(&mut self, fields: &Fields<'_>) {
-        let specimen = result::specimen(fields, self.location("SPM"));
-        self.subject = Subject::Specimen;
-        if self.specimens_lead() {
-            self.close_order();
-        }
-        match self.open_report() {
-            Some(report) => {
-                report.accession_number =
-                    specimen.accession_number.clone().or(report.accession_number.take());
-                report.specimens.push(specimen);
-            }
-            None => self.specimens.await_orders(specimen),
-        }
-    }
-
-    /// SAC: a container of the last specimen; without an SPM before it a specimen of which nothing else is known.
-    pub(super) fn container(&mut self, fields: &Fields<'_>) {
-        let source = self.location("SAC");
-        if self.containers_lead() && self.subject != Subject::Specimen {
-            self.close_order();
-            let mut specimen = Specimen { source: Some(source), ..Specimen::default() };
-            result::container(fields, &mut specimen);
-            return self.specimens.await_orders(specimen);
-        }
-        match self.last_specimen() {
-            Some(specimen) => result::container(fields, specimen),
-            None => {
-                let mut specimen = Specimen { source: Some(source), ..Specimen::default() };
-                result::container(fields, &mut specimen);
-                self.specimens.await_orders(specimen);
-            }
-        }
-    }
-
-    pub(super) fn last_specimen(&mut self) -> Option<&mut Specimen> {
-        if self.report_is_open {
-            self.record.results.last_mut()?.specimens.last_mut()
-        } else {
-            self.specimens.waiting.last_mut()
-        }
-    }
-
     /// The structures in which an ORC follows its OBR (chapter 7).
     fn requests_lead(&self) -> bool {
         let header = &self.record.header;
         header.kind.as_deref() == Some("OUL")
             && matches!(header.event.as_deref(), Some("R22" | "R23" | "R24"))
-    }
-
-    /// The structure in which each order begins with its container (chapter 7, OUL^R21).
-    fn containers_lead(&self) -> bool {
-        let header = &self.record.header;
-        header.kind.as_deref() == Some("OUL") && header.event.as_deref() == Some("R21")
-    }
-
-    /// The structures whose orders are members of their specimen's group (chapters 4 and 7).
-    fn specimens_lead(&self) -> bool {
-        let header = &self.record.header;
-        matches!(
-            (header.kind.as_deref(), header.event.as_deref()),
-            (Some("OUL"), Some("R22" | "R23"))
-                | (Some("OML"), Some("O33" | "O35"))
-                | (Some("ORL"), Some("O34" | "O36"))
-        )
     }
 
     /// ODS, RQD and BPO: what an order without OBR is for; when it is for several things, the others are reports with its numbers.
@@ -423,6 +357,12 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_before_its_patient_is_that_patient_s() {
+        let record = read("ADT^A01", "PV1|1|I\rPID|1\rDG1|1||I10\rPID|2\rDG1|1||I11\r");
+        assert_eq!(record.visits[0].diagnoses.len(), 1);
+    }
+
+    #[test]
     fn what_is_one_patient_s_is_not_the_next_one_s() {
         let record = read("ORU^R01", "PID|1\rSPM|1\rPID|2\rOBR|1\rOBX|1|ST|a||b\r");
         assert_eq!(specimens(&record), [vec!["SPM[1]".to_owned()], vec![]]);
@@ -439,10 +379,39 @@ mod tests {
     }
 
     #[test]
-    fn a_container_before_its_order_is_that_order_s() {
-        let record =
-            read("OUL^R21", "PID|1\rSAC|||T1\rOBR|1\rOBX|1|ST|a||b\rSAC|||T2\rOBR|2\rOBX|1|ST|a||b\r");
-        assert_eq!(specimens(&record), [["SAC[1]"], ["SAC[2]"]]);
+    fn an_order_behind_its_request_is_that_request_s() {
+        let observations = |record: &Record| {
+            let codes = |report: &orderly_record::Report| {
+                report
+                    .observations
+                    .iter()
+                    .map(|one| one.sub_id.clone().unwrap().to_string())
+                    .collect::<Vec<_>>()
+            };
+            record
+                .results
+                .iter()
+                .map(|report| (report.order_control.is_some(), codes(report).concat()))
+                .collect::<Vec<_>>()
+        };
+        let both = [(true, "a".to_owned()), (true, "b".to_owned())];
+        for (first, second) in [("|P1|F1", "|P2|F2"), ("", ""), ("|P1", "||F2")] {
+            let record = read(
+                "ORU^R01",
+                &format!(
+                    "OBR|1|P1|F1\rORC|RE{first}\rOBX|1|ST|x|a|1\rOBR|2|P2|F2\rNTE|1||n\rORC|RE{second}\rOBX|1|ST|x|b|1\r"
+                ),
+            );
+            assert_eq!(observations(&record), both, "{first} {second}");
+        }
+        let record = read("ORM^O01", "OBR|1|P1\rORC|NW|P1\rOBR|2|P2\rNTE|1||n\rORC|NW|P2\r");
+        assert_eq!(observations(&record), [(true, String::new()), (true, String::new())]);
+        // Two orders under one number, each before its request; the first says nothing more.
+        let record = read("ORM^O01", "ORC||P1\rOBR|1|P1\rORC|NW|P1\rOBR|2|P1\r");
+        assert_eq!(observations(&record), [(false, String::new()), (true, String::new())]);
+        // By its number it is the next request's.
+        let record = read("ORU^R01", "OBR|1|P1\rORC|RE|P2\rOBX|1|ST|x|a|1\rOBR|2|P2\rOBX|1|ST|x|b|1\r");
+        assert_eq!(observations(&record), [(false, String::new()), (true, "ab".to_owned())]);
     }
 
     #[test]

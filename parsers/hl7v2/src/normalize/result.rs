@@ -220,8 +220,9 @@ fn performer(obx: &Fields<'_>) -> Option<Organization> {
 /// OBX-5 by its declared type (HL7 table 0125). A value that is not of its type is text.
 fn values(field: View<'_>, value_type: &str, units: Option<&Coded>) -> Vec<ObservationValue> {
     match value_type {
-        // Repetitions of text are its lines.
-        "ST" | "TX" | "FT" => words_or_content(field).into_iter().collect(),
+        // Repetitions of text are its lines. Blanks before it are a layout in TX and FT, and nothing in ST.
+        "ST" => words_or_content(field).map(trimmed).into_iter().collect(),
+        "TX" | "FT" => words_or_content(field).into_iter().collect(),
         _ => field.children().filter_map(|view| value(view, value_type, units)).collect(),
     }
 }
@@ -261,6 +262,13 @@ fn words_or_content(view: View<'_>) -> Option<ObservationValue> {
         _ => Some(Text::new(view.whole_text().trim())).filter(|text| !text.is_empty()),
     };
     text.filter(|text| text != "\"\"").map(ObservationValue::Text)
+}
+
+fn trimmed(value: ObservationValue) -> ObservationValue {
+    match value {
+        ObservationValue::Text(text) => ObservationValue::Text(text.trim().into()),
+        other => other,
+    }
 }
 
 /// DR: from when to when.
@@ -347,6 +355,8 @@ mod tests {
     #[test]
     fn text_keeps_what_its_sender_forgot_to_escape() {
         assert_eq!(value("ST", "Smith & Sons^x").as_deref(), Some("Smith & Sons^x"));
+        assert_eq!(value("ST", "  13.1 ").as_deref(), Some("13.1"));
+        assert_eq!(value("TX", "  13.1").as_deref(), Some("  13.1"));
         assert_eq!(value("TX", "one~two").as_deref(), Some("one\ntwo"));
         assert_eq!(value("FT", "a\\.br\\b").as_deref(), Some("a\nb"));
         assert_eq!(value("ST", "\"\""), None);

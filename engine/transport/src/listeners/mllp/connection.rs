@@ -1,0 +1,275 @@
+//! One peer's connection: reads, hands over and answers, until there is a reason to close.
+
+use super::MllpListenerSettings;
+use crate::listeners::{Answer, CloseReason, ConnectionEvent, FrameProblem, Handler, Received};
+use crate::mllp_frame::{self, Decoder, DecoderSettings, Event, Problem, Tally, Waiting};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How much is read at once: many small messages or a good part of a large one, for a few megabytes in all at the usual
+/// number of connections.
+const READ_BYTES: usize = 32 * 1024;
+
+/// How long to wait for the CR of `1C 0D`, and for the end of noise: both come at once or not at all.
+const PROMPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The progress that renews a frame's time.
+const FRAME_PROGRESS_BYTES: u64 = 1024;
+
+/// After how long a silent connection is probed by TCP, so that firewalls keep it and vanished peers are noticed.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+
+/// How long a connection that we close is still emptied: closing with bytes unread would reset it, and the peer would lose the
+/// answer that tells why.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// One peer's connection.
+pub(super) struct Connection<H> {
+    stream: TcpStream,
+    peer: SocketAddr,
+    number: u64,
+    handler: Arc<H>,
+    settings: MllpListenerSettings,
+    messages_count: u64,
+    /// All deviations met so far.
+    tally: Tally,
+    /// The frames of an answer, written with one call.
+    out: Vec<u8>,
+}
+
+impl<H: Handler> Connection<H> {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        number: u64,
+        handler: Arc<H>,
+        settings: MllpListenerSettings,
+    ) -> Self {
+        Self {
+            stream,
+            peer,
+            number,
+            handler,
+            settings,
+            messages_count: 0,
+            tally: Tally::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Serves the peer until one of both ends it.
+    pub(super) async fn serve(mut self, mut stopped: watch::Receiver<bool>) {
+        self.handler.connection(ConnectionEvent::Opened { connection: self.number, peer: self.peer });
+        prepare(&self.stream);
+        let mut decoder = Decoder::new(DecoderSettings {
+            frame_bytes_max: self.settings.frame_bytes_max,
+            refused: self.settings.refused,
+        });
+        let reason = self.converse(&mut decoder, &mut stopped).await;
+        match reason {
+            CloseReason::Problem | CloseReason::Handler => self.linger(&mut stopped).await,
+            CloseReason::Shutdown => self.discard_unread(),
+            _ => {}
+        }
+        self.handler.connection(ConnectionEvent::Closed {
+            connection: self.number,
+            peer: self.peer,
+            reason,
+            messages_count: self.messages_count,
+            tally: self.tally,
+        });
+    }
+
+    /// Reads, hands over and answers, until there is a reason to close.
+    async fn converse(&mut self, decoder: &mut Decoder, stopped: &mut watch::Receiver<bool>) -> CloseReason {
+        let mut buffer = vec![0; READ_BYTES];
+        let mut patience = Patience::new();
+        loop {
+            let deadline = patience.deadline(decoder, &self.settings);
+            let read = tokio::select! {
+                biased;
+                _ = stopped.changed() => return CloseReason::Shutdown,
+                read = timeout_at(deadline, self.stream.read(&mut buffer)) => read,
+            };
+            let handled = match read {
+                Ok(Ok(0)) => self.handle_end(decoder).await,
+                Ok(Ok(count)) => {
+                    let input = buffer.get(..count).unwrap_or_default();
+                    self.handle_input(decoder, input, stopped).await
+                }
+                Ok(Err(error)) => return self.broken(decoder, error.kind()).await,
+                Err(_) => self.handle_silence(decoder).await,
+            };
+            if let Err(reason) = handled {
+                return reason;
+            }
+        }
+    }
+
+    async fn handle_input(
+        &mut self,
+        decoder: &mut Decoder,
+        mut input: &[u8],
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<(), CloseReason> {
+        while let Some(event) = decoder.next(&mut input) {
+            self.tell_deviations(decoder);
+            self.handle(event).await?;
+            if *stopped.borrow() {
+                return Err(CloseReason::Shutdown);
+            }
+        }
+        // Such as keep-alives, of which nothing comes.
+        self.tell_deviations(decoder);
+        Ok(())
+    }
+
+    async fn handle_silence(&mut self, decoder: &mut Decoder) -> Result<(), CloseReason> {
+        if decoder.waiting() == Waiting::NextFrame {
+            return Err(CloseReason::Idle);
+        }
+        match decoder.on_silence() {
+            Some(event) => {
+                self.tell_deviations(decoder);
+                self.handle(event).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn handle_end(&mut self, decoder: &mut Decoder) -> Result<(), CloseReason> {
+        if let Some(event) = decoder.on_end() {
+            self.tell_deviations(decoder);
+            self.handle(event).await?;
+        }
+        Err(CloseReason::Peer)
+    }
+
+    /// The connection broke: nothing can be answered, but what was cut off is told.
+    async fn broken(&mut self, decoder: &mut Decoder, kind: io::ErrorKind) -> CloseReason {
+        let event = decoder.on_end();
+        self.tell_deviations(decoder);
+        if let Some(Event::Problem(problem)) = event {
+            self.tell(problem).await;
+        }
+        CloseReason::Broken(kind)
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), CloseReason> {
+        match event {
+            Event::Frame(bytes) => {
+                self.messages_count += 1;
+                let received = Received { bytes, peer: self.peer, connection: self.number };
+                let answer = self.handler.message(received).await;
+                self.write(&answer).await?;
+                if answer.close { Err(CloseReason::Handler) } else { Ok(()) }
+            }
+            Event::Problem(problem) => {
+                let fatal = problem.kind.is_fatal();
+                if let Some(frame) = self.tell(problem).await {
+                    self.write(&Answer::one(frame)).await?;
+                }
+                if fatal { Err(CloseReason::Problem) } else { Ok(()) }
+            }
+        }
+    }
+
+    async fn tell(&self, problem: Problem) -> Option<Vec<u8>> {
+        self.handler.problem(FrameProblem { problem, peer: self.peer, connection: self.number }).await
+    }
+
+    /// Tells the handler which deviations were met since the last time, before it gets what they were met in.
+    fn tell_deviations(&mut self, decoder: &mut Decoder) {
+        let met = decoder.take_tally();
+        if met.is_empty() {
+            return;
+        }
+        for seen in met.seen() {
+            self.tally.add(*seen);
+        }
+        self.handler.deviations(self.peer, self.number, &met);
+    }
+
+    async fn write(&mut self, answer: &Answer) -> Result<(), CloseReason> {
+        self.out.clear();
+        for frame in &answer.frames {
+            mllp_frame::encode(frame, &mut self.out);
+        }
+        match timeout(self.settings.write_timeout, self.stream.write_all(&self.out)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(CloseReason::AnswerLost(error.kind())),
+            Err(_) => Err(CloseReason::AnswerLost(io::ErrorKind::TimedOut)),
+        }
+    }
+
+    /// Takes what came meanwhile and is left unanswered: closing with bytes unread would reset the connection, and the answer
+    /// written last could be lost.
+    fn discard_unread(&self) {
+        let mut buffer = vec![0; READ_BYTES];
+        while self.stream.try_read(&mut buffer).is_ok_and(|count| count > 0) {}
+    }
+
+    /// Ends our side and empties the other for a while.
+    async fn linger(&mut self, stopped: &mut watch::Receiver<bool>) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut buffer = vec![0; READ_BYTES];
+        let empty = async {
+            // An error means that the peer is gone, as an end does.
+            while self.stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+        };
+        tokio::select! {
+            _ = stopped.changed() => {}
+            _ = timeout(LINGER_TIME_MAX, empty) => {}
+        }
+    }
+}
+
+/// Settles a socket's options; a system that refuses one serves without it.
+fn prepare(stream: &TcpStream) {
+    stream.set_nodelay(true).ok();
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_TIME / 6);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive).ok();
+}
+
+/// How long a connection waits for the next bytes.
+struct Patience {
+    /// The frame that is being read, by where it began, the bytes taken when its time was renewed last, and its time.
+    frame: Option<(u64, u64, Instant)>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { frame: None }
+    }
+
+    fn deadline(&mut self, decoder: &Decoder, settings: &MllpListenerSettings) -> Instant {
+        let now = Instant::now();
+        match decoder.waiting() {
+            Waiting::RestOfFrame => self.frame_deadline(decoder, now, settings.frame_timeout),
+            Waiting::NextFrame | Waiting::Nothing => now + settings.idle_timeout,
+            Waiting::EndOfFrame | Waiting::EndOfNoise => now + PROMPT_TIMEOUT,
+        }
+    }
+
+    fn frame_deadline(&mut self, decoder: &Decoder, now: Instant, frame_timeout: Duration) -> Instant {
+        let (began, offset) = (decoder.started(), decoder.offset());
+        if let Some((frame, mark, deadline)) = self.frame
+            && frame == began
+            && offset < mark + FRAME_PROGRESS_BYTES
+        {
+            return deadline;
+        }
+        let deadline = now + frame_timeout;
+        self.frame = Some((began, offset, deadline));
+        deadline
+    }
+}
