@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use orderly_hl7v2::path::{Path, Select};
 
-pub(crate) use self::grammar::{condition, each, path, template};
+pub(crate) use self::grammar::{condition, each, group_name, path, template};
 
 /// An expression, or a part of one.
 #[derive(Debug, Clone, PartialEq)]

@@ -234,7 +234,15 @@ pub(crate) struct Insert {
 /// Where a segment is put.
 #[derive(Debug)]
 pub(crate) enum Anchor {
-    Beside { segment: Place, after: bool },
+    Beside {
+        segment: Place,
+        after: bool,
+    },
+    /// Behind the last segment of a group, or before its first.
+    BesideGroup {
+        group: Box<str>,
+        after: bool,
+    },
     End,
 }
 

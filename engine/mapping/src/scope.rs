@@ -554,6 +554,14 @@ impl<'f, 's> Scope<'f, 's> {
         tree.groups().occurrences(group).filter(inside).collect()
     }
 
+    /// Where in the working message a group stands: the occurrence that holds the current one, else the first.
+    pub(crate) fn group_here(&self, group: &str) -> Option<Range<usize>> {
+        let current = self.current(self.working);
+        let mut ranges = self.working.groups().occurrences(group).peekable();
+        let first = ranges.peek().cloned();
+        ranges.find(|range| current.is_some_and(|index| range.contains(&index))).or(first)
+    }
+
     fn parts(&self, tree: Tree<'s>, index: usize, part: &'s Part) -> Result<Vec<View<'s>>, Refusal> {
         let view = tree.message.field(index, part.field.unwrap_or(0));
         let Some(select) = &part.repetition else {

@@ -264,6 +264,9 @@ impl<'p> Compiler<'p> {
 
     fn anchor(&self, said: &rule::Anchor<'_>, here: Here) -> Option<Anchor> {
         let rule::Anchor::Beside { segment: said, after } = said else { return Some(Anchor::End) };
+        if let Some(group) = said.text().and_then(expression::group_name) {
+            return Some(Anchor::BesideGroup { group: group.into(), after: *after });
+        }
         let segment = self.segment(said, here)?;
         if !after && is_header(&segment) {
             let message = "nothing stands before the header of a message";

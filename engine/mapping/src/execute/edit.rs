@@ -263,18 +263,24 @@ fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) ->
 
 /// The index at which a segment is to be put.
 fn anchored<'s>(anchor: &'s Anchor, scope: &Scope<'_, 's>, rule: &Span) -> Result<usize, Refusal> {
-    let Anchor::Beside { segment, after } = anchor else { return Ok(scope.working.message.segments().len()) };
-    let Start::Segment { segment, .. } = &segment.start else { return Ok(usize::MAX) };
-    let found = scope.segments(scope.working, segment)?;
-    let index = if *after { found.last() } else { found.first() };
-    match index {
-        Some(index) => Ok(index + usize::from(*after)),
-        None => {
-            let message = format!("there is no {} to put a segment next to", segment.name);
-            let diagnostic = Diagnostic::error("mapping-no-anchor", Fault::Sender, message).at(rule.place());
-            Err(Refusal { end: End::Fail, diagnostic })
+    let (index, name) = match anchor {
+        Anchor::End => return Ok(scope.working.message.segments().len()),
+        Anchor::BesideGroup { group, after } => {
+            let found = scope.group_here(group);
+            (found.map(|range| if *after { range.end } else { range.start }), group)
         }
-    }
+        Anchor::Beside { segment, after } => {
+            let Start::Segment { segment, .. } = &segment.start else { return Ok(usize::MAX) };
+            let found = scope.segments(scope.working, segment)?;
+            let index = if *after { found.last() } else { found.first() };
+            (index.map(|index| index + usize::from(*after)), &segment.name)
+        }
+    };
+    index.ok_or_else(|| {
+        let message = format!("there is no {name} to put a segment next to");
+        let diagnostic = Diagnostic::error("mapping-no-anchor", Fault::Sender, message).at(rule.place());
+        Refusal { end: End::Fail, diagnostic }
+    })
 }
 
 fn unwritable(why: &Unencodable, path: &str, place: &Span) -> Refusal {

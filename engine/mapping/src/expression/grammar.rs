@@ -10,7 +10,7 @@ use std::ops::Range;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::{char, digit1, multispace0, one_of, satisfy};
-use nom::combinator::{cut, map, not, opt, peek, recognize, value, verify};
+use nom::combinator::{all_consuming, cut, map, not, opt, peek, recognize, value, verify};
 use nom::error::{Error, ErrorKind};
 use nom::multi::{many0, many0_count, separated_list0};
 use nom::sequence::{delimited, pair, preceded, terminated};
@@ -34,6 +34,11 @@ pub(crate) fn condition(text: &str) -> Result<Expression, SyntaxError> {
 pub(crate) fn path(text: &str) -> Result<Expression, SyntaxError> {
     let grammar = Grammar::of(text);
     grammar.whole(text, |i| grammar.reference(i))
+}
+
+/// The name of a group, when it is nothing else.
+pub(crate) fn group_name(text: &str) -> Option<&str> {
+    all_consuming(group).parse(text.trim()).ok().map(|(_, name)| name)
 }
 
 /// What an `each` walks over: `OBX as result where OBX-2 = 'NM'`.

@@ -18,6 +18,9 @@ const FIELD: &str = r"^[1-9][0-9]*(?:\[[1-9][0-9]*\])?(?:\.[1-9][0-9]*){0,2}$";
 /// A segment's name; those that begin with Z are the site's own.
 const SEGMENT: &str = "^[A-Z][A-Z0-9]{2}$";
 
+/// A group's name, which is longer than a segment's.
+const GROUP: &str = "^[A-Z0-9_]{4,}$";
+
 /// A list of rules.
 pub(super) fn rules(about: &str) -> Json {
     list(about, &json!({ "$ref": "#/definitions/rule" }))
@@ -31,8 +34,8 @@ pub(super) fn rule() -> Json {
     let beside = [
         ("do", rules("The rules that are applied if `when` holds, or for each of what `each` walks over")),
         ("else", rules("The rules that are applied if `when` does not hold")),
-        ("after", segment_place("The segment behind which the segment is put")),
-        ("before", segment_place("The segment before which the segment is put")),
+        ("after", anchor("What the segment is put behind")),
+        ("before", anchor("What the segment is put before")),
         ("at", choice("Where the segment is put", &[("end", "behind the last segment")])),
         ("fields", map_of("The fields of the new segment by number: 3, 3.1, 3[2].1", FIELD, &value(""))),
     ];
@@ -113,4 +116,10 @@ fn segment(about: &str) -> Json {
 
 fn segment_place(about: &str) -> Json {
     json!({ "description": format!("{about}: PID, OBX[last]"), "type": "string", "pattern": DELETED })
+}
+
+/// What a segment is put beside: another, or a group as a whole.
+fn anchor(about: &str) -> Json {
+    let about = format!("{about}: PID, OBX[last], or a group as a whole, ORDER_OBSERVATION");
+    json!({ "description": about, "type": "string", "anyOf": [{ "pattern": DELETED }, { "pattern": GROUP }] })
 }
