@@ -5,6 +5,7 @@ mod check;
 mod corpus;
 mod demo;
 mod diagnostics;
+mod explain;
 mod failure;
 mod listen;
 mod messages;
@@ -42,6 +43,7 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Test(test::TestArgs),
+    Explain(explain::ExplainArgs),
     Corpus(corpus::CorpusArgs),
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Corpus(args) => corpus::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),

@@ -50,7 +50,7 @@ pub fn compile(
 pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
     outside(node, |compiler, reader| {
         let test = reader.condition()?;
-        Some(Condition { test, parts: compiler.parts.borrow().len() })
+        Some(Condition { test, parts: compiler.parts.borrow().len(), said: node.span.clone() })
     })
 }
 

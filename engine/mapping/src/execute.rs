@@ -7,6 +7,7 @@
 mod build;
 mod edit;
 mod start;
+pub(crate) mod tell;
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -18,7 +19,7 @@ use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
 use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk};
 use crate::scope::{At, Case, Frame, Here, Id, Refusal, Scope, Tree};
-use crate::trace::{Trace, Traced};
+use crate::trace::Trace;
 use crate::value::Value;
 use crate::yaml::Span;
 use crate::{Input, Mapping, Outcome, Output};
@@ -29,7 +30,10 @@ pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 
 /// Applies the mapping. `trace` is told of every rule.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Outcome {
-    let case = Case::new(input, mapping.parts);
+    let case = match trace {
+        None => Case::new(input, mapping.parts),
+        Some(_) => Case::watched(input, mapping.parts),
+    };
     match output(mapping, &case, trace) {
         Ok((bytes, control_id)) => {
             Outcome::Output(Output { bytes, control_id, diagnostics: case.into_notes() })
@@ -50,12 +54,14 @@ fn output(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Resu
         Form::Edit(rules) => {
             let mut run = Run::new(case, case.received().clone(), slots, trace);
             run.rules(rules, None)?;
+            run.tell_leaves();
             Ok(run.message_and_id())
         }
         Form::Start { version, rules } => {
             let mut run = Run::new(case, start::message(version, case.input)?, slots, trace);
             run.rules(rules, None)?;
             start::check(&run.message)?;
+            run.tell_leaves();
             Ok(run.message_and_id())
         }
         Form::Build { rules, build, writing } => {
@@ -93,6 +99,8 @@ struct Run<'r, 'm> {
     names: Vec<Value<'static>>,
     written: usize,
     trace: Option<&'r mut Trace>,
+    /// Where in a built output the run stands, while a trace is made.
+    path: Vec<String>,
 }
 
 /// One of what an `each` walks over.
@@ -136,6 +144,7 @@ impl<'r, 'm> Run<'r, 'm> {
             names: vec![Value::Empty; slots],
             written: 0,
             trace,
+            path: Vec::new(),
         }
     }
 
@@ -171,9 +180,8 @@ impl<'r, 'm> Run<'r, 'm> {
             Action::Each { walk, rules } => self.each(walk, rules, &rule.place, frame)?,
             Action::Let(values) => {
                 for named in values {
-                    self.name(named, frame)?;
+                    self.name(named, &rule.place, frame)?;
                 }
-                self.tell("let", &rule.place, true, || "named".to_owned());
             }
             Action::End { end, reason } => return self.end(*end, reason, &rule.place),
         }
@@ -270,9 +278,10 @@ impl<'r, 'm> Run<'r, 'm> {
         matches!(at, At::Member(_)) || scope.span_of(scope.working, at).is_some()
     }
 
-    fn name(&mut self, said: &Let, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {
+    fn name(&mut self, said: &Let, rule: &Span, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {
         let named = value(&said.value, &self.scope(frame))?.into_owned();
         self.grow(named.len())?;
+        self.tell_named(said, rule, &named);
         if let Some(place) = self.names.get_mut(said.slot) {
             *place = named;
         }
@@ -302,11 +311,5 @@ impl<'r, 'm> Run<'r, 'm> {
         let code = if end == End::Park { "mapping-park" } else { "mapping-fail" };
         let diagnostic = Diagnostic::error(code, Fault::Sender, reason).at(rule.place());
         Err(Ended::Refused(Refusal { end, diagnostic }))
-    }
-
-    fn tell(&mut self, action: &'static str, place: &Span, fired: bool, why: impl FnOnce() -> String) {
-        if let Some(trace) = self.trace.as_deref_mut() {
-            trace.push(Traced { place: place.place(), action, fired, why: why(), before: None, after: None });
-        }
     }
 }

@@ -14,9 +14,11 @@ mod execute;
 mod expression;
 mod fired;
 mod functions;
+mod lineage;
 mod member;
 mod plan;
 pub mod problems;
+mod recorder;
 mod rule;
 mod scope;
 mod structure;
@@ -34,7 +36,8 @@ use orderly_record::{Diagnostic, Record};
 
 pub use compile::{compile, compile_condition, compile_path, compile_template};
 pub use fired::{Fired, Idle};
-pub use trace::{Trace, Traced};
+pub use lineage::{InputField, InputPlace, Lineage, OutputField};
+pub use trace::{Read, Trace, Traced};
 
 /// The names of all functions, for documentation and editors.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
@@ -100,7 +103,7 @@ impl Mapping {
 
     /// The same, telling what each rule did.
     pub fn execute_traced(&self, input: &Input<'_>) -> (Outcome, Trace) {
-        let mut trace = Trace::new();
+        let mut trace = Trace::default();
         let outcome = execute::execute(self, input, Some(&mut trace));
         (outcome, trace)
     }
@@ -162,6 +165,8 @@ pub struct Output {
 pub struct Condition {
     test: plan::Test,
     parts: usize,
+    /// Where it is written.
+    said: yaml::Span,
 }
 
 impl Condition {
@@ -170,6 +175,27 @@ impl Condition {
         let case = scope::Case::new(input, self.parts);
         evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false)
     }
+
+    /// The same, with what it looked at.
+    pub fn ask(&self, input: &Input<'_>) -> Question {
+        let case = scope::Case::watched(input, self.parts);
+        let holds = evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false);
+        let text = self.said.text().trim_end().to_owned();
+        Question { place: self.said.place(), text, holds, reads: case.reads() }
+    }
+}
+
+/// A condition that was asked. It holds patient data and is never logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Where the condition is written.
+    pub place: orderly_record::Place,
+    /// As it is written.
+    pub text: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What it looked at.
+    pub reads: Vec<Read>,
 }
 
 /// A compiled text with `${...}` in it.

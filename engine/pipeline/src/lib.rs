@@ -19,7 +19,7 @@ pub mod suite;
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
 pub use format::{Format, is_part};
-pub use journey::{Ended, Journey, Met, Stop};
+pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;

@@ -5,6 +5,7 @@ mod clients;
 mod corpus;
 mod demo;
 mod disk;
+mod explaining;
 mod files;
 mod finding;
 mod frames;

@@ -384,7 +384,12 @@ impl<'p> Compiler<'p> {
             let several = named.as_ref().is_some_and(|typed| typed.several);
             let object = named.as_ref().and_then(|typed| typed.object);
             let slot = self.name(&entry.key, NameKind::Value { several, object });
-            values.extend(named.map(|typed| Let { slot, value: typed.term, asks }));
+            values.extend(named.map(|typed| Let {
+                slot,
+                name: entry.key.as_str().into(),
+                value: typed.term,
+                asks,
+            }));
         }
         complete.then_some(values)
     }

@@ -17,6 +17,7 @@ fn a_trace_tells_of_every_rule() {
     let (_, trace) =
         mapping.execute_traced(&Input { facts: &facts, message: Some(&message), record: &record });
     let lines: Vec<String> = trace
+        .steps
         .iter()
         .map(|traced| {
             let line = match &traced.place {

@@ -1,14 +1,11 @@
 //! Takes a case through its mapping, or through the whole of [`process`](crate::process()) for a route.
 
-use orderly_ccda::Limits;
 use orderly_hl7v2::Settings;
-use orderly_mapping::{Facts, Fired, Input, Mapping, Outcome};
-use orderly_record::Diagnostic;
+use orderly_mapping::{Facts, Fired, Outcome};
 
 use super::compare::{Actual, Compared};
 use super::{Expects, Mismatch, Repair, Subject, Suite, TestCase};
-use crate::format::Format;
-use crate::journey::{Ended, Journey};
+use crate::journey::{Depth, Ended, Journey, Mapped, map_alone};
 use crate::plan::Plan;
 use crate::process::{Fate, PairFate, Processed, process_traced};
 
@@ -44,8 +41,9 @@ impl Suite {
             Subject::Mapping(mapping) => {
                 let reading = plan.source(&case.source).map(|source| source.reading.clone());
                 let reading = reading.unwrap_or_default();
-                match mapped(mapping, &facts, &case.input, &reading, fired) {
-                    Ok(outcome) => {
+                match map_alone(mapping, &facts, &case.input, &reading, Depth::Rules) {
+                    Ok(Mapped { outcome, trace, .. }) => {
+                        fired.add(&trace);
                         let actual = match (&outcome, Ended::of(&outcome)) {
                             (Outcome::Output(output), _) => Actual::Output(&output.bytes),
                             (_, Some(ended)) => Actual::Ended(ended),
@@ -59,7 +57,7 @@ impl Suite {
                 }
             }
             Subject::Route(route) => {
-                let (processed, journey) = process_traced(plan, &facts, &case.input);
+                let (processed, journey) = process_traced(plan, &facts, &case.input, Depth::Rules);
                 for stop in journey.routes.iter().flat_map(|met| &met.stops) {
                     fired.add(&stop.trace);
                 }
@@ -73,29 +71,6 @@ impl Suite {
 
 fn unreadable(case: &TestCase, why: &str, result: &mut CaseResult) {
     result.tell(case, "the input", "a message or a document", format!("what cannot be read: {why}"));
-}
-
-fn mapped(
-    mapping: &Mapping,
-    facts: &Facts<'_>,
-    bytes: &[u8],
-    reading: &Settings,
-    fired: &mut Fired,
-) -> Result<Outcome, Diagnostic> {
-    let (outcome, trace) = match Format::of(bytes) {
-        Format::Hl7v2 => {
-            let message = orderly_hl7v2::parse(bytes, reading).map_err(|unreadable| unreadable.diagnostic)?;
-            let record = orderly_hl7v2::normalize(&message);
-            mapping.execute_traced(&Input { facts, message: Some(&message), record: &record })
-        }
-        Format::Ccda => {
-            let document = orderly_ccda::parse(bytes, &Limits::default())?;
-            let record = orderly_ccda::normalize(&document);
-            mapping.execute_traced(&Input { facts, message: None, record: &record })
-        }
-    };
-    fired.add(&trace);
-    Ok(outcome)
 }
 
 fn routed(
