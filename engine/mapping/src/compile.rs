@@ -6,6 +6,7 @@ mod build;
 mod expression;
 mod head;
 mod header;
+mod ignore;
 mod known;
 mod members;
 mod places;
@@ -112,6 +113,7 @@ fn mapping(
         (Some(Output::Build { .. }) | None, _) => fields.optional("rules"),
     };
     let rules = rules.map(|rules| compiler.block(rules, Here::Nothing)).unwrap_or_default();
+    let ignored = fields.optional("ignore").map(|node| compiler.ignored(node)).unwrap_or_default();
     let form = match head.output {
         Some(Output::Edit) => Some(Form::Edit(rules)),
         Some(Output::Start(version)) => version.map(|version| Form::Start { version, rules }),
@@ -124,6 +126,7 @@ fn mapping(
         accepts: head.accepts?,
         input: head.input?,
         form: form?,
+        ignored,
         parts: compiler.parts.borrow().len(),
         slots: compiler.slots.get(),
     })

@@ -36,7 +36,7 @@ use orderly_record::{Diagnostic, Record};
 
 pub use compile::{compile, compile_condition, compile_path, compile_template};
 pub use fired::{Fired, Idle};
-pub use lineage::{InputField, InputPlace, Lineage, OutputField};
+pub use lineage::{InputField, InputPlace, Lineage, OutputField, populated};
 pub use trace::{Read, Trace, Traced};
 
 /// The names of all functions, for documentation and editors.
@@ -75,6 +75,8 @@ pub struct Mapping {
     /// Where that is said.
     input: yaml::Span,
     form: plan::Form,
+    /// What of its input it leaves aside on purpose.
+    ignored: Vec<Ignored>,
     /// How many parts of the record its paths take.
     parts: usize,
     /// How many names its rules give.
@@ -96,6 +98,16 @@ impl Mapping {
         }
     }
 
+    /// The reason why it leaves a place of its input aside on purpose, when it says so. `path` is one whatever the occurrence:
+    /// [`InputField::general`].
+    pub fn ignores(&self, path: &str) -> Option<&str> {
+        let is_it = |ignored: &&Ignored| {
+            path.strip_prefix(&ignored.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+        };
+        self.ignored.iter().find(is_it).map(|ignored| ignored.reason.as_str())
+    }
+
     /// Applies it to a message or a document.
     pub fn execute(&self, input: &Input<'_>) -> Outcome {
         execute::execute(self, input, None)
@@ -107,6 +119,13 @@ impl Mapping {
         let outcome = execute::execute(self, input, Some(&mut trace));
         (outcome, trace)
     }
+}
+
+/// A place of the input that a mapping leaves aside on purpose.
+#[derive(Debug)]
+struct Ignored {
+    path: String,
+    reason: String,
 }
 
 /// What a mapping writes.

@@ -4,22 +4,20 @@
 //! What a rule takes from the record came from somewhere in the message: which places make a member of it is found by changing them one at
 //! a time. A member that stays equal does not come from there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod sources;
 
-use orderly_hl7v2::{Message, Position, normalize};
+use std::collections::{BTreeSet, HashMap};
+
+use orderly_hl7v2::Position;
 use orderly_record::Place;
 
-use crate::execute::tell::leaves;
-use crate::member::Member;
+use self::sources::{Source, Sources};
 use crate::plan::Form;
-use crate::recorder::{plain, shown};
 use crate::scope::Id;
 use crate::trace::{From, Leaf, Read, Target, Trace};
 use crate::{Input, Mapping};
 
-/// The most places of a message that are changed one at a time: each costs a record. Of what comes from the record of a message with
-/// more, it is not told where in the message it stood.
-const CHANGED_MAX: usize = 2_000;
+pub use self::sources::populated;
 
 /// Where everything came from and went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +61,8 @@ pub struct OutputField {
 pub struct InputField {
     /// The place.
     pub place: InputPlace,
+    /// Its path whatever the occurrence and the repetition: `PID-3.4`, `results.observations.value`.
+    pub general: String,
     /// What stands there.
     pub text: String,
     /// The places of the output that came from it.
@@ -94,14 +94,6 @@ impl Mapping {
         let outputs = work.outputs(&followed, trace);
         Lineage { outputs, inputs: work.inputs }
     }
-}
-
-/// Something that a value came from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
-    Received(Key),
-    Record(String),
-    Other(String),
 }
 
 /// A place, in an order: segment, field, repetition, component, subcomponent; 0 is all of them.
@@ -212,183 +204,6 @@ impl<'t> Followed<'t> {
 /// The member of the record's header that says a fact.
 fn header_member(fact: &str) -> String {
     fact.replace("message.", "header.")
-}
-
-/// The populated places of the input.
-struct Sources<'i> {
-    message: Option<&'i Message<'i>>,
-    /// Of a message: where they stand.
-    leaves: Vec<(Key, InputPlace, String)>,
-    by_field: HashMap<(usize, usize), Vec<usize>>,
-    /// Of a document: the leaves of its record.
-    members: Vec<(InputPlace, String)>,
-    /// Of a message: which of its leaves make a member of its record; found when first asked for.
-    makers: Option<BTreeMap<String, Vec<usize>>>,
-}
-
-impl<'i> Sources<'i> {
-    fn of(input: &Input<'i>) -> Sources<'i> {
-        let mut sources = Sources {
-            message: input.message,
-            leaves: Vec::new(),
-            by_field: HashMap::new(),
-            members: Vec::new(),
-            makers: None,
-        };
-        match input.message {
-            Some(message) => {
-                for (at, view) in leaves(message) {
-                    let words = plain(message, &at);
-                    let name = message.meaning(&words).and_then(|meaning| meaning.titles.last().copied());
-                    let (path, offset) = (message.path(&words), message.offset(&at));
-                    let place = InputPlace { path, name, offset, element: None };
-                    sources.by_field.entry((at.segment, at.field)).or_default().push(sources.leaves.len());
-                    sources.leaves.push((key(&at), place, shown(&view)));
-                }
-            }
-            None => sources.members = members(input),
-        }
-        sources
-    }
-
-    fn fields(&self) -> Vec<InputField> {
-        let field = |place: &InputPlace, text: &String| InputField {
-            place: place.clone(),
-            text: text.clone(),
-            to: Vec::new(),
-            rules: Vec::new(),
-            copied: false,
-            removed: false,
-        };
-        let leaves = self.leaves.iter().map(|(_, place, text)| field(place, text));
-        leaves.chain(self.members.iter().map(|(place, text)| field(place, text))).collect()
-    }
-
-    /// The indexes of the places that a value came from.
-    fn indexes(&mut self, from: &BTreeSet<Source>) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        for source in from {
-            match source {
-                Source::Received(at) => {
-                    let of_field = self.by_field.get(&(at.0, at.1)).into_iter().flatten().copied();
-                    let there = |index: &usize| {
-                        self.leaves.get(*index).is_some_and(|(leaf, ..)| overlaps(*leaf, *at))
-                    };
-                    found.extend(of_field.filter(there));
-                }
-                Source::Record(path) if self.message.is_none() => {
-                    let inside =
-                        |(_, (place, _)): &(usize, &(InputPlace, String))| is_within(&place.path, path);
-                    found.extend(self.members.iter().enumerate().filter(inside).map(|(index, _)| index));
-                }
-                Source::Record(path) => {
-                    let makers = self.makers();
-                    let from =
-                        makers.range(path.clone()..).take_while(|(member, _)| member.starts_with(path));
-                    found.extend(from.filter(|(member, _)| is_within(member, path)).flat_map(|(_, all)| all));
-                }
-                Source::Other(_) => {}
-            }
-        }
-        found
-    }
-
-    /// Which leaves make which members of the record.
-    fn makers(&mut self) -> &BTreeMap<String, Vec<usize>> {
-        let (message, leaves) = (self.message, &self.leaves);
-        self.makers.get_or_insert_with(|| message.map(|message| makers(message, leaves)).unwrap_or_default())
-    }
-}
-
-/// Whether a member is another or stands below it.
-fn is_within(member: &str, of: &str) -> bool {
-    member.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// The leaves of a record, by path.
-fn record_leaves(record: &orderly_record::Record) -> BTreeMap<String, String> {
-    let mut leaves = BTreeMap::new();
-    Member::take(record, &[]).walk(String::new(), &mut |path, member| {
-        if let Some(text) = member.text() {
-            leaves.insert(path.to_owned(), text.to_owned());
-        }
-    });
-    leaves
-}
-
-fn makers(message: &Message<'_>, leaves: &[(Key, InputPlace, String)]) -> BTreeMap<String, Vec<usize>> {
-    let mut makers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    if leaves.len() > CHANGED_MAX {
-        return makers;
-    }
-    let whole = record_leaves(&normalize(message));
-    for (index, (at, _, text)) in leaves.iter().enumerate() {
-        let some = |number: usize| (number > 0).then_some(number);
-        let position = Position {
-            segment: at.0,
-            field: at.1,
-            repetition: some(at.2),
-            component: some(at.3),
-            subcomponent: some(at.4),
-        };
-        let mut changed = message.clone();
-        if changed.set_text(&position, &other(text)).is_err() {
-            continue;
-        }
-        let changed = record_leaves(&normalize(&changed));
-        for (path, text) in &whole {
-            // The header says how all else is read, and is itself only where it says what it is.
-            let is_own = at.0 > 0 || path.starts_with("header.");
-            if is_own && changed.get(path) != Some(text) {
-                makers.entry(path.clone()).or_default().push(index);
-            }
-        }
-    }
-    makers
-}
-
-/// Another text of the same form, so that a date stays a date.
-fn other(text: &str) -> String {
-    let mut letters: Vec<char> = text.chars().collect();
-    let last = letters.iter_mut().rev().find(|letter| letter.is_ascii_alphanumeric());
-    match last {
-        Some(letter) => {
-            *letter = match *letter {
-                '9' => '8',
-                'z' => 'y',
-                'Z' => 'Y',
-                letter => char::from_u32(u32::from(letter) + 1).unwrap_or('x'),
-            }
-        }
-        None => letters.push('x'),
-    }
-    letters.into_iter().collect()
-}
-
-/// The leaves of a document's record, each with the element it was read from; where they stand is no content.
-fn members(input: &Input<'_>) -> Vec<(InputPlace, String)> {
-    let all = record_leaves(input.record);
-    let element = |path: &str| {
-        let mut above = path;
-        while let Some((rest, _)) = above.rsplit_once(['.', '[']) {
-            if let Some(element) = all.get(&format!("{rest}.source")) {
-                return Some(element.clone());
-            }
-            above = rest;
-        }
-        None
-    };
-    // Of a section its text; what it is made of stands in the other lists.
-    let is_content = |path: &&String| match path.starts_with("sections[") {
-        true => path.ends_with("].text"),
-        false => !path.ends_with(".source") && *path != "header.format",
-    };
-    let place =
-        |path: &String| InputPlace { path: path.clone(), name: None, offset: None, element: element(path) };
-    all.keys()
-        .filter(is_content)
-        .map(|path| (place(path), all.get(path).cloned().unwrap_or_default()))
-        .collect()
 }
 
 struct Work<'i> {

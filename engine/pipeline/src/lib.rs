@@ -9,6 +9,7 @@ mod format;
 mod journey;
 mod judge;
 pub mod keys;
+pub mod ledger;
 pub mod plan;
 mod process;
 mod route;

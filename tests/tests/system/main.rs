@@ -3,6 +3,7 @@
 mod checking;
 mod clients;
 mod corpus;
+mod covering;
 mod demo;
 mod disk;
 mod explaining;
