@@ -68,22 +68,6 @@ impl<'a> Message<'a> {
         &self.diagnostics
     }
 
-    /// The first byte of a place in the bytes of the message, counted from 0; `None` for what is empty, and where the charset is
-    /// [transcoded](Charset::is_transcoded), so that the tree holds other bytes than came in.
-    pub fn offset(&self, at: &Position) -> Option<usize> {
-        let (segment, field, part) =
-            (self.segments.get(at.segment)?, self.field(at.segment, at.field), self.view(at));
-        if self.encoding.charset.is_transcoded() || part.raw().is_empty() {
-            return None;
-        }
-        let before: usize = self.segments.iter().take(at.segment).map(Segment::encoded_len).sum();
-        let in_segment: usize =
-            segment.parts.iter().take(segment.index(at.field)).map(|part| part.len() + 1).sum();
-        // A part of a field is a part of its bytes.
-        let in_field = part.raw().as_ptr().addr().checked_sub(field.raw().as_ptr().addr())?;
-        Some(self.leading.len() + before + in_segment + in_field)
-    }
-
     /// Its segments, MSH first.
     pub fn segments(&self) -> &[Segment<'a>] {
         &self.segments
@@ -147,7 +131,12 @@ impl<'a> Message<'a> {
 
     /// A place in words, as a path: `PID-3[2].1`, `OBX[3]-5`.
     pub fn path(&self, at: &Position) -> String {
-        let (name, occurrence) = self.occurrence(at.segment).unwrap_or_default();
+        self.path_of(at, self.occurrence(at.segment).map_or(0, |(_, occurrence)| occurrence))
+    }
+
+    /// The same, of a segment whose occurrence was counted.
+    pub(crate) fn path_of(&self, at: &Position, occurrence: usize) -> String {
+        let name = self.segments.get(at.segment).map(Segment::name).unwrap_or_default();
         Words { name, occurrence, at }.to_string()
     }
 }
@@ -208,24 +197,6 @@ mod tests {
         assert!(message.insert_segment(0, b"ZPI|1").is_err());
         message.set_text(&Position::field(0, 4), "B&C").unwrap();
         assert_eq!(message.encode(), b"MSH|^~\\&|A|B\\T\\C\rPID|1\r");
-    }
-
-    #[test]
-    fn a_place_has_an_offset() {
-        let message = parse(MESSAGE, &Settings::default()).unwrap();
-        let field = Position::field(2, 3);
-        let there =
-            |at: Position| message.offset(&at).map(|offset| MESSAGE[offset..].first().copied().unwrap());
-        assert_eq!(there(Position::field(0, 3)), Some(b'A'));
-        assert_eq!(there(Position::field(0, 10)), Some(b'7'));
-        assert_eq!(there(field), Some(b'b'));
-        let inner = Position { repetition: Some(1), component: Some(2), subcomponent: Some(2), ..field };
-        assert_eq!(there(inner), Some(b'd'));
-        assert_eq!(there(Position { repetition: Some(2), ..field }), Some(b'e'));
-        assert_eq!(
-            (message.offset(&Position::field(2, 9)), message.offset(&Position::field(9, 1))),
-            (None, None)
-        );
     }
 
     #[test]

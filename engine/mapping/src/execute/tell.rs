@@ -1,6 +1,6 @@
 //! What a run tells its trace. Without one, nothing here is computed.
 
-use orderly_hl7v2::{Level, Message, Position, Presence, View};
+use orderly_hl7v2::{Level, Message, Places, Position, Presence, View};
 
 use super::Run;
 use crate::evaluate::shown as value_shown;
@@ -110,10 +110,11 @@ impl Run<'_, '_> {
             return;
         }
         let (leaves, received) = (leaves(&self.message), self.case.received());
+        let places = Places::of(&self.message);
         let found = leaves.iter().map(|(at, view)| Leaf {
             id: self.ids.get(at.segment).copied().unwrap_or_default(),
             at: *at,
-            path: self.message.path(&plain(&self.message, at)),
+            path: places.path(&plain(&self.message, at)),
             text: shown(view),
             received: self.case.recorder().and_then(|recorder| recorder.received(received, view)),
         });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use orderly_hl7v2::dictionary::{self, Version};
-use orderly_hl7v2::{Message, Position, View, normalize};
+use orderly_hl7v2::{Message, Places, Position, View, normalize};
 
 use super::{InputField, InputPlace, Key, key, overlaps};
 use crate::Input;
@@ -11,9 +11,9 @@ use crate::execute::tell::leaves;
 use crate::member::Member;
 use crate::recorder::{plain, shown};
 
-/// The most places of a message that are changed one at a time: each costs a record. Of what comes from the record of a message with
-/// more, it is not told where in the message it stood.
-const CHANGED_MAX: usize = 2_000;
+/// The most places of a message that are changed one by one, each of which costs a record. Of a message with more, all of the same kind
+/// (each OBX-5) are changed together, and told apart by the segment that the record says a member is from, and by what stands there.
+const CHANGED_MAX: usize = 500;
 
 /// Something that a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,10 +50,11 @@ impl<'i> Sources<'i> {
         match input.message {
             Some(message) => {
                 let version = Version::nearest(&message.header().version());
+                let places = Places::of(message);
                 for (at, view) in leaves(message) {
                     let words = plain(message, &at);
                     let name = message.meaning(&words).and_then(|meaning| meaning.titles.last().copied());
-                    let (path, offset) = (message.path(&words), message.offset(&at));
+                    let (path, offset) = (places.path(&words), places.offset(&at));
                     let place = InputPlace { path, name, offset, element: None };
                     sources.by_field.entry((at.segment, at.field)).or_default().push(sources.leaves.len());
                     sources.leaves.push((key(&at), place, shown(&view)));
@@ -112,8 +113,10 @@ impl<'i> Sources<'i> {
 
     /// Which leaves make which members of the record.
     fn makers(&mut self) -> &BTreeMap<String, Vec<usize>> {
-        let (message, leaves) = (self.message, &self.leaves);
-        self.makers.get_or_insert_with(|| message.map(|message| makers(message, leaves)).unwrap_or_default())
+        let (message, leaves, general) = (self.message, &self.leaves, &self.general);
+        self.makers.get_or_insert_with(|| {
+            message.map(|message| makers(message, leaves, general)).unwrap_or_default()
+        })
     }
 }
 
@@ -165,14 +168,53 @@ fn record_leaves(record: &orderly_record::Record) -> BTreeMap<String, String> {
     leaves
 }
 
-fn makers(message: &Message<'_>, leaves: &[(Key, InputPlace, String)]) -> BTreeMap<String, Vec<usize>> {
-    let mut makers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    if leaves.len() > CHANGED_MAX {
-        return makers;
+fn makers(
+    message: &Message<'_>,
+    leaves: &[(Key, InputPlace, String)],
+    general: &[String],
+) -> BTreeMap<String, Vec<usize>> {
+    let mut together: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, general) in general.iter().enumerate() {
+        together.entry(general).or_default().push(index);
     }
+    let changes: Vec<Vec<usize>> = match leaves.len() > CHANGED_MAX {
+        true => together.into_values().collect(),
+        false => (0..leaves.len()).map(|index| vec![index]).collect(),
+    };
     let whole = record_leaves(&normalize(message));
-    for (index, (at, _, text)) in leaves.iter().enumerate() {
-        let some = |number: usize| (number > 0).then_some(number);
+    let mut makers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for indexes in changes {
+        let changed = record_leaves(&normalize(&changed(message, leaves, &indexes)));
+        let mut by_segment: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, leaf) in indexes.iter().filter_map(|index| Some((*index, leaves.get(*index)?))) {
+            by_segment.entry(leaf.1.path.split('-').next().unwrap_or_default()).or_default().push(index);
+        }
+        let is_header = indexes.iter().any(|index| leaves.get(*index).is_some_and(|(at, ..)| at.0 == 0));
+        for (path, text) in &whole {
+            // The header says how all else is read, and is itself only where it says what it is.
+            let is_own = !is_header || path.starts_with("header.");
+            if is_own && changed.get(path) != Some(text) {
+                let of_member = makers.entry(path.clone()).or_default();
+                // `OBX[1]` in the record is `OBX` in a path.
+                let segment =
+                    source_of(path, &whole).map(|source| source.strip_suffix("[1]").unwrap_or(source));
+                let of_segment = segment.and_then(|segment| by_segment.get(segment));
+                of_member.extend(likeliest(of_segment.unwrap_or(&indexes), leaves, text));
+            }
+        }
+    }
+    makers
+}
+
+/// The message with other texts at these places.
+fn changed<'m>(
+    message: &Message<'m>,
+    leaves: &[(Key, InputPlace, String)],
+    indexes: &[usize],
+) -> Message<'m> {
+    let mut changed = message.clone();
+    let some = |number: usize| (number > 0).then_some(number);
+    for (at, _, text) in indexes.iter().filter_map(|index| leaves.get(*index)) {
         let position = Position {
             segment: at.0,
             field: at.1,
@@ -180,20 +222,20 @@ fn makers(message: &Message<'_>, leaves: &[(Key, InputPlace, String)]) -> BTreeM
             component: some(at.3),
             subcomponent: some(at.4),
         };
-        let mut changed = message.clone();
-        if changed.set_text(&position, &other(text)).is_err() {
-            continue;
-        }
-        let changed = record_leaves(&normalize(&changed));
-        for (path, text) in &whole {
-            // The header says how all else is read, and is itself only where it says what it is.
-            let is_own = at.0 > 0 || path.starts_with("header.");
-            if is_own && changed.get(path) != Some(text) {
-                makers.entry(path.clone()).or_default().push(index);
-            }
-        }
+        // What its charset can't hold stays, and is then told to make nothing.
+        let _ = changed.set_text(&position, &other(text));
     }
-    makers
+    changed
+}
+
+/// Those of places changed together that a member comes from: where some have its text, these.
+fn likeliest(indexes: &[usize], leaves: &[(Key, InputPlace, String)], text: &str) -> Vec<usize> {
+    if let [only] = indexes {
+        return vec![*only];
+    }
+    let has_text = |index: &usize| leaves.get(*index).is_some_and(|(.., there)| there == text);
+    let kept: Vec<usize> = indexes.iter().copied().filter(has_text).collect();
+    if kept.is_empty() { indexes.to_vec() } else { kept }
 }
 
 /// Another text of the same form, so that a date stays a date.
@@ -214,19 +256,22 @@ fn other(text: &str) -> String {
     letters.into_iter().collect()
 }
 
+/// Where the record says that the nearest element around a member is from.
+fn source_of<'r>(path: &str, all: &'r BTreeMap<String, String>) -> Option<&'r String> {
+    let mut above = path;
+    while let Some((rest, _)) = above.rsplit_once(['.', '[']) {
+        if let Some(source) = all.get(&format!("{rest}.source")) {
+            return Some(source);
+        }
+        above = rest;
+    }
+    None
+}
+
 /// The leaves of a document's record, each with the element it was read from; where they stand is no content.
 fn members(input: &Input<'_>) -> Vec<(InputPlace, String)> {
     let all = record_leaves(input.record);
-    let element = |path: &str| {
-        let mut above = path;
-        while let Some((rest, _)) = above.rsplit_once(['.', '[']) {
-            if let Some(element) = all.get(&format!("{rest}.source")) {
-                return Some(element.clone());
-            }
-            above = rest;
-        }
-        None
-    };
+    let element = |path: &str| source_of(path, &all).cloned();
     // Of a section its text; what it is made of stands in the other lists.
     let is_content = |path: &&String| match path.starts_with("sections[") {
         true => path.ends_with("].text"),

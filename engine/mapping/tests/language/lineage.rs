@@ -157,3 +157,14 @@ fn what_is_built_names_its_places_and_what_went_nowhere_is_told() {
     ];
     assert_eq!(went(&lineage), expected);
 }
+
+#[test]
+fn of_a_large_message_each_member_still_has_its_own_segment() {
+    let mapping = "mapping: m\ninput: any\noutput: json\nbuild:\n  $each: results[1].observations\n  value: ${.value}\n";
+    let rows: Vec<String> = (1..=150).map(|n| format!("OBX|{n}|NM|K^Kalium||{}|mmol/L", n % 7)).collect();
+    let message = format!("PID|1||7\nOBR|1|||P^Panel\n{}", rows.join("\n"));
+    let found = lineage(mapping, &message);
+    assert!(found.inputs.len() > 500);
+    let told = written(&found);
+    assert_eq!((told.len(), told.last().map(String::as_str)), (150, Some("[150].value 6 OBX[150]-5")));
+}
