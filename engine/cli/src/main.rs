@@ -3,8 +3,10 @@
 
 mod check;
 mod corpus;
+mod coverage;
 mod demo;
 mod diagnostics;
+mod explain;
 mod failure;
 mod listen;
 mod messages;
@@ -46,6 +48,8 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Test(test::TestArgs),
+    Explain(explain::ExplainArgs),
+    Coverage(coverage::CoverageArgs),
     Corpus(corpus::CorpusArgs),
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Coverage(args) => coverage::run(&args),
         Command::Corpus(args) => corpus::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),

@@ -63,7 +63,7 @@ impl ShowArgs {
 
 /// Shows one message, or each message of a file.
 pub(crate) fn run(args: &ShowArgs) -> CommandResult {
-    let (bytes, stored) = find(args)?;
+    let (bytes, stored) = find(&args.what, &args.journal)?;
     if args.raw {
         write_bytes(&bytes)?;
         return Ok(ExitCode::SUCCESS);
@@ -83,11 +83,11 @@ pub(crate) fn run(args: &ShowArgs) -> CommandResult {
 }
 
 /// The bytes of a file, or of a stored message with what became of it.
-fn find(args: &ShowArgs) -> Result<(Vec<u8>, Option<StoredMessage>), Failure> {
-    let file = Path::new(&args.what);
-    match args.what.parse::<u64>() {
+pub(crate) fn find(what: &str, journal: &JournalArgs) -> Result<(Vec<u8>, Option<StoredMessage>), Failure> {
+    let file = Path::new(what);
+    match what.parse::<u64>() {
         Ok(id) if !file.exists() => {
-            let stored = args.journal.reader()?.message(id).map_err(Failure::new)?;
+            let stored = journal.reader()?.message(id).map_err(Failure::new)?;
             let stored = stored.ok_or_else(|| {
                 Failure::new(format!("there is no message {id} in the journal"))
                     .help("`orderly messages` lists those that are there")

@@ -80,19 +80,9 @@ pub(crate) fn journal_folder(config: &Path) -> Result<PathBuf, Failure> {
 
 impl Site {
     /// The plan, or a failure after the errors were printed.
-    pub(crate) fn into_plan(self) -> Result<(PathBuf, Plan), Failure> {
-        let errors = self.count(Severity::Error);
-        match self.compiled.plan {
-            Some(plan) => Ok((self.base, plan)),
-            None => {
-                let texts = self.texts.by_name();
-                for diagnostic in &self.compiled.diagnostics {
-                    eprintln!("{}\n", diagnostics::render(diagnostic, &texts));
-                }
-                Err(Failure::new(format!("the configuration has {errors} error{}", plural(errors)))
-                    .help("mend what is shown above; `orderly check` shows it again"))
-            }
-        }
+    pub(crate) fn into_plan(mut self) -> Result<(PathBuf, Plan), Failure> {
+        let plan = self.take_plan()?;
+        Ok((self.base, plan))
     }
 
     /// Reads the tests beside the mappings and routes. What is wrong in them is added to the diagnostics, and keeps no engine from
@@ -112,6 +102,25 @@ impl Site {
     /// A diagnostic about the configuration as text for people.
     pub(crate) fn shown(&self, diagnostic: &Diagnostic) -> String {
         diagnostics::render(diagnostic, &self.texts.by_name())
+    }
+
+    /// The plan, taken out, or a failure after the errors were printed.
+    pub(crate) fn take_plan(&mut self) -> Result<Plan, Failure> {
+        if let Some(plan) = self.compiled.plan.take() {
+            return Ok(plan);
+        }
+        for text in self.rendered() {
+            eprintln!("{text}\n");
+        }
+        let errors = self.count(Severity::Error);
+        Err(Failure::new(format!("the configuration has {errors} error{}", plural(errors)))
+            .help("mend what is shown above; `orderly check` shows it again"))
+    }
+
+    /// The text of one of its files, by the name that diagnostics use.
+    pub(crate) fn text(&self, file: &str) -> Option<&str> {
+        let mut texts = self.texts.routes.iter().chain(&self.texts.mappings);
+        texts.find(|text| text.file == file).map(|text| text.text.as_str())
     }
 
     /// How many diagnostics are this severe.

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &TestArgs) -> CommandResult {
         update(args)?;
     }
     let (mut site, suites) = load(args)?;
-    let plan = plan(&mut site)?;
+    let plan = site.take_plan()?;
     let ran = run_all(&suites, &plan, args.paths.is_empty());
     if args.json {
         report::print_objects(&ran);
@@ -132,10 +132,6 @@ fn is_asked_for(suite: &Suite, path: &Path) -> bool {
     file.starts_with(&asked) || tested.is_some_and(|tested| tested == asked)
 }
 
-fn plan(site: &mut Site) -> Result<Plan, Failure> {
-    site.compiled.plan.take().ok_or_else(|| Failure::new("the configuration has errors"))
-}
-
 fn run_all(suites: &[Suite], plan: &Plan, are_all: bool) -> Ran {
     let mut fired = Fired::default();
     let mut cases = Vec::new();
@@ -160,7 +156,7 @@ fn update(args: &TestArgs) -> Result<(), Failure> {
     let (mut site, suites) = load(args)?;
     let texts: Vec<_> = site.tests().to_vec();
     let base = site.base.clone();
-    let plan = plan(&mut site)?;
+    let plan = site.take_plan()?;
     let mut changed = 0;
     for suite in &suites {
         let results = suite.cases.iter().map(|case| suite.run(case, &plan, &mut Fired::default()));

@@ -8,6 +8,7 @@ mod codes;
 mod expression;
 mod head;
 mod header;
+mod ignore;
 mod known;
 mod members;
 mod never;
@@ -70,7 +71,7 @@ pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
         Some((test, compiler.parts.borrow().len()))
     });
     match compiled {
-        Some((test, parts)) => Ok(Condition { test, parts, warnings: found }),
+        Some((test, parts)) => Ok(Condition { test, parts, said: node.span.clone(), warnings: found }),
         None => Err(found),
     }
 }
@@ -139,6 +140,7 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
     };
     let steps = rules.map(|rules| compiler.steps(rules));
     let steps = steps.unwrap_or_else(|| Steps { rules: Vec::new(), split: None });
+    let ignored = fields.optional("ignore").map(|node| compiler.ignored(node)).unwrap_or_default();
     let form = match head.output {
         Some(Output::Edit) => Some(Form::Edit(steps)),
         Some(Output::Start(version)) => version.map(|version| Form::Start { version, steps }),
@@ -152,6 +154,7 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
         accepts: head.accepts?,
         input: head.input?,
         form: form?,
+        ignored,
         parts: compiler.parts.borrow().len(),
         slots: compiler.slots.get(),
     })

@@ -32,7 +32,11 @@ pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'
         Term::Hl7(place) => part(place, scope)?,
         Term::Record(path) => member(path, scope)?,
         Term::Element(path) => crate::cda::value(path, scope)?,
-        Term::Fact(fact) => Value::text(fact_text(*fact, scope)),
+        Term::Fact(fact) => {
+            let text = fact_text(*fact, scope);
+            scope.case.record(|recorder| recorder.fact(*fact, &text));
+            Value::text(text)
+        }
         Term::Name(slot) => named(*slot, scope)?,
         Term::Position(slot) => Value::text(scope.number_of(*slot).to_string()),
         Term::Piped { value: input, pipe } => {
@@ -52,6 +56,13 @@ pub(crate) fn scalar<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Scalar
 
 /// Whether a test holds.
 pub(crate) fn holds<'s>(test: &'s Test, scope: &Scope<'_, 's>) -> Result<bool, Refusal> {
+    match scope.case.recorder() {
+        None => decided(test, scope),
+        Some(recorder) => recorder.asking(|| decided(test, scope)),
+    }
+}
+
+fn decided<'s>(test: &'s Test, scope: &Scope<'_, 's>) -> Result<bool, Refusal> {
     Ok(match test {
         Test::All(tests) => {
             for test in tests {
@@ -137,7 +148,16 @@ fn named<'s>(slot: usize, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
     let names: &'s [Value<'s>] = scope.names;
     let Some(named) = names.get(slot) else { return Ok(Value::Empty) };
     scope.case.spend(named.count())?;
+    scope.case.record(|recorder| recorder.name(slot, shown(named)));
     Ok(named.borrowed())
+}
+
+/// A value as text, for a trace.
+pub(crate) fn shown(value: &Value<'_>) -> String {
+    match value {
+        Value::List(values) => values.iter().map(shown).collect::<Vec<_>>().join(", "),
+        value => value.clone().scalar().present().map(Cow::into_owned).unwrap_or_default(),
+    }
 }
 
 /// In a text, what is empty or null is nothing.
@@ -155,12 +175,16 @@ fn joined<'s>(terms: &'s [Term], scope: &Scope<'_, 's>) -> Result<Value<'s>, Ref
 fn part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
     if let Some(found) = scope.bare(place)? {
         let tree = scope.tree(&place.start);
+        if let Some(at) = &found {
+            scope.case.record(|recorder| recorder.place(tree, at, scope));
+        }
         return Ok(found.map_or(Value::Empty, |at| Value::View(tree.message.view(&at))));
     }
     if place.part.field.is_none() && matches!(place.start, Start::Segment { .. }) {
         return segments(place, scope);
     }
     let views = scope.views(place)?;
+    scope.case.record(|recorder| views.iter().for_each(|view| recorder.view(view, scope)));
     if is_list(place) {
         return Ok(Value::List(views.into_iter().map(Value::View).collect()));
     }
@@ -193,9 +217,13 @@ fn member<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Value<'s>, 
     if !path.several
         && let Some(start) = start(path, scope)
     {
-        return Ok(single(start, &path.steps, scope)?.map_or(Value::Empty, member_value));
+        let found = single(start, &path.steps, scope)?;
+        scope.case.record(|recorder| recorder.members(found.as_slice()));
+        return Ok(found.map_or(Value::Empty, member_value));
     }
-    let mut values = members(path, scope)?.into_iter().map(member_value);
+    let found = members(path, scope)?;
+    scope.case.record(|recorder| recorder.members(&found));
+    let mut values = found.into_iter().map(member_value);
     match path.several {
         true => Ok(Value::List(values.collect())),
         false => Ok(values.next().unwrap_or(Value::Empty)),
@@ -226,9 +254,10 @@ fn single<'s>(
     }
 }
 
-/// The members that a record path names.
+/// The members that a record path names, to be walked over: what is looked at of each is told when it is.
 pub(crate) fn members<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result<Vec<&'s Member>, Refusal> {
     if let RecordStart::Name(slot) = &path.start {
+        scope.case.record(|recorder| recorder.name(*slot, String::new()));
         return followed(named_members(*slot, scope)?, path, scope);
     }
     followed(Vec::from_iter(start(path, scope)), path, scope)
@@ -237,7 +266,11 @@ pub(crate) fn members<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Result
 /// The one member at which a path begins; a path into what a `let` named may begin at several.
 fn start<'s>(path: &'s RecordPath, scope: &Scope<'_, 's>) -> Option<&'s Member> {
     match (&path.start, scope.here) {
-        (RecordStart::Part { slot, root }, _) => Some(scope.case.part(*slot, root)),
+        (RecordStart::Part { slot, root }, _) => {
+            let part = scope.case.part(*slot, root);
+            scope.case.record(|recorder| recorder.learn(*slot, root, part));
+            Some(part)
+        }
         (RecordStart::Here, Here::Member(start)) => Some(start),
         (RecordStart::Each(slot), _) => scope.member_of(*slot),
         (RecordStart::Here | RecordStart::Name(_), _) => None,

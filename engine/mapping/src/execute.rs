@@ -8,6 +8,7 @@ mod build;
 mod edit;
 mod split;
 mod start;
+pub(crate) mod tell;
 mod xml;
 
 use std::cell::OnceCell;
@@ -20,7 +21,7 @@ use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
 use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk};
 use crate::scope::{At, Case, Frame, Here, Id, Refusal, Scope, Tree};
-use crate::trace::{Trace, Traced};
+use crate::trace::Trace;
 use crate::value::Value;
 use crate::yaml::Span;
 use crate::{Input, Mapping, Outcome, Output};
@@ -31,7 +32,10 @@ pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 
 /// Applies the mapping. `trace` is told of every rule. What it gives is never nothing.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Vec<Outcome> {
-    let case = Case::new(input, mapping.parts);
+    let case = match trace {
+        None => Case::new(input, mapping.parts),
+        Some(_) => Case::watched(input, mapping.parts),
+    };
     outcomes(mapping, &case, trace).unwrap_or_else(|ended| vec![outcome(Err(ended), &case)])
 }
 
@@ -95,6 +99,8 @@ struct Run<'r, 'm> {
     names: Vec<Value<'static>>,
     written: usize,
     trace: Option<&'r mut Trace>,
+    /// Where in a built output the run stands, while a trace is made.
+    path: Vec<String>,
 }
 
 /// One of what an `each` walks over.
@@ -138,6 +144,7 @@ impl<'r, 'm> Run<'r, 'm> {
             names: vec![Value::Empty; slots],
             written: 0,
             trace,
+            path: Vec::new(),
         }
     }
 
@@ -173,9 +180,8 @@ impl<'r, 'm> Run<'r, 'm> {
             Action::Each { walk, rules } => self.each(walk, rules, &rule.place, frame)?,
             Action::Let(values) => {
                 for named in values {
-                    self.name(named, frame)?;
+                    self.name(named, &rule.place, frame)?;
                 }
-                self.tell("let", &rule.place, true, || "named".to_owned());
             }
             Action::End { end, reason } => return self.end(*end, reason, &rule.place),
         }
@@ -272,9 +278,10 @@ impl<'r, 'm> Run<'r, 'm> {
         matches!(at, At::Member(_)) || scope.span_of(scope.working, at).is_some()
     }
 
-    fn name(&mut self, said: &Let, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {
+    fn name(&mut self, said: &Let, rule: &Span, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {
         let named = value(&said.value, &self.scope(frame))?.into_owned();
         self.grow(named.len())?;
+        self.tell_named(said, rule, &named);
         if let Some(place) = self.names.get_mut(said.slot) {
             *place = named;
         }
@@ -304,11 +311,5 @@ impl<'r, 'm> Run<'r, 'm> {
         let code = if end == End::Park { "mapping-park" } else { "mapping-fail" };
         let diagnostic = Diagnostic::error(code, Fault::Sender, reason).at(rule.place());
         Err(Ended::Refused(Refusal { end, diagnostic }))
-    }
-
-    fn tell(&mut self, action: &'static str, place: &Span, fired: bool, why: impl FnOnce() -> String) {
-        if let Some(trace) = self.trace.as_deref_mut() {
-            trace.push(Traced { place: place.place(), action, fired, why: why(), before: None, after: None });
-        }
     }
 }

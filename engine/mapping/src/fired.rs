@@ -9,7 +9,7 @@ use orderly_record::Place;
 
 use crate::Mapping;
 use crate::plan::{Action, Build, Content, Form, Rule, Steps};
-use crate::trace::Traced;
+use crate::trace::Trace;
 use crate::yaml::Span;
 
 /// The lines that have fired.
@@ -21,8 +21,8 @@ pub struct Fired {
 
 impl Fired {
     /// Adds what fired in a trace.
-    pub fn add(&mut self, trace: &[Traced]) {
-        for traced in trace.iter().filter(|traced| traced.fired) {
+    pub fn add(&mut self, trace: &Trace) {
+        for traced in trace.steps.iter().filter(|traced| traced.fired) {
             if let Place::File { file, span, .. } = &traced.place {
                 self.lines.insert((file.clone(), span.start, traced.action));
             }

@@ -16,10 +16,12 @@ mod execute;
 mod expression;
 mod fired;
 mod functions;
+mod lineage;
 mod member;
 mod pattern;
 mod plan;
 pub mod problems;
+mod recorder;
 mod rule;
 pub mod schema;
 mod scope;
@@ -40,7 +42,8 @@ use orderly_record::{Diagnostic, Record};
 
 pub use compile::{Library, compile, compile_condition, compile_path, compile_template};
 pub use fired::{Fired, Idle};
-pub use trace::{Trace, Traced};
+pub use lineage::{InputField, InputPlace, Lineage, OutputField, populated};
+pub use trace::{Read, Trace, Traced};
 
 /// The names of all functions, for documentation and editors.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
@@ -145,6 +148,8 @@ pub struct Mapping {
     /// Where that is said.
     input: yaml::Span,
     form: plan::Form,
+    /// What of its input it leaves aside on purpose.
+    ignored: Vec<Ignored>,
     /// How many parts of the record its paths take.
     parts: usize,
     /// How many names its rules give.
@@ -167,6 +172,16 @@ impl Mapping {
         }
     }
 
+    /// The reason why it leaves a place of its input aside on purpose, when it says so. `path` is one whatever the occurrence:
+    /// [`InputField::general`].
+    pub fn ignores(&self, path: &str) -> Option<&str> {
+        let is_it = |ignored: &&Ignored| {
+            path.strip_prefix(&ignored.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+        };
+        self.ignored.iter().find(is_it).map(|ignored| ignored.reason.as_str())
+    }
+
     /// Applies it to a message or a document. It gives one outcome, or one for each output of a `split`, in order.
     pub fn execute(&self, input: &Input<'_>) -> Vec<Outcome> {
         execute::execute(self, input, None)
@@ -174,10 +189,17 @@ impl Mapping {
 
     /// The same, telling what each rule did.
     pub fn execute_traced(&self, input: &Input<'_>) -> (Vec<Outcome>, Trace) {
-        let mut trace = Trace::new();
+        let mut trace = Trace::default();
         let outcomes = execute::execute(self, input, Some(&mut trace));
         (outcomes, trace)
     }
+}
+
+/// A place of the input that a mapping leaves aside on purpose.
+#[derive(Debug)]
+struct Ignored {
+    path: String,
+    reason: String,
 }
 
 /// What a mapping writes.
@@ -240,6 +262,8 @@ pub struct Condition {
     test: plan::Test,
     parts: usize,
     warnings: Vec<Diagnostic>,
+    /// Where it is written.
+    said: yaml::Span,
 }
 
 impl Condition {
@@ -253,6 +277,27 @@ impl Condition {
         let case = scope::Case::new(input, self.parts);
         evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false)
     }
+
+    /// The same, with what it looked at.
+    pub fn ask(&self, input: &Input<'_>) -> Question {
+        let case = scope::Case::watched(input, self.parts);
+        let holds = evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false);
+        let text = self.said.text().trim_end().to_owned();
+        Question { place: self.said.place(), text, holds, reads: case.reads() }
+    }
+}
+
+/// A condition that was asked. It holds patient data and is never logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Where the condition is written.
+    pub place: orderly_record::Place,
+    /// As it is written.
+    pub text: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What it looked at.
+    pub reads: Vec<Read>,
 }
 
 /// A compiled text with `${...}` in it.

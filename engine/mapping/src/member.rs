@@ -28,6 +28,33 @@ impl Member {
         record.serialize(Taker { path }).unwrap_or(Member::Nothing)
     }
 
+    /// The text of a leaf.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Member::Text(text) | Member::Literal(text) => Some(text),
+            Member::Nothing | Member::List(_) | Member::Members(_) => None,
+        }
+    }
+
+    /// Visits it and everything below it, each with its path. The members of lists are counted from 1.
+    pub(crate) fn walk(&self, path: String, visit: &mut dyn FnMut(&str, &Member)) {
+        visit(&path, self);
+        match self {
+            Member::Nothing | Member::Text(_) | Member::Literal(_) => {}
+            Member::List(members) => {
+                for (number, member) in (1..).zip(members.iter()) {
+                    member.walk(format!("{path}[{number}]"), visit);
+                }
+            }
+            Member::Members(members) => {
+                for (name, member) in members.iter() {
+                    let below = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
+                    member.walk(below, visit);
+                }
+            }
+        }
+    }
+
     /// The member of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Member> {
         match self {

@@ -207,6 +207,7 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Let {
     pub(crate) slot: usize,
+    pub(crate) name: Box<str>,
     pub(crate) value: Term,
     /// The slots of the names that the value asks for.
     pub(crate) asks: Vec<usize>,

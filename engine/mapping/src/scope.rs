@@ -14,6 +14,8 @@ use orderly_record::{Diagnostic, Fault};
 use crate::evaluate;
 use crate::member::Member;
 use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
+use crate::recorder::Recorder;
+use crate::trace::Read;
 use crate::value::Value;
 use crate::{Input, plan};
 
@@ -44,6 +46,8 @@ pub(crate) struct Case<'m> {
     parts: Vec<OnceCell<Member>>,
     steps: Cell<u64>,
     notes: RefCell<Vec<Diagnostic>>,
+    /// Writes down what is looked at, while a trace is made.
+    recorder: Option<Box<Recorder>>,
 }
 
 impl<'m> Case<'m> {
@@ -57,7 +61,30 @@ impl<'m> Case<'m> {
             parts: (0..parts).map(|_| OnceCell::new()).collect(),
             steps: Cell::new(0),
             notes: RefCell::new(Vec::new()),
+            recorder: None,
         }
+    }
+
+    /// The same, with everything written down that is looked at.
+    pub(crate) fn watched(input: &'m Input<'m>, parts: usize) -> Case<'m> {
+        Case { recorder: Some(Box::default()), ..Case::new(input, parts) }
+    }
+
+    /// Tells the recorder, when there is one.
+    pub(crate) fn record(&self, tell: impl FnOnce(&Recorder)) {
+        if let Some(recorder) = &self.recorder {
+            tell(recorder);
+        }
+    }
+
+    /// What writes down, while a trace is made.
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_deref()
+    }
+
+    /// What was looked at since it was last asked; nothing without a trace.
+    pub(crate) fn reads(&self) -> Vec<Read> {
+        self.recorder.as_ref().map(|recorder| recorder.take()).unwrap_or_default()
     }
 
     /// The message as received; of a document one without segments, so that every path into it is empty.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use orderly_ccda::Document;
 use orderly_hl7v2::{Header, Message, Unreadable};
-use orderly_mapping::{Input, Outcome};
+use orderly_mapping::{Condition, Input, Outcome, Question};
 use orderly_record::{Diagnostic, Fault, Place, Record};
 
 pub use orderly_mapping::Facts;
 
 use crate::acknowledge::Reply;
 use crate::format::{Format, PART};
-use crate::journey::Journey;
+use crate::journey::{Depth, Journey};
 use crate::keys::{self, Key};
 use crate::plan::{Destination, Endpoint, Plan, Route, Source, Target};
 
@@ -116,10 +116,10 @@ pub fn process(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
     processed(plan, facts, bytes, None)
 }
 
-/// The same, telling which routes it met and what each rule of their mappings did.
+/// The same, telling which routes it met and what each rule of their mappings did; how much of it says `depth`.
 #[must_use]
-pub fn process_traced(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> (Processed, Journey) {
-    let journey = RefCell::default();
+pub fn process_traced(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], depth: Depth) -> (Processed, Journey) {
+    let journey = RefCell::new(Journey::new(depth));
     let processed = processed(plan, facts, bytes, Some(&journey));
     (processed, journey.into_inner())
 }
@@ -188,6 +188,18 @@ impl Chosen<'_> {
     fn write_down(&self, note: impl FnOnce(&mut Journey)) {
         if let Some(journey) = self.journey {
             note(&mut journey.borrow_mut());
+        }
+    }
+
+    /// Whether a condition holds, and what was asked, where the way is written down.
+    fn ask(&self, when: Option<&Condition>, input: &Input<'_>) -> (bool, Option<Question>) {
+        match (when, self.journey) {
+            (None, _) => (true, None),
+            (Some(when), None) => (when.holds(input), None),
+            (Some(when), Some(_)) => {
+                let question = when.ask(input);
+                (question.holds, Some(question))
+            }
         }
     }
 }
@@ -278,15 +290,15 @@ fn wrong_processing(source: &Source, found: &str) -> Option<String> {
 }
 
 fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
-    let takes = route.when.as_ref().is_none_or(|when| when.holds(input));
-    chosen.write_down(|journey| journey.meet(route, takes));
+    let (takes, question) = chosen.ask(route.when.as_ref(), input);
+    chosen.write_down(|journey| journey.meet(route, takes, question));
     if !takes {
         return Vec::new();
     }
     let of_target = |target: &Target| {
         let destination = chosen.plan.destinations.get(target.destination)?;
-        let wanted = target.when.as_ref().is_none_or(|when| when.holds(input));
-        chosen.write_down(|journey| journey.turn(destination, target, wanted));
+        let (wanted, question) = chosen.ask(target.when.as_ref(), input);
+        chosen.write_down(|journey| journey.turn(destination, target, wanted, question));
         let fates = match wanted {
             false => vec![PairFate::Filtered("the route's condition for it".to_owned())],
             true => mapped(chosen, target, destination, input),

@@ -131,7 +131,12 @@ impl<'a> Message<'a> {
 
     /// A place in words, as a path: `PID-3[2].1`, `OBX[3]-5`.
     pub fn path(&self, at: &Position) -> String {
-        let (name, occurrence) = self.occurrence(at.segment).unwrap_or_default();
+        self.path_of(at, self.occurrence(at.segment).map_or(0, |(_, occurrence)| occurrence))
+    }
+
+    /// The same, of a segment whose occurrence was counted.
+    pub(crate) fn path_of(&self, at: &Position, occurrence: usize) -> String {
+        let name = self.segments.get(at.segment).map(Segment::name).unwrap_or_default();
         Words { name, occurrence, at }.to_string()
     }
 }

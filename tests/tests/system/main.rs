@@ -3,9 +3,11 @@
 mod checking;
 mod clients;
 mod corpus;
+mod covering;
 mod demo;
 mod deviations;
 mod disk;
+mod explaining;
 mod files;
 mod finding;
 mod frames;

@@ -1,6 +1,7 @@
 //! `orderly test`: cases beside a mapping, for people, for programs and for build servers.
 
 use std::fs;
+use std::path::Path;
 
 use orderly_tests::running::orderly;
 use orderly_tests::site::Site;
@@ -57,4 +58,36 @@ async fn a_wrong_test_file_is_a_matter_of_check() {
     let file = "mappings/wards.test.yaml";
     assert_eq!(places, [json!(["config-missing-key", file, 4]), json!(["config-unknown-key", file, 5])]);
     orderly(&site, ["test"]).await.ended(2);
+}
+
+/// Copies a folder into the site.
+fn copy(site: &Site, root: &Path, below: &str) {
+    for entry in fs::read_dir(root.join(below)).expect("a folder") {
+        let name = format!("{below}/{}", entry.expect("an entry").file_name().to_string_lossy());
+        match root.join(&name).is_dir() {
+            true => copy(site, root, &name),
+            false => site.write(&name, fs::read(root.join(&name)).expect("a file")),
+        }
+    }
+}
+
+/// The tests of the sample network hold, and so do those that the documentation shows.
+#[tokio::test]
+async fn the_documentations_tests_hold() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+    let site = Site::of(&[]);
+    site.write("orderly.yaml", fs::read(root.join("orderly.yaml")).expect("the site"));
+    for folder in ["routes", "mappings", "samples"] {
+        copy(&site, root, folder);
+    }
+    let page = fs::read_to_string(root.join("docs/testing.md")).expect("the page");
+    let mut shown = 0;
+    for block in page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let folder = if block.starts_with("test: riverside") { "routes" } else { "mappings" };
+        site.write(&format!("{folder}/shown.test.yaml"), block);
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
+    let ran = orderly(&site, ["test"]).await.ended(0);
+    assert_eq!(ran.out.matches("shown.test.yaml").count(), 2, "{}", ran.out);
 }

@@ -218,7 +218,7 @@ impl<'c, 'p> Reader<'c, 'p> {
     }
 
     /// An expression as a value.
-    fn value(&self, expression: &Expression) -> Option<Typed> {
+    pub(super) fn value(&self, expression: &Expression) -> Option<Typed> {
         Some(match &expression.kind {
             Kind::Text(text) | Kind::Number(text) => Typed::one(Term::Text(text.as_str().into())),
             Kind::Null => Typed::one(Term::Null),

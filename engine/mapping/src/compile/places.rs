@@ -153,6 +153,11 @@ impl Reader<'_, '_> {
         None
     }
 
+    /// Checks a path into the message as received.
+    pub(super) fn check_received(&self, path: &Path<Expression>, whole: &Expression) -> Option<()> {
+        self.path(true, path, whole).map(|_| ())
+    }
+
     fn path(&self, received: bool, path: &Path<Expression>, whole: &Expression) -> Option<Place> {
         self.check_has_message(received, whole.range.clone())?;
         let group = match &path.group {

@@ -396,7 +396,12 @@ impl<'p> Compiler<'p> {
             let object = named.as_ref().and_then(|typed| typed.object);
             let slot = self.name(&entry.key, NameKind::Value { several, object });
             self.lets.borrow_mut().push((slot, entry.key_span.clone()));
-            values.extend(named.map(|typed| Let { slot, value: typed.term, asks }));
+            values.extend(named.map(|typed| Let {
+                slot,
+                name: entry.key.as_str().into(),
+                value: typed.term,
+                asks,
+            }));
         }
         complete.then_some(values)
     }

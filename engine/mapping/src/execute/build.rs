@@ -11,9 +11,7 @@ use crate::evaluate::{holds, scalar, value};
 use crate::member::Member;
 use crate::plan::{Build, Content, Layout, Walk, Writing};
 use crate::scope::{Frame, Refusal};
-use crate::trace::Traced;
 use crate::value::{Scalar, Value};
-use crate::yaml::Span;
 
 impl Run<'_, '_> {
     /// The output; a mapping that has nothing to write leaves the message out.
@@ -49,8 +47,12 @@ impl Run<'_, '_> {
     ) -> Result<bool, Ended> {
         let Some(walk) = &build.walk else { return self.json_part(build, frame, json) };
         let list = self.parts(build, walk, frame)?;
+        let mut number = 1;
         bracketed(json, [b'[', b']'], frames(&list, walk, frame), |frame, json| {
-            self.json_part(build, Some(&frame), json)
+            let written =
+                self.below(|| format!("[{number}]"), |run| run.json_part(build, Some(&frame), json));
+            number += usize::from(matches!(written, Ok(true)));
+            written
         })
     }
 
@@ -79,10 +81,15 @@ impl Run<'_, '_> {
             Content::Members(members) => bracketed(json, [b'{', b'}'], members, |(name, member), json| {
                 string(json, name);
                 json.push(b':');
-                self.json(member, frame, json)
+                self.below(|| name.to_string(), |run| run.json(member, frame, json))
             })?,
             Content::List(parts) => {
-                bracketed(json, [b'[', b']'], parts, |part, json| self.json(part, frame, json))?
+                let mut number = 1;
+                bracketed(json, [b'[', b']'], parts, |part, json| {
+                    let written = self.below(|| format!("[{number}]"), |run| run.json(part, frame, json));
+                    number += usize::from(matches!(written, Ok(true)));
+                    written
+                })?
             }
             Content::Part(part) => self.json(part, frame, json)?,
             Content::Value(term) => {
@@ -96,21 +103,11 @@ impl Run<'_, '_> {
         Ok(written)
     }
 
-    /// Tells of a value of the output, as it is written; of nothing when it is missing.
-    fn tell_built(&mut self, place: &Span, written: &[u8]) {
-        if let Some(trace) = self.trace.as_deref_mut() {
-            let fired = !written.is_empty();
-            let after = fired.then(|| String::from_utf8_lossy(written).into_owned());
-            let why = if fired { "written" } else { "there is nothing to write" }.to_owned();
-            trace.push(Traced { place: place.place(), action: "value", fired, why, before: None, after });
-        }
-    }
-
     /// Asks whether a part is to be there, and names what it names: for one that is left out, only what its condition asks for.
     pub(super) fn is_wanted(&mut self, build: &Build, frame: Option<&Frame<'_, '_>>) -> Result<bool, Ended> {
         self.case.spend(1)?;
         for named in &build.before {
-            self.name(named, frame)?;
+            self.name(named, &build.place, frame)?;
         }
         if let Some(test) = &build.test {
             let wanted = holds(test, &self.scope(frame))?;
@@ -122,7 +119,7 @@ impl Run<'_, '_> {
             }
         }
         for named in &build.names {
-            self.name(named, frame)?;
+            self.name(named, &build.place, frame)?;
         }
         Ok(true)
     }
@@ -138,7 +135,11 @@ impl Run<'_, '_> {
             Some(walk) => {
                 let list = self.parts(build, walk, None)?;
                 for frame in frames(&list, walk, None) {
-                    self.row(build, Some(&frame), &mut names, &mut table)?;
+                    let row = frame.number;
+                    self.below(
+                        || format!("[{row}]"),
+                        |run| run.row(build, Some(&frame), &mut names, &mut table),
+                    )?;
                 }
             }
         }
@@ -159,12 +160,12 @@ impl Run<'_, '_> {
         let Content::Members(columns) = &build.content else { return Ok(()) };
         let mut row = Vec::with_capacity(columns.len());
         let mut bytes = 0;
-        for (_, column) in columns {
+        for (name, column) in columns {
             let Content::Value(term) = &column.content else { continue };
             let cell = scalar(term, &self.scope(frame))?.present().unwrap_or_default().into_owned();
             bytes += cell.len();
             self.fits(bytes)?;
-            self.tell_built(&column.place, cell.as_bytes());
+            self.below(|| name.to_string(), |run| run.tell_built(&column.place, cell.as_bytes()));
             row.push(cell);
         }
         if let Some(names) = names.take() {

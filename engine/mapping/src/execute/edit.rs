@@ -11,7 +11,7 @@ use crate::evaluate::value;
 use crate::plan::{Anchor, Assignment, End, Insert, Place, Start};
 use crate::scope::{Frame, Here, Refusal, Scope};
 use crate::structure::Structure;
-use crate::trace::Traced;
+use crate::trace::Read;
 use crate::value::{Scalar, Value};
 use crate::yaml::Span;
 
@@ -49,11 +49,15 @@ impl Run<'_, '_> {
             let scope = self.scope(frame);
             let before = writes.len();
             match scope.bare(&assignment.target)? {
-                Some(Some(at)) => writes.push((assignment, at, read(assignment, &at, &scope)?)),
+                Some(Some(at)) => {
+                    let write = read(assignment, &at, &scope)?;
+                    writes.push((assignment, at, write, self.case.reads()));
+                }
                 Some(None) => {}
                 None => {
                     for at in scope.positions(&assignment.target, true)? {
-                        writes.push((assignment, at, read(assignment, &at, &scope)?));
+                        let write = read(assignment, &at, &scope)?;
+                        writes.push((assignment, at, write, self.case.reads()));
                     }
                 }
             }
@@ -63,13 +67,13 @@ impl Run<'_, '_> {
                 });
             }
         }
-        for (assignment, position, write) in writes {
-            self.write(&position, &write, &assignment.place)?;
+        for (assignment, position, write, reads) in writes {
+            self.write(&position, &write, &assignment.place, reads)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, at: &Position, write: &Write, place: &Span) -> Result<(), Ended> {
+    fn write(&mut self, at: &Position, write: &Write, place: &Span, reads: Vec<Read>) -> Result<(), Ended> {
         self.grow(write.len())?;
         let before = self.trace.is_some().then(|| shown(&self.message, at));
         let written = match write {
@@ -80,18 +84,7 @@ impl Run<'_, '_> {
             Write::Structure(structure) => structure.write(&mut self.message, at),
         };
         written.map_err(|why| unwritable(&why, &self.message.path(at), place))?;
-        if let (Some(trace), Some(before)) = (self.trace.as_deref_mut(), before) {
-            let after = Some(shown(&self.message, at));
-            let why = self.message.path(at);
-            trace.push(Traced {
-                place: place.place(),
-                action: "set",
-                fired: true,
-                why,
-                before: Some(before),
-                after,
-            });
-        }
+        self.tell_written(at, before, place, reads);
         Ok(())
     }
 
@@ -179,7 +172,8 @@ impl Run<'_, '_> {
                 component,
                 subcomponent,
             };
-            fields.push((at, read(field, &at, &scope)?, &field.place));
+            let write = read(field, &at, &scope)?;
+            fields.push((at, write, &field.place, self.case.reads()));
         }
         self.grow(insert.segment.len())?;
         self.case.spend(self.ids.len())?;
@@ -187,8 +181,8 @@ impl Run<'_, '_> {
         inserted.map_err(|why| unwritable(&why, &insert.segment, rule))?;
         self.added(index);
         self.tell("insert", rule, true, || format!("{} inserted", insert.segment));
-        for (at, write, place) in fields {
-            self.write(&at, &write, place)?;
+        for (at, write, place, reads) in fields {
+            self.write(&at, &write, place, reads)?;
         }
         Ok(())
     }

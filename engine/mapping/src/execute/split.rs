@@ -27,17 +27,27 @@ impl<'m> Run<'_, 'm> {
     ) -> Result<Vec<Outcome>, Ended> {
         self.rules(&steps.rules, None)?;
         let Some(split) = &steps.split else {
-            return Ok(vec![outcome(Ok(finish(&self)?), self.case)]);
+            let made = finish(&self)?;
+            self.tell_leaves();
+            return Ok(vec![outcome(Ok(made), self.case)]);
         };
         if !self.splits(split)? {
             self.rules(&split.rules, None)?;
-            return Ok(vec![outcome(Ok(finish(&self)?), self.case)]);
+            let made = finish(&self)?;
+            self.tell_leaves();
+            return Ok(vec![outcome(Ok(made), self.case)]);
+        }
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.split();
         }
         let groups = Groups::of(&self.message);
         let mut outcomes = Vec::new();
         for (number, (_, left_out)) in (1..).zip(groups.alone(&split.group)) {
             let mut part = self.copy();
             let made = part.made_alone(number, left_out, split).and_then(|()| Ok(finish(&part)?));
+            if made.is_ok() {
+                part.tell_leaves();
+            }
             let written = part.written.saturating_add(made.as_ref().map_or(0, |(bytes, _)| bytes.len()));
             outcomes.push(outcome(made, self.case));
             // All that is written for one message counts together.
@@ -71,6 +81,9 @@ impl<'m> Run<'_, 'm> {
 
     /// Takes out what is not this output's, names it, and applies the rest of the rules.
     fn made_alone(&mut self, number: usize, left_out: Vec<Range<usize>>, split: &Split) -> Result<(), Ended> {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.begin();
+        }
         let mut segments: Vec<usize> = left_out.into_iter().flatten().collect();
         segments.sort_unstable();
         segments.dedup();
@@ -97,6 +110,7 @@ impl<'m> Run<'_, 'm> {
             received_groups: OnceCell::new(),
             names: self.names.clone(),
             written: self.written,
+            path: Vec::new(),
             trace: self.trace.as_deref_mut(),
         }
     }

@@ -5,6 +5,7 @@
 mod cases;
 mod documentation;
 mod limits;
+mod lineage;
 mod properties;
 mod records;
 mod schema;

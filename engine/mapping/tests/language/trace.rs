@@ -15,6 +15,7 @@ fn a_trace_tells_of_every_rule() {
     let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
     let (_, trace) = mapping.execute_traced(&Input::of_message(&facts, &message));
     let lines: Vec<String> = trace
+        .steps
         .iter()
         .map(|traced| {
             let line = match &traced.place {

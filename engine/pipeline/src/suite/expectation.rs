@@ -116,7 +116,8 @@ fn read(value: &Node, key: &Span, output: Output, reading: &Reading<'_>) -> Opti
             let mut places = Vec::with_capacity(entries.len());
             let read = entries.iter().map(|entry| self::places(entry, "", output, reading, &mut places));
             // All that is wrong is told, also behind the first.
-            read.fold(Some(()), |all, one| all.and(one))?;
+            let read: Vec<Option<()>> = read.collect();
+            read.into_iter().collect::<Option<()>>()?;
             What::Places(places)
         }
         Kind::List(_) | Kind::Null => {
@@ -192,7 +193,8 @@ fn places(
         }
         Kind::Map(entries) if output == Output::Json => {
             let read = entries.iter().map(|entry| places(entry, &path, output, reading, found));
-            read.fold(Some(()), |all, one| all.and(one))?;
+            let read: Vec<Option<()>> = read.collect();
+            read.into_iter().collect::<Option<()>>()?;
         }
         Kind::Null => {
             reading

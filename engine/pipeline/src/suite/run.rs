@@ -1,15 +1,12 @@
 //! Takes a case through its mapping, or through the whole of [`process`](crate::process()) for a route.
 
-use orderly_ccda::Limits;
 use orderly_hl7v2::Settings;
-use orderly_mapping::{Facts, Fired, Input, Mapping, Outcome};
-use orderly_record::Diagnostic;
+use orderly_mapping::{Facts, Fired, Outcome};
 
 use super::compare::{Actual, Compared};
 use super::expectation::Expectation;
 use super::{Expects, Mismatch, Repair, Subject, Suite, TestCase};
-use crate::format::Format;
-use crate::journey::{Ended, Journey};
+use crate::journey::{Depth, Ended, Journey, Mapped, map_alone};
 use crate::plan::Plan;
 use crate::process::{Fate, PairFate, Processed, process_traced};
 
@@ -68,8 +65,9 @@ impl Suite {
             Subject::Mapping(mapping) => {
                 let reading = plan.source(&case.source).map(|source| source.reading.clone());
                 let reading = reading.unwrap_or_default();
-                match mapped(mapping, &facts, &case.input, &reading, fired) {
-                    Ok(outcomes) => {
+                match map_alone(mapping, &facts, &case.input, &reading, Depth::Rules) {
+                    Ok(Mapped { outcomes, trace, .. }) => {
+                        fired.add(&trace);
                         let actual: Vec<Actual<'_>> = outcomes.iter().filter_map(actual).collect();
                         if let Expects::Outputs(expected) = &case.expects {
                             result.compare(None, expected, &actual, &reading);
@@ -79,7 +77,7 @@ impl Suite {
                 }
             }
             Subject::Route(route) => {
-                let (processed, journey) = process_traced(plan, &facts, &case.input);
+                let (processed, journey) = process_traced(plan, &facts, &case.input, Depth::Rules);
                 for stop in journey.routes.iter().flat_map(|met| &met.stops) {
                     fired.add(&stop.trace);
                 }
@@ -113,28 +111,6 @@ fn fate<'a>(fate: &'a PairFate, case: &'a TestCase, said: Option<&Ended>) -> Act
 
 fn unreadable(case: &TestCase, why: &str, result: &mut CaseResult) {
     result.tell(case, "the input", "a message or a document", format!("what cannot be read: {why}"));
-}
-
-fn mapped(
-    mapping: &Mapping,
-    facts: &Facts<'_>,
-    bytes: &[u8],
-    reading: &Settings,
-    fired: &mut Fired,
-) -> Result<Vec<Outcome>, Diagnostic> {
-    let (outcomes, trace) = match Format::of(bytes) {
-        Format::Hl7v2 => {
-            let message = orderly_hl7v2::parse(bytes, reading).map_err(|unreadable| unreadable.diagnostic)?;
-            mapping.execute_traced(&Input::of_message(facts, &message))
-        }
-        Format::Ccda => {
-            let document = orderly_ccda::parse(bytes, &Limits::default())?;
-            let record = orderly_ccda::normalize(&document);
-            mapping.execute_traced(&Input::of_document(facts, &document, &record))
-        }
-    };
-    fired.add(&trace);
-    Ok(outcomes)
 }
 
 fn routed(
