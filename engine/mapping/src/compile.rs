@@ -3,6 +3,7 @@
 //! Nothing stops at the first error; all of them are reported, each with its place and what to do.
 
 mod build;
+mod call;
 mod cda;
 mod codes;
 mod expression;

@@ -33,3 +33,21 @@ fn all_that_is_built_counts() {
         assert!(found.starts_with("failed: the mapping wrote more than"), "{format}: {found:.80}");
     }
 }
+
+/// One more order than a message can be split into.
+#[test]
+fn a_message_becomes_a_thousand_at_most() {
+    let split = support::mapping(
+        "limits.yaml",
+        "mapping: limits\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - split: ORDER_OBSERVATION\n",
+        &|_| Err("no files".to_owned()),
+    );
+    let split = split.expect("a mapping");
+    let orders = |count: usize| -> String {
+        let head = "MSH|^~\\&|LAB||||20260305||ORU^R01|7|P|2.5.1\nPID|1\n".to_owned();
+        (1..=count).fold(head, |text, number| text + &format!("OBR|{number}\n"))
+    };
+    assert_eq!(support::map(&split, &orders(1000)).matches("\n----\n").count(), 999);
+    let refused = support::map(&split, &orders(1001));
+    assert_eq!(refused, "failed: the message has 1001 ORDER_OBSERVATION, and can be split into 1000");
+}
