@@ -2,6 +2,7 @@
 //! exit code: 0 fine, 1 the answer is no, 2 could not run.
 
 mod check;
+mod codes;
 mod corpus;
 mod demo;
 mod diagnostics;
@@ -46,6 +47,7 @@ enum Command {
     Corpus(corpus::CorpusArgs),
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
+    Codes(codes::CodesArgs),
     Replay(replay::ReplayArgs),
     Reload(reload::ReloadArgs),
     Plans(plans::PlansArgs),
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Corpus(args) => corpus::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Codes(args) => codes::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Plans(args) => plans::run(&args),

@@ -36,7 +36,10 @@ pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut T
         }
         Err(Ended::Stopped { rule, reason }) => Outcome::Filtered { rule, reason },
         Err(Ended::Refused(refusal)) => match refusal.end {
-            End::Park => Outcome::Parked(refusal.diagnostic),
+            End::Park => Outcome::Parked {
+                diagnostic: refusal.diagnostic,
+                unmapped: refusal.unmapped.map(|code| *code),
+            },
             End::Stop | End::Fail => Outcome::Failed(refusal.diagnostic),
         },
     }
@@ -300,7 +303,7 @@ impl<'r, 'm> Run<'r, 'm> {
         }
         let code = if end == End::Park { "mapping-park" } else { "mapping-fail" };
         let diagnostic = Diagnostic::error(code, Fault::Sender, reason).at(rule.place());
-        Err(Ended::Refused(Refusal { end, diagnostic }))
+        Err(Ended::Refused(Refusal::new(end, diagnostic)))
     }
 
     fn tell(&mut self, place: &Span, fired: bool, why: impl FnOnce() -> String) {

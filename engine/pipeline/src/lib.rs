@@ -21,7 +21,8 @@ pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{
-    Facts, Fate, Pair, PairFate, Payload, Processed, Summary, failed_inside, members, not_whole, process,
+    Facts, Fate, Pair, PairFate, Payload, Processed, Summary, Unmapped, failed_inside, members, not_whole,
+    process,
 };
 pub use site::journal_folder;
 pub use stream::{Member, Stream};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use orderly_ccda::Document;
 use orderly_hl7v2::{Header, Message, Unreadable};
-use orderly_mapping::{Input, Outcome};
+use orderly_mapping::{Input, Outcome, UnmappedCode};
 use orderly_record::{Diagnostic, Fault, Place, Record};
 
 pub use orderly_mapping::Facts;
@@ -81,6 +81,19 @@ pub struct Pair {
     pub destination: Arc<str>,
     /// What became of it.
     pub fate: PairFate,
+    /// Of a parked one, the code that a row of a table would release.
+    pub unmapped: Option<Unmapped>,
+}
+
+/// A code without a row, and the mapping whose table lacks it. For people who mend the table, and not for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmapped {
+    /// The mapping's name.
+    pub mapping: Arc<str>,
+    /// The table's name in it.
+    pub table: String,
+    /// The code, see [`UnmappedCode`].
+    pub code: String,
 }
 
 /// What a message became for one route and destination.
@@ -249,15 +262,17 @@ fn pairs<'r>(plan: &'r Plan, route: &'r Route, input: &'r Input<'r>) -> Vec<Pair
     }
     let pair = |target: &Target| {
         let destination = plan.destinations.get(target.destination)?;
-        let fate = match &target.when {
-            Some(when) if !when.holds(input) => PairFate::Filtered("the route's condition for it".to_owned()),
+        let (fate, unmapped) = match &target.when {
+            Some(when) if !when.holds(input) => {
+                (PairFate::Filtered("the route's condition for it".to_owned()), None)
+            }
             _ => mapped(target, destination, input),
         };
         let fate = match fate {
             PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
             other => other,
         };
-        Some(Pair { route: route.name.clone(), destination: destination.name.clone(), fate })
+        Some(Pair { route: route.name.clone(), destination: destination.name.clone(), fate, unmapped })
     };
     route.to.iter().filter_map(pair).collect()
 }
@@ -270,17 +285,16 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
     payload
 }
 
-fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> PairFate {
+fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> (PairFate, Option<Unmapped>) {
     let Some(mapping) = &target.mapping else {
         if input.message.is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
-            return PairFate::Failed(
-                "MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned(),
-            );
+            let reason = "MLLP carries HL7 v2; a document needs a mapping that makes it";
+            return (PairFate::Failed(reason.to_owned()), None);
         }
         let control_id = control_id(input);
-        return PairFate::Ready(Payload { bytes: None, control_id, file_name: None });
+        return (PairFate::Ready(Payload { bytes: None, control_id, file_name: None }), None);
     };
-    match mapping.execute(input) {
+    let fate = match mapping.execute(input) {
         Outcome::Output(output) => PairFate::Ready(Payload {
             bytes: Some(output.bytes),
             control_id: output.control_id,
@@ -288,8 +302,16 @@ fn mapped(target: &Target, destination: &Destination, input: &Input<'_>) -> Pair
         }),
         Outcome::Filtered { reason, .. } => PairFate::Filtered(reason),
         Outcome::Failed(diagnostic) => PairFate::Failed(told(&diagnostic)),
-        Outcome::Parked(diagnostic) => PairFate::Parked(told(&diagnostic)),
-    }
+        Outcome::Parked { diagnostic, unmapped } => {
+            let unmapped = unmapped.map(|UnmappedCode { table, code }| Unmapped {
+                mapping: Arc::from(mapping.name()),
+                table,
+                code,
+            });
+            return (PairFate::Parked(told(&diagnostic)), unmapped);
+        }
+    };
+    (fate, None)
 }
 
 /// The control id of what came in, as it stands in its header.

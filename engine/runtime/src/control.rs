@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::engine::StartError;
 use crate::house::House;
+use crate::release::{ReleaseRequest, Released, release};
 use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed, replay};
 
@@ -29,6 +30,8 @@ const REQUEST_BYTES_MAX: u64 = 4 << 20;
 pub enum Request {
     /// Process stored messages again.
     Replay(ReplayRequest),
+    /// Process again what is parked for want of a row in a table.
+    Release(ReleaseRequest),
     /// Read the configuration's files again, and bring them into force.
     Reload,
 }
@@ -43,6 +46,13 @@ pub enum Response {
         plan: String,
         /// What became of each message.
         messages: Vec<Replayed>,
+    },
+    /// To [`Request::Release`].
+    Released {
+        /// The version of the configuration that the engine runs.
+        plan: String,
+        /// What became of each message.
+        messages: Vec<Released>,
     },
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
@@ -155,6 +165,11 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
             info!(messages = request.ids.len(), "replaying");
             let messages = replay(&house.journal, &house.plans, &request).await;
             Response::Replayed { plan: house.plans.hold().await.plan.version.clone(), messages }
+        }
+        Ok(Request::Release(request)) => {
+            info!(messages = request.messages.len(), dry_run = request.dry_run, "releasing");
+            let messages = release(&house.journal, &house.plans, &request).await;
+            Response::Released { plan: house.plans.hold().await.plan.version.clone(), messages }
         }
         Ok(Request::Reload) => match reload(house.clone()).await {
             Ok(reloaded) => Response::Reloaded(reloaded),

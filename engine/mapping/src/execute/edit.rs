@@ -261,7 +261,7 @@ fn anchored<'s>(anchor: &'s Anchor, scope: &Scope<'_, 's>, rule: &Span) -> Resul
         None => {
             let message = format!("there is no {} to put a segment next to", segment.name);
             let diagnostic = Diagnostic::error("mapping-no-anchor", Fault::Sender, message).at(rule.place());
-            Err(Refusal { end: End::Fail, diagnostic })
+            Err(Refusal::new(End::Fail, diagnostic))
         }
     }
 }
@@ -269,7 +269,7 @@ fn anchored<'s>(anchor: &'s Anchor, scope: &Scope<'_, 's>, rule: &Span) -> Resul
 fn unwritable(why: &Unencodable, path: &str, place: &Span) -> Refusal {
     let message = format!("{path} can't be written: {why}");
     let diagnostic = Diagnostic::error("mapping-unwritable", Fault::Configuration, message).at(place.place());
-    Refusal { end: End::Fail, diagnostic }
+    Refusal::new(End::Fail, diagnostic)
 }
 
 /// A part as it stands, for the trace.
