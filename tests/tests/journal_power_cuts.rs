@@ -203,6 +203,7 @@ fn delivery(payload: &Arc<[u8]>) -> NewDelivery {
         destination: "ehr".into(),
         state: DeliveryState::Waiting,
         reason: None,
+        unmapped: None,
         payload: Some(Arc::clone(payload)),
         control_id: None,
         target: None,

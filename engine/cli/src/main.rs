@@ -2,6 +2,7 @@
 //! exit code: 0 fine, 1 the answer is no, 2 could not run.
 
 mod check;
+mod codes;
 mod corpus;
 mod coverage;
 mod demo;
@@ -53,6 +54,7 @@ enum Command {
     Corpus(corpus::CorpusArgs),
     Messages(messages::MessagesArgs),
     Show(show::ShowArgs),
+    Codes(codes::CodesArgs),
     Replay(replay::ReplayArgs),
     Status(status::StatusArgs),
     Reload(reload::ReloadArgs),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Corpus(args) => corpus::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Codes(args) => codes::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Reload(args) => reload::run(&args),

@@ -137,12 +137,12 @@ async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<
 }
 
 /// The running engine replays with the configuration that is in force in it.
-fn warn_of_another_plan(config: &Path, running: &str) {
+pub(crate) fn warn_of_another_plan(config: &Path, running: &str) {
     let files = site::load(config).ok().and_then(|site| site.compiled.plan);
     if files.is_none_or(|files| files.version != running) {
         eprintln!(
             "warning: the engine runs the configuration {running}, which is not what the files say now; \
-             `orderly reload` says why, or brings them into force; then replay again"
+             `orderly reload` says why, or brings them into force; then do this again"
         );
     }
 }

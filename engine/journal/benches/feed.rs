@@ -225,6 +225,7 @@ fn message(id: u64) -> NewMessage {
             destination: DESTINATION.into(),
             state: DeliveryState::Waiting,
             reason: None,
+            unmapped: None,
             payload: Some(payload),
             control_id: Some(format!("MSG{id}")),
             target: None,

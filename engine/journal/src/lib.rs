@@ -25,6 +25,7 @@
 //! [`open`] gives the handle, the writer and the indexer; whoever opened it runs the latter two on threads of its own.
 
 mod catalog;
+mod codes;
 mod content;
 mod error;
 mod file_store;
@@ -50,6 +51,7 @@ mod segment;
 mod sqlite;
 mod writer;
 
+pub use codes::{CodeFilter, CodeStanding, ParkedForCode, UnmappedCode};
 pub use error::{CommitError, JournalError};
 pub use file_store::{FileStore, RealFiles};
 pub use indexer::Indexer;
@@ -57,7 +59,7 @@ pub use intake::{Intake, IntakeStanding, Origin};
 pub use journal::{Commit, Fresh, Journal, open};
 pub use keys::{Key, KeyKind};
 pub use message::{
-    Accepted, AttemptOutcome, AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage, Reprocessed,
+    Accepted, AttemptOutcome, AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage, Only, Reprocessed,
 };
 pub use options::Options;
 pub use plans::{PlanFile, PlanInForce};

@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::codes::UnmappedCode;
 use crate::intake::Origin;
 use crate::keys::Key;
 
@@ -52,6 +53,8 @@ pub struct NewDelivery {
     pub state: DeliveryState,
     /// Why, where the state needs a reason. No patient data.
     pub reason: Option<String>,
+    /// Of a parked one, the code that it is parked for.
+    pub unmapped: Option<UnmappedCode>,
     /// What is to be sent; `None` when processing made no output. Equal payloads of a message are stored once.
     pub payload: Option<Arc<[u8]>>,
     /// The payload's own id, by which its acknowledgement is matched.
@@ -115,8 +118,29 @@ pub struct Reprocessed {
     pub deliveries: Vec<NewDelivery>,
     /// Also send again what was delivered already.
     pub also_delivered: bool,
-    /// Leave alone the deliveries that are not in this state.
-    pub only: Option<DeliveryState>,
+    /// Leave alone all other deliveries than these.
+    pub only: Option<Only>,
+}
+
+/// Which deliveries a replay touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Only {
+    /// Those in this state.
+    State(DeliveryState),
+    /// Those of these numbers that are parked.
+    Parked(Vec<u64>),
+}
+
+impl Only {
+    /// Whether a delivery is one of them; `seq` is its number where it can be replaced.
+    pub(crate) fn takes(&self, seq: Option<u64>, state: DeliveryState) -> bool {
+        match self {
+            Only::State(only) => state == *only,
+            Only::Parked(numbers) => {
+                state == DeliveryState::Parked && seq.is_some_and(|seq| numbers.contains(&seq))
+            }
+        }
+    }
 }
 
 /// What became of a message; the first ledger: all accepted messages of a source have exactly one of these.

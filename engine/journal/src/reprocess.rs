@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::JournalError;
-use crate::message::{DeliveryState, NewDelivery, Reprocessed};
+use crate::message::{DeliveryState, NewDelivery, Only, Reprocessed};
 use crate::segment::{Parts, SegmentFile, Standing, StoredContents, standing};
 use crate::sqlite::int;
 
@@ -51,16 +51,19 @@ pub(crate) fn reprocess(
         let here = standing.get(&pair);
         let state = here.map(|here| here.state).or_else(|| elsewhere.get(&pair).copied());
         match (here, state) {
-            (_, Some(state)) if replay.only.is_some_and(|only| state != only) => {}
+            (here, Some(state)) if spares(replay, here, state) => {}
+            // It was made for a pair that these deliveries are not of.
+            (None, None) if matches!(replay.only, Some(Only::Parked(_))) => {}
             (_, Some(DeliveryState::Delivered)) if !replay.also_delivered => {}
             (Some(here), Some(state)) if state != DeliveryState::Delivered => {
-                replace(file, replay.message_id, here, delivery, &mut stored, &mut changes)?;
+                replace(file, replay, here, delivery, &mut stored, &mut changes)?;
                 changes.withdraw(here, &delivery.destination);
                 changes.note(delivery);
             }
             _ => {
                 let seq = first_delivery + changes.appended;
-                file.insert_delivery(seq, replay.message_id, part, delivery, &mut stored)?;
+                let at_us = replay.at_us;
+                file.insert_delivery(seq, replay.message_id, part, delivery, at_us, &mut stored)?;
                 changes.appended += 1;
                 changes.note(delivery);
             }
@@ -68,14 +71,18 @@ pub(crate) fn reprocess(
         made.insert(pair);
     }
     for (pair, here) in &standing {
-        let spared = replay.only.is_some_and(|only| here.state != only);
-        if !made.contains(pair) && !here.state.is_settled() && !spared {
+        if !made.contains(pair) && !here.state.is_settled() && !spares(replay, Some(here), here.state) {
             cancel(file, here)?;
             changes.withdraw(here, &pair.1);
         }
     }
     note_processing(file, home, replay)?;
     Ok(changes)
+}
+
+/// Whether the replay leaves a delivery in this state alone.
+fn spares(replay: &Reprocessed, here: Option<&Standing>, state: DeliveryState) -> bool {
+    replay.only.as_ref().is_some_and(|only| !only.takes(here.map(|here| here.seq), state))
 }
 
 impl Changes {
@@ -114,7 +121,7 @@ fn standing_deliveries(
 
 fn replace<'p>(
     file: &mut SegmentFile,
-    message: u64,
+    replay: &Reprocessed,
     here: &Standing,
     delivery: &'p NewDelivery,
     stored: &mut StoredContents<'p>,
@@ -137,10 +144,13 @@ fn replace<'p>(
             ])
             .map(drop)
     })?;
+    if let Some(unmapped) = &delivery.unmapped {
+        file.park_for_code(here.seq, here.revision + 1, unmapped, replay.at_us)?;
+    }
     file.count_delivery(here.destination, here.state, -1);
     file.count_delivery(here.destination, delivery.state, 1);
     if let Some(content) = here.content {
-        changes.orphans.extend(remove_unused_content(file, message, content)?);
+        changes.orphans.extend(remove_unused_content(file, replay.message_id, content)?);
     }
     Ok(())
 }

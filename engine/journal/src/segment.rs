@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, params};
 
 use crate::catalog::make_empty;
+use crate::codes;
 use crate::content::Packer;
 use crate::error::JournalError;
 use crate::intake::{self, IntakeStanding};
@@ -19,7 +20,7 @@ use crate::message::{AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage
 use crate::options::Options;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
 
-const UPGRADES: &[&str] = &[intake::UPGRADE];
+const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE];
 /// The schema of version 1.
 const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.
@@ -319,17 +320,19 @@ impl SegmentFile {
         let mut parts = Parts::default();
         for (delivery, seq) in message.deliveries.iter().zip(first_delivery..) {
             let part = parts.next(delivery);
-            self.insert_delivery(seq, message.id, part, delivery, &mut stored)?;
+            self.insert_delivery(seq, message.id, part, delivery, message.accepted_at_us, &mut stored)?;
         }
         Ok(())
     }
 
+    /// Stores a delivery that is new at a moment.
     pub(crate) fn insert_delivery<'p>(
         &mut self,
         seq: u64,
         message: u64,
         part: u32,
         delivery: &'p NewDelivery,
+        at_us: i64,
         stored: &mut StoredContents<'p>,
     ) -> Result<(), JournalError> {
         let route = self.name(&delivery.route)?;
@@ -356,6 +359,9 @@ impl SegmentFile {
                 ])
                 .map(drop)
         })?;
+        if let Some(unmapped) = &delivery.unmapped {
+            self.park_for_code(seq, 0, unmapped, at_us)?;
+        }
         self.count_delivery(destination, delivery.state, 1);
         Ok(())
     }

@@ -200,7 +200,8 @@ fn a_replay_of_one_state_leaves_the_others_alone() {
     let running = Running::open(Options::new(folder.path()));
     running.accept(running.message("one", &["ehr", "lab", "gone"])).unwrap();
     running.record(attempt(2, 0, DeliveryState::Parked)).unwrap();
-    let parked_only = Reprocessed { only: Some(DeliveryState::Parked), ..replay(1, &["ehr", "lab"], false) };
+    let parked_only =
+        Reprocessed { only: Some(Only::State(DeliveryState::Parked)), ..replay(1, &["ehr", "lab"], false) };
     assert_eq!(running.reprocess(parked_only), Ok(1));
     let stored = running.journal().reader().message(1).unwrap().unwrap();
     let states: Vec<_> =

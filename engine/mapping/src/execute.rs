@@ -68,7 +68,10 @@ fn outcome(made: Result<(Vec<u8>, String), Ended>, case: &Case<'_>) -> Outcome {
         }
         Err(Ended::Stopped { rule, reason }) => Outcome::Filtered { rule, reason },
         Err(Ended::Refused(refusal)) => match refusal.end {
-            End::Park => Outcome::Parked(refusal.diagnostic),
+            End::Park => Outcome::Parked {
+                diagnostic: refusal.diagnostic,
+                unmapped: refusal.unmapped.map(|code| *code),
+            },
             End::Stop | End::Fail => Outcome::Failed(refusal.diagnostic),
         },
     }
@@ -310,6 +313,6 @@ impl<'r, 'm> Run<'r, 'm> {
         }
         let code = if end == End::Park { "mapping-park" } else { "mapping-fail" };
         let diagnostic = Diagnostic::error(code, Fault::Sender, reason).at(rule.place());
-        Err(Ended::Refused(Refusal { end, diagnostic }))
+        Err(Ended::Refused(Refusal::new(end, diagnostic)))
     }
 }

@@ -242,7 +242,22 @@ pub enum Outcome {
     /// The mapping can't be applied to this message.
     Failed(Diagnostic),
     /// A person has to decide.
-    Parked(Diagnostic),
+    Parked {
+        /// Why.
+        diagnostic: Diagnostic,
+        /// The code that a row of a table would release.
+        unmapped: Option<UnmappedCode>,
+    },
+}
+
+/// A code without a row in a table that parks such messages. It comes out of a message: it is for people who mend the table, and not for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmappedCode {
+    /// The table's name in its mapping.
+    pub table: String,
+    /// The code; of a table with several keys all of them, with `, ` between. What is longer than 64 characters is cut: no code is, and
+    /// what else was looked up by mistake is not to be repeated whole.
+    pub code: String,
 }
 
 /// Something to deliver.

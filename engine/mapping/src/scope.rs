@@ -17,7 +17,7 @@ use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
 use crate::recorder::Recorder;
 use crate::trace::Read;
 use crate::value::Value;
-use crate::{Input, plan};
+use crate::{Input, UnmappedCode, plan};
 
 /// Steps that one mapping may take for one message: segments looked at, filters tried, rules applied. A rule set of a hundred rules on
 /// a message of ten thousand segments stays far below; rules that multiply with the message are stopped within seconds.
@@ -28,11 +28,17 @@ pub(crate) const STEPS_MAX: u64 = 1_000_000_000;
 pub(crate) struct Refusal {
     pub(crate) end: plan::End,
     pub(crate) diagnostic: Diagnostic,
+    /// The code without a row, where that is why. Boxed, because refusals travel far and few have one.
+    pub(crate) unmapped: Option<Box<UnmappedCode>>,
 }
 
 impl Refusal {
     pub(crate) fn failed(code: &'static str, fault: Fault, message: impl Into<String>) -> Refusal {
-        Refusal { end: plan::End::Fail, diagnostic: Diagnostic::error(code, fault, message) }
+        Refusal::new(plan::End::Fail, Diagnostic::error(code, fault, message))
+    }
+
+    pub(crate) fn new(end: plan::End, diagnostic: Diagnostic) -> Refusal {
+        Refusal { end, diagnostic, unmapped: None }
     }
 }
 

@@ -89,7 +89,7 @@ impl Ended {
                 Some(Ended { fate: "filtered", reason: reason.clone(), line })
             }
             Outcome::Failed(diagnostic) => Some(told("failed", diagnostic)),
-            Outcome::Parked(diagnostic) => Some(told("parked", diagnostic)),
+            Outcome::Parked { diagnostic, .. } => Some(told("parked", diagnostic)),
         }
     }
 }

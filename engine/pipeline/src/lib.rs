@@ -27,8 +27,8 @@ pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{
-    Facts, Fate, Pair, PairFate, Payload, Processed, Summary, failed_inside, frame_refused, members,
-    not_whole, process, process_traced,
+    Facts, Fate, Pair, PairFate, Payload, Processed, Summary, Unmapped, failed_inside, frame_refused,
+    members, not_whole, process, process_traced,
 };
 pub use site::journal_folder;
 pub use stream::{Member, Stream};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use orderly_ccda::Document;
 use orderly_hl7v2::{Header, Message, Unreadable};
-use orderly_mapping::{Condition, Input, Outcome, Question};
+use orderly_mapping::{Condition, Input, Outcome, Question, UnmappedCode};
 use orderly_record::{Diagnostic, Fault, Place, Record};
 
 pub use orderly_mapping::Facts;
@@ -84,6 +84,19 @@ pub struct Pair {
     pub destination: Arc<str>,
     /// What became of it.
     pub fate: PairFate,
+    /// Of a parked one, the code that a row of a table would release.
+    pub unmapped: Option<Unmapped>,
+}
+
+/// A code without a row, and the mapping whose table lacks it. For people who mend the table, and not for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmapped {
+    /// The mapping's name.
+    pub mapping: Arc<str>,
+    /// The table's name in it.
+    pub table: String,
+    /// The code, see [`UnmappedCode`].
+    pub code: String,
 }
 
 /// What a message became for one route and destination.
@@ -300,15 +313,15 @@ fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
         let (wanted, question) = chosen.ask(target.when.as_ref(), input);
         chosen.write_down(|journey| journey.turn(destination, target, wanted, question));
         let fates = match wanted {
-            false => vec![PairFate::Filtered("the route's condition for it".to_owned())],
+            false => vec![(PairFate::Filtered("the route's condition for it".to_owned()), None)],
             true => mapped(chosen, target, destination, input),
         };
-        let pair = |fate| {
+        let pair = |(fate, unmapped)| {
             let fate = match fate {
                 PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
                 other => other,
             };
-            Pair { route: route.name.clone(), destination: destination.name.clone(), fate }
+            Pair { route: route.name.clone(), destination: destination.name.clone(), fate, unmapped }
         };
         Some(fates.into_iter().map(pair))
     };
@@ -323,19 +336,19 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
     payload
 }
 
-/// One fate, or one for each output of a mapping that splits the message.
+/// One fate, or one for each output of a mapping that splits the message; with it the code that a table had no row for.
 fn mapped(
     chosen: &Chosen<'_>,
     target: &Target,
     destination: &Destination,
     input: &Input<'_>,
-) -> Vec<PairFate> {
-    let Some(mapping) = &target.mapping else { return vec![unmapped(destination, input)] };
+) -> Vec<(PairFate, Option<Unmapped>)> {
+    let Some(mapping) = &target.mapping else { return vec![(unmapped(destination, input), None)] };
     let outcomes = match chosen.journey {
         None => mapping.execute(input),
         Some(journey) => journey.borrow_mut().mapped(mapping, input),
     };
-    outcomes.into_iter().map(fate).collect()
+    outcomes.into_iter().map(|outcome| fate(outcome, mapping.name())).collect()
 }
 
 fn unmapped(destination: &Destination, input: &Input<'_>) -> PairFate {
@@ -345,8 +358,8 @@ fn unmapped(destination: &Destination, input: &Input<'_>) -> PairFate {
     PairFate::Ready(Payload { bytes: None, control_id: control_id(input), file_name: None })
 }
 
-fn fate(outcome: Outcome) -> PairFate {
-    match outcome {
+fn fate(outcome: Outcome, mapping: &str) -> (PairFate, Option<Unmapped>) {
+    let fate = match outcome {
         Outcome::Output(output) => PairFate::Ready(Payload {
             bytes: Some(output.bytes),
             control_id: output.control_id,
@@ -354,8 +367,16 @@ fn fate(outcome: Outcome) -> PairFate {
         }),
         Outcome::Filtered { reason, .. } => PairFate::Filtered(reason),
         Outcome::Failed(diagnostic) => PairFate::Failed(told(&diagnostic)),
-        Outcome::Parked(diagnostic) => PairFate::Parked(told(&diagnostic)),
-    }
+        Outcome::Parked { diagnostic, unmapped } => {
+            let unmapped = unmapped.map(|UnmappedCode { table, code }| Unmapped {
+                mapping: Arc::from(mapping),
+                table,
+                code,
+            });
+            return (PairFate::Parked(told(&diagnostic)), unmapped);
+        }
+    };
+    (fate, None)
 }
 
 /// The control id of what came in, as it stands in its header.

@@ -7,6 +7,7 @@
 //! - At most [`UNRECORDED_MAX`] results are unrecorded at any moment, so after a crash at most that many deliveries
 //!   are sent twice.
 //! - A delivery whose result is known is not sent again while that result is being recorded.
+//! - A payload that was replaced is not sent after that was told, except by an attempt under way.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -106,6 +107,8 @@ pub struct Fifo<P> {
     retry: RetrySchedule,
     ready: VecDeque<Item<P>>,
     in_flight: Option<Item<P>>,
+    /// What is in flight may have been replaced since it was sent: the journal knows.
+    overtaken: bool,
     unrecorded: BTreeSet<u64>,
     /// The last place fetched.
     fetched: u64,
@@ -139,6 +142,7 @@ impl<P: Clone> Fifo<P> {
             retry,
             ready: VecDeque::new(),
             in_flight: None,
+            overtaken: false,
             unrecorded: BTreeSet::new(),
             fetched: 0,
             fetch: Fetch::Idle,
@@ -172,6 +176,7 @@ impl<P: Clone> Fifo<P> {
     }
 
     fn rewind(&mut self) {
+        self.overtaken = self.in_flight.is_some();
         self.ready.clear();
         self.fetched = 0;
         self.more = true;
@@ -216,7 +221,10 @@ impl<P: Clone> Fifo<P> {
         let not_before =
             (ending == Ending::Retryable).then(|| later(now, self.retry.wait_after(item.attempts)));
         self.unrecorded.insert(seq);
-        if ending == Ending::Retryable {
+        if std::mem::take(&mut self.overtaken) {
+            // Whatever its result, another payload may wait at its place.
+            self.rewind();
+        } else if ending == Ending::Retryable {
             item.not_before = not_before;
             self.put_back(item);
         }
@@ -342,6 +350,19 @@ mod tests {
         assert_eq!(fifo.step(Event::Tick, due - 1), [Action::WakeAt(due)]);
         let again = Item { attempts: 1, not_before: Some(due), ..item(1) };
         assert_eq!(fifo.step(Event::Tick, due), [Action::Send(again)]);
+    }
+
+    #[test]
+    fn what_is_replaced_while_it_is_sent_is_read_anew() {
+        for ending in [Ending::Retryable, Ending::Delivered] {
+            let (mut fifo, _) = started(vec![item(1), item(2)]);
+            assert_eq!(fifo.step(Event::Rewound, 0), [Action::Fetch { after: 0 }]);
+            let items = vec![item(1), item(2)];
+            assert_eq!(fifo.step(Event::Fetched { items, more: false }, 0), []);
+            let actions = fifo.step(Event::Attempted(ending), 0);
+            assert!(matches!(actions.as_slice(), [Action::Record { seq: 1, .. }]), "{actions:?}");
+            assert_eq!(fifo.step(Event::Recorded(1), 0), [Action::Fetch { after: 0 }]);
+        }
     }
 
     #[test]

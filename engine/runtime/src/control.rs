@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::engine::StartError;
 use crate::house::House;
+use crate::release::{ReleaseRequest, Released, release};
 use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed, replay};
 use crate::status::Status;
@@ -32,6 +33,8 @@ pub enum Request {
     Replay(ReplayRequest),
     /// Say how it stands.
     Status,
+    /// Process again what is parked for want of a row in a table.
+    Release(ReleaseRequest),
     /// Read the configuration's files again, and bring them into force.
     Reload,
 }
@@ -49,6 +52,13 @@ pub enum Response {
     },
     /// To [`Request::Status`].
     Status(Status),
+    /// To [`Request::Release`].
+    Released {
+        /// The version of the configuration that the engine runs.
+        plan: String,
+        /// What became of each message.
+        messages: Vec<Released>,
+    },
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To [`Request::Reload`], when something is wrong.
@@ -168,6 +178,11 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
                 Ok(status) => Response::Status(status),
                 Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
             }
+        }
+        Ok(Request::Release(request)) => {
+            info!(messages = request.messages.len(), dry_run = request.dry_run, "releasing");
+            let messages = release(&house.journal, &house.plans, &request).await;
+            Response::Released { plan: house.plans.hold().await.plan.version.clone(), messages }
         }
         Ok(Request::Reload) => match reload(house.clone()).await {
             Ok(reloaded) => Response::Reloaded(reloaded),

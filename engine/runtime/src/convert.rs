@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orderly_journal as journal;
-use orderly_pipeline::{Fate, Pair, PairFate, Processed, keys};
+use orderly_pipeline::{Fate, Pair, PairFate, Processed, Unmapped, keys};
 
 /// The journal's deliveries of a processed message.
 pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::NewDelivery> {
@@ -11,12 +11,13 @@ pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::New
 }
 
 fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
-    let Pair { route, destination, fate } = pair;
+    let Pair { route, destination, fate, unmapped } = pair;
     let without = |state, reason| journal::NewDelivery {
         route: route.clone(),
         destination: destination.clone(),
         state,
         reason: Some(reason),
+        unmapped: None,
         payload: None,
         control_id: None,
         target: None,
@@ -24,17 +25,26 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
     match fate {
         PairFate::Filtered(reason) => without(journal::DeliveryState::Filtered, reason),
         PairFate::Failed(reason) => without(journal::DeliveryState::Failed, reason),
-        PairFate::Parked(reason) => without(journal::DeliveryState::Parked, reason),
+        PairFate::Parked(reason) => journal::NewDelivery {
+            unmapped: unmapped.map(unmapped_code),
+            ..without(journal::DeliveryState::Parked, reason)
+        },
         PairFate::Ready(payload) => journal::NewDelivery {
             route: route.clone(),
             destination: destination.clone(),
             state: journal::DeliveryState::Waiting,
             reason: None,
+            unmapped: None,
             payload: Some(payload.bytes.map_or_else(|| body.clone(), Arc::from)),
             control_id: Some(payload.control_id),
             target: payload.file_name,
         },
     }
+}
+
+fn unmapped_code(unmapped: Unmapped) -> journal::UnmappedCode {
+    let Unmapped { mapping, table, code } = unmapped;
+    journal::UnmappedCode { mapping, table: Arc::from(table), code }
 }
 
 /// The journal's word for a fate.

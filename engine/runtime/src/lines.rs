@@ -200,6 +200,13 @@ impl Lines {
         part::abandon(&parts).await;
     }
 
+    /// Whether one of the sources listens at this port of any address.
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        let is_there =
+            |line: &SourceLine| matches!(line.place, Place::Address(address) if address.port() == port);
+        self.sources.values().any(is_there)
+    }
+
     /// Where a source's messages come in.
     pub(crate) fn place(&self, source: &str) -> Option<Place> {
         self.sources.get(source).map(|line| line.place.clone())

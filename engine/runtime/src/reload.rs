@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use orderly_journal::{DeliveryState, Reader};
 use orderly_pipeline::Plan;
+use orderly_transport::listeners::BindError;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error, info};
 
@@ -201,9 +202,19 @@ async fn bind(lines: &Lines, new: &Plan, change: &Change) -> Result<Vec<Bound>, 
     for name in change.sources_started.iter().chain(&change.sources_restarted) {
         let Some(source) = new.source(name) else { continue };
         let taken = lines.bind(source, &ending).await;
-        bound.push(taken.map_err(|error| format!("source {name}: {error}"))?);
+        bound.push(taken.map_err(|error| not_bound(lines, name, &error))?);
     }
     Ok(bound)
+}
+
+fn not_bound(lines: &Lines, name: &str, error: &BindError) -> String {
+    match error {
+        // From one address to all, for example: both cannot be held at a time.
+        BindError::InUse { address } if lines.has_port(address.port()) => {
+            format!("source {name}: {address} is held by this engine as it runs; restart it for this change")
+        }
+        error => format!("source {name}: {error}"),
+    }
 }
 
 /// Brings the plan into force between two messages, with its new destinations and sources. Gives what was bound for sources that have to end

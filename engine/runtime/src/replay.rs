@@ -1,16 +1,19 @@
 //! Replay: the stored bytes of a message once more through today's plan, with the original acceptance time.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use orderly_journal::{CommitError, DeliveryState, Journal, JournalError, Reprocessed};
+use orderly_journal::{
+    CommitError, DeliveryState, Fate, Journal, JournalError, NewDelivery, Only, Reprocessed, StoredMessage,
+};
 use orderly_pipeline::{Facts, is_part, process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::convert;
 use crate::engine::Settings;
-use crate::plans::Plans;
+use crate::plans::{InForce, Plans};
 
 /// What to replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,61 +69,108 @@ pub async fn replay_without_engine(
     settings: Settings,
     request: &ReplayRequest,
 ) -> Result<Vec<Replayed>, ReplayError> {
-    let (journal, writer, indexer) = orderly_journal::open(settings.journal.clone())?;
-    let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
-        std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ReplayError::Thread)
-    };
-    let writer = start("journal-writer", Box::new(move || writer.run()))?;
-    let indexer = start("journal-indexer", Box::new(move || indexer.run()))?;
-    let replayed = replay(&journal, &Plans::new(settings.plan), request).await;
-    journal.close();
-    // Threads that panicked have said so.
-    let _ = (writer.join(), indexer.join());
+    let alone = Alone::begin(settings)?;
+    let replayed = replay(&alone.journal, &alone.plans, request).await;
+    alone.end();
     Ok(replayed)
+}
+
+/// The journal of an engine that does not run, opened to change it.
+pub(crate) struct Alone {
+    pub(crate) journal: Journal,
+    pub(crate) plans: Plans,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Alone {
+    pub(crate) fn begin(settings: Settings) -> Result<Alone, ReplayError> {
+        let (journal, writer, indexer) = orderly_journal::open(settings.journal)?;
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ReplayError::Thread)
+        };
+        let writer = start("journal-writer", Box::new(move || writer.run()))?;
+        let indexer = start("journal-indexer", Box::new(move || indexer.run()))?;
+        Ok(Alone { journal, plans: Plans::new(settings.plan), threads: [writer, indexer] })
+    }
+
+    pub(crate) fn end(self) {
+        self.journal.close();
+        for thread in self.threads {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
 }
 
 async fn one(journal: &Journal, plans: &Plans, id: u64, request: &ReplayRequest) -> Result<Replayed, String> {
     let held = plans.hold().await;
-    let plan = &held.plan;
-    let stored = journal.reader().message(id).map_err(|error| error.to_string())?;
-    let stored = stored.ok_or("there is no message with this id in the journal")?;
-    if plan.source(&stored.source).is_none() {
-        return Err(format!(
-            "its source {} is not in the configuration any more; declare it again",
-            stored.source
-        ));
-    }
-    if is_part(&stored.format) {
-        return Err("only a part of it was kept; have its sender send it again".to_owned());
-    }
-    let accepted_at =
-        Timestamp::from_microsecond(stored.accepted_at_us).map_err(|error| error.to_string())?;
-    let facts = Facts { id, source: &stored.source, accepted_at };
-    let body: Arc<[u8]> = stored.body.into();
-    let mut processed = process(plan, &facts, &body);
-    let fate = convert::fate(processed.fate);
-    let deliveries = convert::deliveries(std::mem::take(&mut processed.pairs), &body);
-    let failed = deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Failed).count();
-    let (done, committed) = oneshot::channel();
-    let reprocessed = Reprocessed {
-        message_id: id,
-        at_us: Timestamp::now().as_microsecond(),
-        plan: held.version.clone(),
-        fate,
-        reason: processed.reason,
-        deliveries,
-        also_delivered: request.also_delivered,
-        only: request.only.as_deref().and_then(DeliveryState::named),
-    };
-    journal.reprocess(reprocessed, move |result: Result<usize, CommitError>| {
-        // Whoever asked may have gone; the replay holds all the same.
-        let _ = done.send(result);
-    });
-    match committed.await {
-        Ok(Ok(waiting)) => {
-            Ok(Replayed { id, fate: Some(fate.name().to_owned()), waiting, failed, problem: None })
+    let again = Again::process(journal, &held, id)?;
+    let failed = again.made.iter().filter(|delivery| delivery.state == DeliveryState::Failed).count();
+    let only = request.only.as_deref().and_then(DeliveryState::named).map(Only::State);
+    let fate = Some(again.fate.name().to_owned());
+    let waiting = again.commit(journal, &held, request.also_delivered, only).await?;
+    Ok(Replayed { id, fate, waiting, failed, problem: None })
+}
+
+/// A stored message that was processed again, before anything of it is stored.
+pub(crate) struct Again {
+    pub(crate) stored: StoredMessage,
+    fate: Fate,
+    reason: Option<String>,
+    /// What the plan makes of it now.
+    pub(crate) made: Vec<NewDelivery>,
+}
+
+impl Again {
+    /// Processes a message with the plan, and the time when it came in.
+    pub(crate) fn process(journal: &Journal, held: &InForce, id: u64) -> Result<Again, String> {
+        let plan = &held.plan;
+        let stored = journal.reader().message(id).map_err(|error| error.to_string())?;
+        let mut stored = stored.ok_or("there is no message with this id in the journal")?;
+        if plan.source(&stored.source).is_none() {
+            return Err(format!(
+                "its source {} is not in the configuration any more; declare it again",
+                stored.source
+            ));
         }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the journal is closing; try again".to_owned()),
+        if is_part(&stored.format) {
+            return Err("only a part of it was kept; have its sender send it again".to_owned());
+        }
+        let accepted_at =
+            Timestamp::from_microsecond(stored.accepted_at_us).map_err(|error| error.to_string())?;
+        let body: Arc<[u8]> = std::mem::take(&mut stored.body).into();
+        let facts = Facts { id, source: &stored.source, accepted_at };
+        let mut processed = process(plan, &facts, &body);
+        let made = convert::deliveries(std::mem::take(&mut processed.pairs), &body);
+        Ok(Again { fate: convert::fate(processed.fate), reason: processed.reason, made, stored })
+    }
+
+    /// Stores it. Gives how many deliveries wait because of it.
+    pub(crate) async fn commit(
+        self,
+        journal: &Journal,
+        held: &InForce,
+        also_delivered: bool,
+        only: Option<Only>,
+    ) -> Result<usize, String> {
+        let (done, committed) = oneshot::channel();
+        let reprocessed = Reprocessed {
+            message_id: self.stored.id,
+            at_us: Timestamp::now().as_microsecond(),
+            plan: held.version.clone(),
+            fate: self.fate,
+            reason: self.reason,
+            deliveries: self.made,
+            also_delivered,
+            only,
+        };
+        journal.reprocess(reprocessed, move |result: Result<usize, CommitError>| {
+            // Whoever asked may have gone; the replay holds all the same.
+            let _ = done.send(result);
+        });
+        match committed.await {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(_) => Err("the journal is closing; try again".to_owned()),
+        }
     }
 }

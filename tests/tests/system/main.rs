@@ -15,6 +15,7 @@ mod large;
 mod network;
 mod privacy;
 mod receivers;
+mod releasing;
 mod reloading;
 mod replaying;
 mod showing;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orderly_hl7v2::AckCode;
 use orderly_journal::{DeliveryState, Query};
 use orderly_tests::peers::{Peer, Sender, acknowledgement, admission, control_id, framed};
-use orderly_tests::running::{Running, orderly, until};
+use orderly_tests::running::{Ran, Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::mllp_client::NoFrame;
 use serde_json::Value;
@@ -228,6 +228,7 @@ async fn a_destination_that_moved_gets_at_once_what_failed_where_it_was() {
     assert_eq!(new.control_ids(), ["P1", "P2"]);
 }
 
+const LAB_LISTENS: &str = "\"source\":\"lab\",\"address\"";
 const LAB_SETTINGS: &str = "  lab:\n    mllp:\n      listen: 127.0.0.1:0\n";
 
 #[tokio::test]
@@ -241,6 +242,7 @@ async fn sources_come_change_and_go_each_alone() {
     site.write("routes/lab.yaml", "route: lab\nfrom: lab\nto:\n  - destination: hospital\n");
     let ran = orderly(&site, ["reload"]).await.ended(0);
     assert!(ran.out.contains("source started: lab\n"), "{}", ran.out);
+    engine.logged(LAB_LISTENS).await;
     let (clinics, labs) = (engine.address("clinic"), engine.address("lab"));
     let mut lab = Sender::connect(labs).await;
     send(&mut lab, "L1").await;
@@ -251,6 +253,7 @@ async fn sources_come_change_and_go_each_alone() {
     let ran = orderly(&site, ["reload"]).await.ended(0);
     assert!(ran.out.contains("source restarted: lab\n"), "{}", ran.out);
     assert!(matches!(lab.receive(Duration::from_secs(30)).await, Err(NoFrame::Closed(_))), "it is closed");
+    engine.logged_times(LAB_LISTENS, 2).await;
     assert_eq!((engine.address("clinic"), engine.address("lab")), (clinics, labs), "both where they were");
     let mut lab = Sender::connect(labs).await;
     send(&mut lab, "L2").await;
@@ -354,6 +357,31 @@ async fn a_source_of_another_name_takes_over_the_address() {
     orderly(&site, ["reload"]).await.ended(0);
     send(&mut Sender::connect(free.parse().unwrap()).await, "P2").await;
     assert_eq!(site.journal().message(2).unwrap().unwrap().source, "clinic-west");
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_had_changes_nothing() {
+    let hospital = Peer::accepting().await;
+    let site = manual(&hospital);
+    let free = Peer::accepting().await.address.to_string();
+    site.amend("orderly.yaml", "127.0.0.1:0", &free);
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    let problem = |ran: Ran| ran.json()[0]["problems"][0].as_str().unwrap().to_owned();
+    let taken = format!("sources:\n  lab:\n    mllp:\n      listen: {}\n", hospital.address);
+    site.amend("orderly.yaml", "sources:\n", &taken);
+    let told = problem(orderly(&site, ["reload", "--json"]).await.ended(1));
+    assert!(
+        told.starts_with(&format!("source lab: {} is in use by another program", hospital.address)),
+        "{told}"
+    );
+    site.amend("orderly.yaml", &taken, "sources:\n");
+    let all = format!("0.0.0.0:{}", engine.address("clinic").port());
+    site.amend("orderly.yaml", &free, &all);
+    let told = problem(orderly(&site, ["reload", "--json"]).await.ended(1));
+    assert!(told.contains("is held by this engine as it runs; restart it for this change"), "{told}");
+    send(&mut clinic, "P1").await;
+    hospital.received(1).await;
 }
 
 #[tokio::test]

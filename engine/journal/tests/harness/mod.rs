@@ -87,6 +87,7 @@ pub(crate) fn delivery(destination: &str, payload: Option<&Arc<[u8]>>) -> NewDel
         destination: destination.into(),
         state: DeliveryState::Waiting,
         reason: None,
+        unmapped: None,
         payload: payload.cloned(),
         control_id: Some("out".into()),
         target: None,

@@ -273,14 +273,14 @@ fn anchored<'s>(anchor: &'s Anchor, scope: &Scope<'_, 's>, rule: &Span) -> Resul
     index.ok_or_else(|| {
         let message = format!("there is no {name} to put a segment next to");
         let diagnostic = Diagnostic::error("mapping-no-anchor", Fault::Sender, message).at(rule.place());
-        Refusal { end: End::Fail, diagnostic }
+        Refusal::new(End::Fail, diagnostic)
     })
 }
 
 fn unwritable(why: &Unencodable, path: &str, place: &Span) -> Refusal {
     let message = format!("{path} can't be written: {why}");
     let diagnostic = Diagnostic::error("mapping-unwritable", Fault::Configuration, message).at(place.place());
-    Refusal { end: End::Fail, diagnostic }
+    Refusal::new(End::Fail, diagnostic)
 }
 
 /// A part as it stands, for the trace.

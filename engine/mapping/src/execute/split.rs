@@ -71,7 +71,7 @@ impl<'m> Run<'_, 'm> {
                 format!("the message has {count} {}, and can be split into {OUTPUTS_MAX}", split.group);
             let diagnostic = Diagnostic::error("mapping-split-outputs", Fault::Sender, message);
             let diagnostic = diagnostic.at(split.place.place());
-            return Err(Ended::Refused(Refusal { end: End::Fail, diagnostic }));
+            return Err(Ended::Refused(Refusal::new(End::Fail, diagnostic)));
         }
         // Each output looks at all that it could leave out.
         self.case.spend(count.saturating_mul(self.ids.len()))?;
@@ -94,7 +94,7 @@ impl<'m> Run<'_, 'm> {
         self.message.replace(&at, &control_id).map_err(|why| {
             let message = format!("MSH-10 can't be written: {why}");
             let diagnostic = Diagnostic::error("mapping-unwritable", Fault::Sender, message);
-            Refusal { end: End::Fail, diagnostic: diagnostic.at(split.place.place()) }
+            Refusal::new(End::Fail, diagnostic.at(split.place.place()))
         })?;
         self.rules(&split.rules, None)
     }

@@ -197,5 +197,5 @@ fn check(text: &str, place: &Span) -> Result<(), Refusal> {
     let message = format!("a value has the character U+{:04X}, which XML lacks", u32::from(lacking));
     let diagnostic = Diagnostic::error("mapping-unwritable", Fault::Sender, message).at(place.place());
     let diagnostic = diagnostic.with_help("take it out, as in ${OBX-5 | replace(/[\\x00-\\x1F]/, ' ')}");
-    Err(Refusal { end: End::Fail, diagnostic })
+    Err(Refusal::new(End::Fail, diagnostic))
 }

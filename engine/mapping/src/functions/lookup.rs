@@ -1,16 +1,21 @@
 //! Codes looked up in a table of the mapping.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use orderly_record::{Diagnostic, Fault};
 
 use super::{Arguments, Function, Gives, Pipe, TableFound, Takes};
+use crate::UnmappedCode;
 use crate::evaluate::scalar;
 use crate::plan::{End, Term};
 use crate::scope::{Refusal, Scope};
 use crate::table::{Table, Unmapped};
 use crate::value::Value;
 use crate::yaml::Span;
+
+/// As much of a code is kept for whoever mends the table.
+const CODE_CHARACTERS_MAX: usize = 64;
 
 pub(super) const LOOKUP: Function = Function {
     name: "lookup",
@@ -81,19 +86,27 @@ impl Pipe for Lookup {
                 Unmapped::Empty => Ok(Value::Empty),
                 Unmapped::Text(text) => Ok(Value::text(text.as_str())),
                 Unmapped::Fail => Err(self.refused(End::Fail)),
-                Unmapped::Park => Err(self.refused(End::Park)),
+                Unmapped::Park => {
+                    Err(Refusal { unmapped: Some(self.code(&keys)), ..self.refused(End::Park) })
+                }
             }
         })
     }
 }
 
 impl Lookup {
+    /// The values, for whoever mends the table.
+    fn code(&self, keys: &[Cow<'_, str>]) -> Box<UnmappedCode> {
+        let code: String = keys.join(", ").chars().take(CODE_CHARACTERS_MAX).collect();
+        Box::new(UnmappedCode { table: self.name.clone(), code })
+    }
+
     /// The value itself may be about a patient and is not told.
     fn refused(&self, end: End) -> Refusal {
         let message = format!("table `{}` has no row for this value", self.name);
         let diagnostic = Diagnostic::error("mapping-unmapped", Fault::Configuration, message)
             .at(self.place.place())
             .with_help("add a row, or let `unmapped:` say what else to do");
-        Refusal { end, diagnostic }
+        Refusal::new(end, diagnostic)
     }
 }

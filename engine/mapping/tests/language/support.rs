@@ -100,7 +100,7 @@ fn outcome(outcome: &Outcome) -> String {
         }
         Outcome::Filtered { rule, reason } => format!("filtered: {reason} ({rule})"),
         Outcome::Failed(diagnostic) => format!("failed: {}", diagnostic.message),
-        Outcome::Parked(diagnostic) => format!("parked: {}", diagnostic.message),
+        Outcome::Parked { diagnostic, .. } => format!("parked: {}", diagnostic.message),
     }
 }
 
