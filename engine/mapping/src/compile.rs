@@ -36,6 +36,8 @@ pub(crate) use self::build::{DIRECTIVES, TEXT};
 use self::expression::Reader;
 use self::head::Output;
 pub(crate) use self::head::{OF_OUTPUT, VERSIONS};
+use self::reach::Reach;
+pub(crate) use self::used::FRAGMENT_PARTS;
 use self::used::Tables;
 use crate::functions::TableFound;
 use crate::plan::{Accepts, Form, Rule, Steps, Term, Test};
@@ -277,17 +279,16 @@ impl<'p> Compiler<'p> {
 
     fn rules(&self, node: &Node, here: Here) -> Vec<Rule> {
         let known = self.names.borrow().len();
-        let rules = self.block(node, here);
+        let rules = self.block(node.items(), here, &mut Reach::default());
         // What a block names ends with the block.
         self.names.borrow_mut().truncate(known);
         rules
     }
 
     /// Rules whose names stay for what follows them.
-    fn block(&self, node: &Node, here: Here) -> Vec<Rule> {
-        let mut reach = reach::Reach::default();
+    fn block(&self, nodes: &[Node], here: Here, reach: &mut Reach) -> Vec<Rule> {
         let mut rules = Vec::new();
-        for node in node.items() {
+        for node in nodes {
             let rule = self.rule(node, here);
             reach.see(self, node, rule.as_ref());
             rules.extend(rule);

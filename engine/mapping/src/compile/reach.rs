@@ -4,7 +4,7 @@ use super::Compiler;
 use crate::plan::{Action, Rule};
 use crate::yaml::Node;
 
-/// Watches the rules of one block as they come.
+/// Watches the rules of one block as they come; those before and behind a `split` are one block.
 #[derive(Default)]
 pub(super) struct Reach {
     /// The line of a rule that always ends.
@@ -17,14 +17,7 @@ pub(super) struct Reach {
 impl Reach {
     /// Warns where a rule can't be reached; `rule` is what became of it, if nothing is wrong with it.
     pub(super) fn see(&mut self, compiler: &Compiler<'_>, node: &Node, rule: Option<&Rule>) {
-        if let (Some(line), false) = (self.ended, self.told) {
-            self.told = true;
-            let message = format!("this is never reached: the rule in line {line} always ends the mapping");
-            compiler
-                .problems
-                .warning("mapping-unreachable", &node.span, message)
-                .help("give that rule a `when`, or remove what follows it");
-        }
+        self.see_ended(compiler, node);
         let Some(rule) = rule else { return };
         let when = node.get("when").and_then(|when| Some((when, in_one_line(when.text()?))));
         if let Some((when, text)) = &when
@@ -38,6 +31,24 @@ impl Reach {
                 .help("remove this rule, or put it before that one");
         }
         self.take_in(rule, when.map(|(_, text)| text));
+    }
+
+    /// The same for a `split`: what comes behind it sees another message.
+    pub(super) fn see_split(&mut self, compiler: &Compiler<'_>, node: &Node) {
+        self.see_ended(compiler, node);
+        self.conditions.clear();
+    }
+
+    /// Warns of the first rule behind one that always ends.
+    fn see_ended(&mut self, compiler: &Compiler<'_>, node: &Node) {
+        if let (Some(line), false) = (self.ended, self.told) {
+            self.told = true;
+            let message = format!("this is never reached: the rule in line {line} always ends the mapping");
+            compiler
+                .problems
+                .warning("mapping-unreachable", &node.span, message)
+                .help("give that rule a `when`, or remove what follows it");
+        }
     }
 
     fn take_in(&mut self, rule: &Rule, when: Option<String>) {

@@ -3,6 +3,7 @@
 //! The rules after it are applied to each of them, so it stands among the first rules of a mapping and not inside another rule, and once.
 
 use super::expression::Reader;
+use super::reach::Reach;
 use super::{Compiler, Here, known};
 use crate::expression::{self, Over};
 use crate::plan::{Split, Steps};
@@ -15,16 +16,16 @@ impl Compiler<'_> {
         let items = rules.items();
         let is_split = |rule: &Node| rule.get(SPLIT).is_some();
         let Some(at) = items.iter().position(is_split) else {
-            return Steps { rules: self.block(rules, Here::Nothing), split: None };
+            return Steps { rules: self.block(items, Here::Nothing, &mut Reach::default()), split: None };
         };
         let (before, rest) = items.split_at_checked(at).unwrap_or((items, &[]));
-        let compiled =
-            |rules: &[Node]| rules.iter().filter_map(|rule| self.rule(rule, Here::Nothing)).collect();
-        let rules = compiled(before);
+        let mut reach = Reach::default();
+        let rules = self.block(before, Here::Nothing, &mut reach);
         let Some((said, after)) = rest.split_first() else { return Steps { rules, split: None } };
         let split = self.split(said);
+        reach.see_split(self, said);
         // Also what follows a wrong one is read, so that all that is wrong is told.
-        let after = compiled(after);
+        let after = self.block(after, Here::Nothing, &mut reach);
         Steps { rules, split: split.map(|split| Split { rules: after, ..split }) }
     }
 

@@ -22,8 +22,12 @@ const USES_MAX: usize = 1000;
 /// The tables that a mapping or a fragment declares, by their names.
 pub(super) type Tables = Arc<HashMap<String, Option<Arc<Table>>>>;
 
-/// The keys of a fragment, which says neither what it takes nor what it writes: that is said where it is used.
+/// The key that a fragment has in the place of those of a mapping's head.
 const FRAGMENT: &str = "fragment";
+
+/// The keys of a fragment besides its name and what it is for. It says neither what it takes nor what it writes: that is said where it is
+/// used.
+pub(crate) const FRAGMENT_PARTS: [&str; 3] = ["tables", "rules", "build"];
 
 impl Compiler<'_> {
     /// The rules of another, as one action.
@@ -114,9 +118,7 @@ impl Compiler<'_> {
         let Some(fields) = Fields::of(root, "a fragment", self.problems) else { return };
         fields.required_text(FRAGMENT);
         fields.text("about");
-        for key in ["tables", "rules", "build"] {
-            fields.optional(key);
-        }
+        FRAGMENT_PARTS.iter().for_each(|key| _ = fields.optional(key));
         fields.finish();
     }
 

@@ -4,6 +4,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::functions::FUNCTIONS;
 
+/// Keys that may be any text.
+pub(super) const ANY_KEY: &str = ".*";
+
 /// Keys of a built map other than those with a meaning of their own: no value can be part of one.
 pub(super) const BUILT_KEY: &str = r"^(?!\$)(?!.*\$\{)";
 
@@ -110,8 +113,8 @@ pub(super) fn walked(about: &str) -> Json {
     with(described(&about), json!({ "type": "string", "minLength": 1 }))
 }
 
-/// The keys of a built map with a meaning of their own; `instead` is what `$value` may be besides a value.
-pub(super) fn directives(instead: &Json) -> Json {
+/// The keys of a built map with a meaning of their own; `instead` is what `$value` may be a list of, or `false` where it has no meaning.
+pub(super) fn directives(instead: &Json) -> Map<String, Json> {
     let values = "What stands here instead of a map";
     let mut directives = Map::new();
     for name in crate::compile::DIRECTIVES {
@@ -129,7 +132,13 @@ pub(super) fn directives(instead: &Json) -> Json {
         };
         directives.insert(name.to_owned(), schema);
     }
-    Json::Object(directives)
+    directives
+}
+
+/// Beside what stands instead of a map there is only what says how often and whether.
+pub(super) fn alone() -> Json {
+    let beside = |key: &str| json!({ "propertyNames": { "enum": ["$each", "$let", "$when", key] } });
+    json!({ "$value": beside("$value"), "$use": beside("$use") })
 }
 
 /// A schema that says only what something is; nothing where that is said elsewhere.

@@ -49,6 +49,7 @@ pub(super) fn rule() -> Json {
         "else": ["when"],
         "each": ["do"],
         "fields": ["insert"],
+        "split": { "properties": { "else": false } },
         "after": moving(),
         "before": moving(),
         "at": moving(),
@@ -95,7 +96,7 @@ fn action(name: &str) -> Json {
         "split" => {
             let about = "Makes a message of its own for each of a group (ORDER_OBSERVATION): what stands outside of the group, and this one; \
                 the rules behind it are applied to each";
-            json!({ "description": about, "type": "string", "minLength": 1 })
+            json!({ "description": about, "type": "string", "pattern": GROUP })
         }
         "stop" => text(
             "The message is not for this destination (filtered); the reason, without values of the message",

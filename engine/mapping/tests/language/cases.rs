@@ -55,7 +55,7 @@ fn run(file: &str, group: &Node, document: &Document, wrong: &mut Vec<String>) -
 }
 
 /// The mappings and fragments that a case's mapping uses, by their files.
-fn others(group: &Node) -> Vec<(String, String)> {
+pub(crate) fn others(group: &Node) -> Vec<(String, String)> {
     let entries = group.get("others").and_then(Node::entries).unwrap_or_default();
     entries.iter().filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned()))).collect()
 }

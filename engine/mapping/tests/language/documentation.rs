@@ -85,6 +85,12 @@ pub(crate) fn mappings() -> Vec<(usize, String)> {
     examples.map(|(line, _, text)| (line, whole(&text))).collect()
 }
 
+/// The mappings and fragments that they use, with the line at which each begins.
+pub(crate) fn used() -> Vec<(usize, String)> {
+    let used = fences(&documentation()).into_iter().filter(|(_, kind, _)| kind.starts_with("yaml mappings/"));
+    used.map(|(line, _, text)| (line, text)).collect()
+}
+
 fn documentation() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mapping.md");
     std::fs::read_to_string(path).expect("docs/mapping.md is there")
