@@ -23,6 +23,10 @@ pub fn site() -> Json {
                 "keep": duration("How long files stay whose deliveries are all settled; for ever when nothing is said"),
                 "segment_size_max": size("At this size a file of the journal is followed by a new one (default 1GiB)"),
             })),
+            "reload": choice("When changed files come into force in a running engine", &[
+                ("watch", "soon after they changed (default)"),
+                ("manual", "by `orderly reload` only"),
+            ]),
             "sources": map_of("Where messages come in, by name", NAME, &source()),
             "destinations": map_of("Where messages go, by name", NAME, &destination()),
         }),
@@ -156,10 +160,6 @@ fn mllp_listener() -> Json {
             "frame_size_max": size("The largest message (default 64MiB)"),
             "connections_max": number("How many connections at a time (default 64)"),
             "idle_timeout": duration("A connection that sends nothing for so long is closed (default 10m)"),
-            "frame_end": choice("What ends a frame", &[
-                ("tolerant", "1C 0D, and what senders make of it (default)"),
-                ("strict", "1C 0D only"),
-            ]),
         }),
     )
 }

@@ -37,7 +37,7 @@ fn the_files_are_up_to_date() {
 
 #[test]
 fn every_sample_fits_and_names_its_schema() {
-    for kind in KINDS {
+    for kind in KINDS.into_iter().chain(["test"]) {
         let validator = jsonschema::draft7::new(&schema_of(kind)).expect("a schema");
         for (file, text) in samples(kind) {
             let from = if kind == "site" { "schemas" } else { "../schemas" };
@@ -204,6 +204,7 @@ fn escaped(key: &str) -> String {
 fn documents(kind: Kind) -> Vec<Json> {
     let rest = match kind {
         "site" => json!({
+            "reload": "manual",
             "sources": { "s": { "mllp": { "listen": "127.0.0.1:1" } } },
             "destinations": { "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1" } } },
         }),
@@ -219,7 +220,9 @@ fn documents(kind: Kind) -> Vec<Json> {
             ],
         }),
     };
-    samples(kind).iter().map(|(_, text)| read(text)).chain([rest]).collect()
+    let fragment =
+        (kind == "mapping").then(|| json!({ "fragment": "f", "rules": [{ "set": { "PID-8": "U" } }] }));
+    samples(kind).iter().map(|(_, text)| read(text)).chain([rest]).chain(fragment).collect()
 }
 
 /// What the loader says of a document: messages and help.
@@ -233,7 +236,12 @@ fn told(kind: Kind, document: &Json) -> Vec<(String, String)> {
     match kind {
         "site" => texts.site = document,
         "route" => texts.routes.push(document),
-        _ => texts.mappings.push(document),
+        _ => {
+            texts.mappings.push(document);
+            // A fragment is read where it is used.
+            let user = "mapping: user\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - use: f\n";
+            texts.mappings.push(text("user.yaml", user.to_owned()));
+        }
     }
     let found = compile(&texts).diagnostics.into_iter();
     found.map(|found| (found.message, found.help.unwrap_or_default())).collect()
@@ -250,20 +258,22 @@ fn read(text: &str) -> Json {
 }
 
 fn samples(kind: Kind) -> Vec<(String, String)> {
-    let folder = match kind {
+    let folders = match kind {
         "site" => {
             let text = std::fs::read_to_string(repository().join("orderly.yaml")).unwrap();
             return vec![("orderly.yaml".to_owned(), text)];
         }
-        "route" => "routes",
-        _ => "mappings",
+        "route" => &["routes"][..],
+        "test" => &["routes", "mappings"],
+        _ => &["mappings"],
     };
-    let entries = std::fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(repository().join(folder)).unwrap());
     let is_one = |path: &PathBuf| {
         let name = path.to_string_lossy();
-        name.ends_with(".yaml") && !name.ends_with(".test.yaml")
+        name.ends_with(".yaml") && name.ends_with(".test.yaml") == (kind == "test")
     };
     entries
+        .map(|entry| entry.unwrap().path())
         .filter(is_one)
         .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
         .collect()

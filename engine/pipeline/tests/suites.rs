@@ -62,6 +62,7 @@ build:
     $each: patient.names
     $value: ${.family}
 ";
+const PARTS: &str = "mapping: parts\ninput: hl7v2 2.5\noutput: hl7v2\nrules:\n  - split: ORDER_OBSERVATION\n";
 const MESSAGE: &str = concat!(
     "      MSH|^~\\&|A|B|C|D|20260305||ADT^A01|M1|P|2.5\n",
     "      PID|1||7^^^A||Smith^Jo|||X\n",
@@ -76,7 +77,11 @@ fn plan() -> Plan {
     let compiled = compile(&Texts {
         site: text("orderly.yaml", SITE),
         routes: vec![text("routes/adt.yaml", ROUTE)],
-        mappings: vec![text("mappings/ours.yaml", OURS), text("mappings/shown.yaml", SHOWN)],
+        mappings: vec![
+            text("mappings/ours.yaml", OURS),
+            text("mappings/shown.yaml", SHOWN),
+            text("mappings/parts.yaml", PARTS),
+        ],
         ..Texts::default()
     });
     compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
@@ -153,6 +158,29 @@ fn whole_outputs_and_fates_are_told_and_rewritten() {
     );
     assert_eq!(rewritten, by_hand);
     assert_eq!(ran(Tested::Mapping, &rewritten).0, [""; 0]);
+}
+
+#[test]
+fn each_output_of_a_split_has_its_expectation() {
+    let case = |expect: &str| {
+        let orders = "      PID|1||7\n      OBR|1||A\n      OBX|1|NM|K||4\n      OBR|2||B\n";
+        let header = "      MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\n";
+        let text = format!(
+            "test: parts\ncases:\n  - name: two\n    input: |\n{header}{orders}    expect:\n{expect}"
+        );
+        ran(Tested::Mapping, &text).0
+    };
+    let first = "      - MSH-10: M1-1\n        OBR-3: A\n        OBX-5: '4'\n";
+    assert_eq!(
+        case(&format!("{first}      - MSH-10: M1-2\n        OBR-3: B\n        OBX: is empty\n")),
+        [""; 0]
+    );
+    assert_eq!(
+        case(&format!("{first}      - OBR-3: C\n")),
+        ["x.test.yaml:14:16 OBR-3 Filler Order Number: expected C, got B"]
+    );
+    assert_eq!(case(first), ["x.test.yaml:11:9 how many outputs: expected 1, got 2"]);
+    assert_eq!(case("      OBR-3: A\n"), ["x.test.yaml:10:5 how many outputs: expected 1, got 2"]);
 }
 
 #[test]
