@@ -1,4 +1,4 @@
-//! The JSON Schemas of `orderly.yaml` and of routes, for editors: what may stand where, and what it means.
+//! The JSON Schemas of `orderly.yaml`, of routes and of tests, for editors: what may stand where, and what it means.
 //!
 //! That their keys and words are those of the loader, a test holds (`tests/schemas.rs`).
 
@@ -6,6 +6,8 @@ mod files;
 
 use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, text, with};
 use serde_json::{Value as Json, json};
+
+use crate::suite::FATES;
 
 /// What names of sources and destinations are made of.
 const NAME: &str = "^[A-Za-z0-9._-]+$";
@@ -91,25 +93,63 @@ pub fn test() -> Json {
         &["test", "cases"],
         json!({ "test": text("The mapping, or the route, by its name"), "cases": cases }),
     );
-    titled("Orderly tests", keys)
+    let definitions = json!({ "fate": fate(), "members": members(), "output": of_output() });
+    with(titled("Orderly tests", keys), json!({ "definitions": definitions }))
 }
 
-/// What is expected of an output: whole, by its places, or that there is none. A route's outputs stand below their destinations.
+/// What is expected of a mapping: of its output, or of each of those that a `split` makes; of a route that below each destination.
 fn expected() -> Json {
-    let whole = text("All of it: a file, or the output itself as a block below |; of a route `not taken`");
-    let places = json!({
-        "description": "Of a message: PV1-2: INPATIENT, PID-8: is empty, is null or is present. Of JSON: its members, also as \
-            results[1].code. Of a route: each destination with what is expected there. No output: filtered, failed or parked with the reason",
+    let output = json!({ "$ref": "#/definitions/output" });
+    let outputs =
+        with(list("Of a mapping that splits: one entry an output", &output), json!({ "minItems": 1 }));
+    let deliveries = json!({
+        "description": "Of a route: each destination with what is expected there",
         "type": "object",
         "minProperties": 1,
-        "properties": {
+        "additionalProperties": { "anyOf": [output, outputs] },
+        "allOf": [{ "properties": no_fate() }],
+    });
+    let about = "What must become of it; of a route also `not taken`";
+    json!({ "description": about, "anyOf": [output, outputs, deliveries] })
+}
+
+/// What is expected of one output: whole, by its places, or that there is none.
+fn of_output() -> Json {
+    let whole = text("All of it: a file, or the output itself as a block below |");
+    let members = json!({ "$ref": "#/definitions/members" });
+    let places = json!({ "allOf": [members, { "minProperties": 1, "properties": no_fate() }] });
+    json!({ "anyOf": [whole, { "$ref": "#/definitions/fate" }, places] })
+}
+
+/// Places of an output, those of JSON also inside of one another.
+fn members() -> Json {
+    json!({
+        "description": "Of a message: PV1-2: INPATIENT, PID-8: is empty, is null or is present. Of JSON: its members, also as \
+            results[1].code",
+        "type": "object",
+        "additionalProperties": { "anyOf": [text(""), { "$ref": "#/definitions/members" }] },
+    })
+}
+
+/// That there is no output: one fate.
+fn fate() -> Json {
+    let keys = object(
+        "No output: why",
+        &[],
+        json!({
             "filtered": text("It is not for this destination, for this reason"),
             "failed": text("It failed, for this reason"),
             "parked": text("It waits for a person, for this reason"),
-        },
-        "additionalProperties": { "type": ["string", "number", "boolean", "object"] },
-    });
-    json!({ "description": "What must become of it", "anyOf": [whole, places] })
+            "line": { "description": "The line of the mapping that says so", "type": "integer", "minimum": 1 },
+        }),
+    );
+    let one = FATES.map(|fate| json!({ "required": [fate] }));
+    with(keys, json!({ "oneOf": one }))
+}
+
+/// A map with a fate is one, and nothing else.
+fn no_fate() -> Json {
+    FATES.iter().map(|fate| ((*fate).to_owned(), json!(false))).collect()
 }
 
 fn titled(title: &str, schema: Json) -> Json {

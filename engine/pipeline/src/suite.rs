@@ -20,6 +20,7 @@ use orderly_mapping::yaml::Span;
 use orderly_record::Place;
 
 use self::expectation::Expectation;
+pub(crate) use self::expectation::FATES;
 use crate::compile::Text;
 
 pub use self::read::compile_suites;

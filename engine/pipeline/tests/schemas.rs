@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use orderly_pipeline::{Text, Texts, compile, schema};
+use orderly_pipeline::suite::{TestText, Tested, compile_suites};
+use orderly_pipeline::{Diagnostic, Text, Texts, compile, schema};
 use serde_json::{Value as Json, json};
 
 /// What a file is: the name of its schema.
 type Kind = &'static str;
 
 /// Those whose loader is compared with.
-const KINDS: [Kind; 3] = ["site", "route", "mapping"];
+const KINDS: [Kind; 4] = ["site", "route", "mapping", "test"];
 
 fn schema_of(kind: Kind) -> Json {
     match kind {
@@ -27,7 +28,7 @@ fn schema_of(kind: Kind) -> Json {
 
 #[test]
 fn the_files_are_up_to_date() {
-    for kind in KINDS.into_iter().chain(["test"]) {
+    for kind in KINDS {
         let path = repository().join(format!("schemas/{kind}.json"));
         let is = std::fs::read_to_string(&path).unwrap_or_default();
         let should = format!("{}\n", serde_json::to_string_pretty(&schema_of(kind)).unwrap());
@@ -37,11 +38,11 @@ fn the_files_are_up_to_date() {
 
 #[test]
 fn every_sample_fits_and_names_its_schema() {
-    for kind in KINDS.into_iter().chain(["test"]) {
+    for kind in KINDS {
         let validator = jsonschema::draft7::new(&schema_of(kind)).expect("a schema");
         for (file, text) in samples(kind) {
-            let from = if kind == "site" { "schemas" } else { "../schemas" };
-            let first = format!("# yaml-language-server: $schema={from}/{kind}.json");
+            let up = "../".repeat(file.matches('/').count());
+            let first = format!("# yaml-language-server: $schema={up}schemas/{kind}.json");
             assert_eq!(text.lines().next(), Some(first.as_str()), "the first line of {file}");
             let wrong: Vec<String> = validator
                 .iter_errors(&read(&text))
@@ -152,10 +153,9 @@ fn maps(schema: &Json, document: &Json) -> Vec<(String, String)> {
         known
     };
     while let Some((place, shape)) = open.pop() {
-        if known.contains_key(&shape) {
-            found.push((place.clone(), shape.clone()));
-        }
-        let inner: Vec<String> = match document.pointer(&place).unwrap() {
+        let value = document.pointer(&place).unwrap();
+        found.extend(closed(schema, &known, &shape, value).map(|shape| (place.clone(), shape)));
+        let inner: Vec<String> = match value {
             Json::Object(members) => members.keys().cloned().collect(),
             Json::Array(items) => (0..items.len()).map(|index| index.to_string()).collect(),
             _ => continue,
@@ -170,6 +170,24 @@ fn maps(schema: &Json, document: &Json) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// Where the schema lists the keys of a map: at this shape, or at that of its alternatives which has all keys of the map.
+fn closed(
+    schema: &Json,
+    known: &BTreeMap<String, BTreeSet<String>>,
+    shape: &str,
+    value: &Json,
+) -> Option<String> {
+    let at = schema.pointer(shape)?;
+    if let Some(reference) = at.get("$ref").and_then(Json::as_str) {
+        return closed(schema, known, reference.strip_prefix('#')?, value);
+    }
+    if let (Some(keys), Some(map)) = (known.get(shape), value.as_object()) {
+        return map.keys().all(|key| keys.contains(key)).then(|| shape.to_owned());
+    }
+    let count = at.get("anyOf").and_then(Json::as_array).map_or(0, Vec::len);
+    (0..count).find_map(|index| closed(schema, known, &format!("{shape}/anyOf/{index}"), value))
 }
 
 /// Where the schema describes the value of a key, or the member of a list.
@@ -200,29 +218,44 @@ fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// The samples of a kind, and one that has what they lack.
+/// The samples of a kind, and those that have what they lack. Of tests only the latter: the samples are about mappings that they need.
 fn documents(kind: Kind) -> Vec<Json> {
     let rest = match kind {
-        "site" => json!({
+        "site" => vec![json!({
             "reload": "manual",
             "sources": { "s": { "mllp": { "listen": "127.0.0.1:1" } } },
             "destinations": { "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1" } } },
-        }),
-        "route" => json!({ "route": "r", "from": "s", "to": [{ "destination": "d" }] }),
-        _ => json!({
-            "mapping": "m", "input": "hl7v2 2.5.1", "output": "hl7v2",
-            "tables": { "t": { "rows": { "a": "b" }, "unmapped": "keep" } },
-            "rules": [
-                { "set": { "PID-8": "U" } },
-                { "insert": "ZPI", "after": "PID", "fields": { "1": "x" } },
-                { "move": "PID", "after": "PV1" },
-                { "each": "OBX", "do": [{ "delete": "OBX" }] },
-            ],
-        }),
+        })],
+        "route" => vec![json!({ "route": "r", "from": "s", "to": [{ "destination": "d" }] })],
+        "mapping" => vec![
+            json!({
+                "mapping": "m", "input": "hl7v2 2.5.1", "output": "hl7v2",
+                "tables": { "t": { "rows": { "a": "b" }, "unmapped": "keep" } },
+                "rules": [
+                    { "set": { "PID-8": "U" } },
+                    { "insert": "ZPI", "after": "PID", "fields": { "1": "x" } },
+                    { "move": "PID", "after": "PV1" },
+                    { "each": "OBX", "do": [{ "delete": "OBX" }] },
+                ],
+            }),
+            json!({
+                "fragment": "f",
+                "tables": { "t": { "rows": { "a": "b" }, "unmapped": "keep" } },
+                "rules": [{ "delete": "PID-19" }],
+            }),
+        ],
+        _ => {
+            let case = json!({ "name": "n", "input": "x", "expect": { "failed": "no", "line": 1 } });
+            return vec![
+                json!({ "test": "m", "cases": [case] }),
+                json!({
+                    "test": "m",
+                    "cases": [{ "name": "n", "input": "x", "expect": [{ "PID-8": "U" }, { "failed": "no" }] }],
+                }),
+            ];
+        }
     };
-    let fragment =
-        (kind == "mapping").then(|| json!({ "fragment": "f", "rules": [{ "set": { "PID-8": "U" } }] }));
-    samples(kind).iter().map(|(_, text)| read(text)).chain([rest]).chain(fragment).collect()
+    samples(kind).iter().map(|(_, text)| read(text)).chain(rest).collect()
 }
 
 /// What the loader says of a document: messages and help.
@@ -231,20 +264,35 @@ fn told(kind: Kind, document: &Json) -> Vec<(String, String)> {
     let site = "sources: {s: {mllp: {listen: '127.0.0.1:1'}}}\ndestinations: {d: {mllp: {address: 'h:1'}}}\n"
         .to_owned();
     let mut texts = Texts { site: text("orderly.yaml", site), ..Texts::default() };
+    // A fragment is read where it is used; a test needs what it tests.
+    let needed = match kind {
+        "mapping" if document.get("fragment").is_some() => Some("- use: f"),
+        "test" => Some("- fail: no"),
+        _ => None,
+    };
+    let needed =
+        needed.map(|rule| format!("mapping: m\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  {rule}\n"));
+    texts.mappings.extend(needed.map(|mapping| text("needed.yaml", mapping)));
     // JSON is YAML too.
     let document = text("probe.yaml", document.to_string());
     match kind {
         "site" => texts.site = document,
         "route" => texts.routes.push(document),
-        _ => {
-            texts.mappings.push(document);
-            // A fragment is read where it is used.
-            let user = "mapping: user\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - use: f\n";
-            texts.mappings.push(text("user.yaml", user.to_owned()));
-        }
+        "mapping" => texts.mappings.push(document),
+        _ => return said(suites(&texts, document)),
     }
-    let found = compile(&texts).diagnostics.into_iter();
-    found.map(|found| (found.message, found.help.unwrap_or_default())).collect()
+    said(compile(&texts).diagnostics)
+}
+
+/// What the reader of tests says; every file that a test names is the same message.
+fn suites(texts: &Texts, test: Text) -> Vec<Diagnostic> {
+    let plan = compile(texts).plan.unwrap();
+    let message = |_: &str| Ok(b"MSH|^~\\&|A||||||ADT^A01|1|P|2.5.1\rPID|1\r".to_vec());
+    compile_suites(&[TestText { of: Tested::Mapping, text: test }], &plan, &message).1
+}
+
+fn said(found: Vec<Diagnostic>) -> Vec<(String, String)> {
+    found.into_iter().map(|found| (found.message, found.help.unwrap_or_default())).collect()
 }
 
 fn words(help: &str, before: &str) -> Vec<String> {
@@ -257,26 +305,31 @@ fn read(text: &str) -> Json {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The samples of a kind by their paths in the repository.
 fn samples(kind: Kind) -> Vec<(String, String)> {
-    let folders = match kind {
-        "site" => {
-            let text = std::fs::read_to_string(repository().join("orderly.yaml")).unwrap();
-            return vec![("orderly.yaml".to_owned(), text)];
+    let folders: &[&str] = match kind {
+        "site" => &[".", "examples/cookbook"],
+        "route" => &["routes", "examples/cookbook/routes"],
+        "mapping" => &["mappings", "examples/cookbook/mappings"],
+        _ => &["mappings", "routes", "examples/cookbook/mappings"],
+    };
+    let is_one = |name: &str| match kind {
+        "site" => name == "orderly.yaml",
+        "test" => name.ends_with(".test.yaml"),
+        _ => name.ends_with(".yaml") && !name.ends_with(".test.yaml"),
+    };
+    let mut found = Vec::new();
+    for folder in folders {
+        for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if is_one(&name) {
+                let file = format!("{folder}/{name}").trim_start_matches("./").to_owned();
+                let text = std::fs::read_to_string(repository().join(&file)).unwrap();
+                found.push((file, text));
+            }
         }
-        "route" => &["routes"][..],
-        "test" => &["routes", "mappings"],
-        _ => &["mappings"],
-    };
-    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(repository().join(folder)).unwrap());
-    let is_one = |path: &PathBuf| {
-        let name = path.to_string_lossy();
-        name.ends_with(".yaml") && name.ends_with(".test.yaml") == (kind == "test")
-    };
-    entries
-        .map(|entry| entry.unwrap().path())
-        .filter(is_one)
-        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
-        .collect()
+    }
+    found
 }
 
 fn repository() -> PathBuf {

@@ -62,7 +62,15 @@ build:
     $each: patient.names
     $value: ${.family}
 ";
-const PARTS: &str = "mapping: parts\ninput: hl7v2 2.5\noutput: hl7v2\nrules:\n  - split: ORDER_OBSERVATION\n";
+const SEVERAL: &str = "\
+mapping: several
+input: hl7v2 2.5
+output: hl7v2
+rules:
+  - split: ORDER_OBSERVATION
+  - when: OBR-4 = 'HB'
+    stop: not reported
+";
 const MESSAGE: &str = concat!(
     "      MSH|^~\\&|A|B|C|D|20260305||ADT^A01|M1|P|2.5\n",
     "      PID|1||7^^^A||Smith^Jo|||X\n",
@@ -80,7 +88,7 @@ fn plan() -> Plan {
         mappings: vec![
             text("mappings/ours.yaml", OURS),
             text("mappings/shown.yaml", SHOWN),
-            text("mappings/parts.yaml", PARTS),
+            text("mappings/several.yaml", SEVERAL),
         ],
         ..Texts::default()
     });
@@ -161,29 +169,6 @@ fn whole_outputs_and_fates_are_told_and_rewritten() {
 }
 
 #[test]
-fn each_output_of_a_split_has_its_expectation() {
-    let case = |expect: &str| {
-        let orders = "      PID|1||7\n      OBR|1||A\n      OBX|1|NM|K||4\n      OBR|2||B\n";
-        let header = "      MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\n";
-        let text = format!(
-            "test: parts\ncases:\n  - name: two\n    input: |\n{header}{orders}    expect:\n{expect}"
-        );
-        ran(Tested::Mapping, &text).0
-    };
-    let first = "      - MSH-10: M1-1\n        OBR-3: A\n        OBX-5: '4'\n";
-    assert_eq!(
-        case(&format!("{first}      - MSH-10: M1-2\n        OBR-3: B\n        OBX: is empty\n")),
-        [""; 0]
-    );
-    assert_eq!(
-        case(&format!("{first}      - OBR-3: C\n")),
-        ["x.test.yaml:14:16 OBR-3 Filler Order Number: expected C, got B"]
-    );
-    assert_eq!(case(first), ["x.test.yaml:11:9 how many outputs: expected 1, got 2"]);
-    assert_eq!(case("      OBR-3: A\n"), ["x.test.yaml:10:5 how many outputs: expected 1, got 2"]);
-}
-
-#[test]
 fn json_is_compared_by_what_it_says() {
     let written = format!(
         "test: shown\ncases:\n  - name: file\n    input: |\n{MESSAGE}    expect: shown.json\n  - name: members\n    input: |\n{MESSAGE}    expect:\n      mrn: '8'\n      names[1]: Smith\n      names[2]: is present\n"
@@ -195,6 +180,22 @@ fn json_is_compared_by_what_it_says() {
         "x.test.yaml:17:17 names[2]: expected a value, got nothing",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn each_output_of_a_split_has_an_entry() {
+    let input = "    input: |\n      MSH|^~\\&|A|B|C|D|20260305||ORU^R01|M1|P|2.5\n      PID|1||7\n      OBR|1|||GLU\n      OBX|1|NM|GLU||5\n      OBR|2|||HB\n      OBX|1|NM|HB||14\n";
+    let case = |name: &str, expect: &str| format!("  - name: {name}\n{input}    expect:\n{expect}");
+    let fate = "      - filtered: not reported\n        line: 6\n";
+    let right = case("right", &format!("      - OBR-4: GLU\n        MSH-10: M1-1\n{fate}"));
+    let wrong = case("one wrong", &format!("      - OBR-4: HB\n{fate}"));
+    let few = case("too few", "      - OBR-4: GLU\n");
+    let written = format!("test: several\ncases:\n{right}{wrong}{few}");
+    let (lines, rewritten) = ran(Tested::Mapping, &written);
+    let count = "x.test.yaml:37:9 how many outputs: expected 1, got 2";
+    assert_eq!(lines, ["x.test.yaml:25:16 OBR-4 Universal Service Identifier: expected HB, got GLU", count]);
+    assert_eq!(rewritten, written.replace("OBR-4: HB", "OBR-4: GLU"));
+    assert_eq!(ran(Tested::Mapping, &rewritten).0, [count]);
 }
 
 #[test]

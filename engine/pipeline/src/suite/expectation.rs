@@ -8,7 +8,7 @@ use super::json::MemberPath;
 use super::read::{Reading, is_inline};
 
 /// The keys of an expected fate; no output has places of these names.
-const FATES: [&str; 3] = ["filtered", "failed", "parked"];
+pub(crate) const FATES: [&str; 3] = ["filtered", "failed", "parked"];
 
 /// What an output is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
