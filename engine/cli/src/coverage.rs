@@ -29,7 +29,7 @@ pub(crate) struct CoverageArgs {
     /// Only this route.
     #[arg(long)]
     route: Option<String>,
-    /// The source that the files came in by; the route's when nothing is said.
+    /// The source that the files came in by. When nothing is said: that of the route, or the only one.
     #[arg(long)]
     source: Option<String>,
     /// Messages accepted at this time or later (2026-03-05, 2h), and what of them no earlier message had: new segments, fields and codes.
@@ -77,17 +77,9 @@ pub(crate) fn run(args: &CoverageArgs) -> CommandResult {
 }
 
 fn of_files(args: &CoverageArgs, plan: &Plan) -> Result<Found, Failure> {
-    let names = || plan.sources.iter().map(|source| &*source.name).collect::<Vec<_>>().join(", ");
     let of_route = args.route.as_deref().and_then(|name| plan.route(name));
     let of_route = of_route.and_then(|route| plan.sources.get(route.source));
-    let source = match &args.source {
-        Some(name) => plan.source(name),
-        None => of_route,
-    };
-    let source = source.ok_or_else(|| {
-        Failure::new("this does not say which source the files came in by")
-            .help(format!("name it with --source, or a route with --route; the sources are {}", names()))
-    })?;
+    let source = site::source_of_file(plan, args.source.as_deref(), of_route)?;
     let mut found = Found::default();
     for file in &args.files {
         let bytes = fs::read(file)

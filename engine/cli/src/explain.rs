@@ -107,24 +107,14 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
 
 /// The source that a file is taken to have come in by.
 fn source(args: &ExplainArgs, plan: &Plan) -> Result<String, Failure> {
-    let names = || plan.sources.iter().map(|source| &*source.name).collect::<Vec<_>>();
-    if let Some(name) = &args.source {
-        return match plan.source(name) {
-            Some(_) => Ok(name.clone()),
-            None => Err(Failure::new(format!("there is no source `{name}`"))
-                .help(format!("there are {}", names().join(", ")))),
-        };
-    }
     let of_route = args.route.as_deref().and_then(|name| plan.route(name));
     let of_route = of_route.and_then(|route| plan.sources.get(route.source));
     let of_mapping = args.mapping.as_deref().and_then(|name| plan.mappings.get(name));
     let of_mapping = of_mapping.and_then(|mapping| plan.source_of(mapping));
-    let only = plan.sources.first().filter(|_| plan.sources.len() == 1 || args.mapping.is_some());
-    match of_route.or(of_mapping).or(only) {
-        Some(source) => Ok(source.name.to_string()),
-        None => Err(Failure::new("this does not say which source the file came in by")
-            .help(format!("name it with --source: {}", names().join(", ")))),
-    }
+    // A mapping alone has no need of one, but for what the source says of charsets.
+    let any = plan.sources.first().filter(|_| args.mapping.is_some());
+    let source = site::source_of_file(plan, args.source.as_deref(), of_route.or(of_mapping).or(any))?;
+    Ok(source.name.to_string())
 }
 
 /// The way through all routes, or through one.

@@ -32,7 +32,7 @@ use crate::output::{print, print_json};
 #[derive(Args)]
 #[command(after_help = "Example: orderly listen 127.0.0.1:2581 --answer AE --delay 200")]
 pub(crate) struct ListenArgs {
-    /// Where to listen, host:port; port 0 takes a free one and prints it.
+    /// Where to listen, an IP address and a port: 127.0.0.1:2581; port 0 takes a free one and prints it.
     address: SocketAddr,
     /// What to answer.
     #[arg(long, default_value = "AA", ignore_case = true)]

@@ -88,6 +88,9 @@ pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
             if waiting == 1 { "y" } else { "ies" }
         ));
     }
+    if waiting == 0 && failed == 0 && args.state.is_none() && !args.also_delivered && !args.json {
+        eprintln!("help: what was delivered is left alone; --also-delivered sends it again");
+    }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ANSWER_IS_NO })
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use orderly_pipeline::plan::Source;
 use orderly_pipeline::suite::{Suite, TestText, Tested, compile_suites};
 use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
 use orderly_record::Fault;
@@ -149,6 +150,25 @@ impl Site {
     pub(crate) fn tests(&self) -> &[TestText] {
         &self.tests
     }
+}
+
+/// The source that a file is taken to have come in by: the one named, else `likely`, else the site's only one.
+pub(crate) fn source_of_file<'p>(
+    plan: &'p Plan,
+    named: Option<&str>,
+    likely: Option<&'p Source>,
+) -> Result<&'p Source, Failure> {
+    let names = || plan.sources.iter().map(|source| &*source.name).collect::<Vec<_>>().join(", ");
+    if let Some(name) = named {
+        return plan.source(name).ok_or_else(|| {
+            Failure::new(format!("there is no source `{name}`")).help(format!("there are {}", names()))
+        });
+    }
+    let only = plan.sources.first().filter(|_| plan.sources.len() == 1);
+    likely.or(only).ok_or_else(|| {
+        Failure::new("this does not say which source the file came in by")
+            .help(format!("name it with --source, or a route with --route; the sources are {}", names()))
+    })
 }
 
 /// "s" unless there is one.

@@ -101,7 +101,7 @@ fn tell(status: &Status, json: bool) {
     if json {
         return print_json(&Answer { running: true, status: Some(status), destinations: None });
     }
-    print(format_args!("running the configuration {} since {}\n", status.plan, status.since));
+    print(format_args!("running since {} with the configuration {}\n", status.since, status.plan));
     print(sources(&status.sources));
     print("");
     print(destinations(&status.destinations));

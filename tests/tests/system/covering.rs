@@ -29,7 +29,10 @@ async fn files_are_counted_by_field() {
     assert!(ran.out.contains(" unmapped  PID-8    Administrative Sex"), "{}", ran.out);
     site.amend("mappings/shown.yaml", "PID-1:", "PID-8: not shown\n  PID-1:");
     orderly(&site, ["coverage", "one.hl7", "--source", "clinic"]).await.ended(0);
-    orderly(&site, ["coverage", "one.hl7"]).await.ended(2);
+    // Of a site with one source it is that one.
+    orderly(&site, ["coverage", "one.hl7"]).await.ended(0);
+    let ran = orderly(&site, ["coverage", "one.hl7", "--source", "clinik"]).await.ended(2);
+    assert!(ran.err.contains("there is no source `clinik`"), "{}", ran.err);
 }
 
 #[tokio::test]

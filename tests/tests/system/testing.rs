@@ -91,3 +91,25 @@ async fn the_documentations_tests_hold() {
     let ran = orderly(&site, ["test"]).await.ended(0);
     assert_eq!(ran.out.matches("shown.test.yaml").count(), 2, "{}", ran.out);
 }
+
+/// The files that the page on a first route shows are a site without errors, whose tests hold and use every line, and nothing is forgotten.
+#[tokio::test]
+async fn the_first_route_of_the_documentation_holds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+    let page = fs::read_to_string(root.join("docs/first-route.md")).expect("the page");
+    let site = Site::of(&[]);
+    // A block of a file has the file's path behind its kind.
+    for block in page.split("\n```").filter(|block| block.contains('\n')) {
+        let (head, text) = block.split_once('\n').expect("a first line");
+        if let Some((_, path)) =
+            head.split_once(' ').filter(|(kind, _)| ["yaml", "csv", "hl7"].contains(kind))
+        {
+            site.write(path, format!("{text}\n"));
+        }
+    }
+    let ran = orderly(&site, ["check"]).await.ended(0);
+    assert!(ran.out.starts_with("fine: 1 route, 2 mappings, 2 test files"), "{}{}", ran.out, ran.err);
+    let ran = orderly(&site, ["test"]).await.ended(0);
+    assert!(ran.out.ends_with("4 cases passed; 9 of 9 lines of 2 mappings fired\n"), "{}", ran.out);
+    orderly(&site, ["coverage", "samples/admit.hl7"]).await.ended(0);
+}
