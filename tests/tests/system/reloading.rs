@@ -329,7 +329,7 @@ async fn status_has_what_the_plan_has_and_counts_on_for_what_stays() {
     let now = status(&site).await;
     assert_eq!((names(&now["sources"]), names(&now["destinations"])), (vec!["clinic"], vec!["hospital"]));
     assert_eq!(now["sources"][0]["messages"]["routed"], 2);
-    assert_eq!(now["destinations"][0]["state"], "connected");
+    assert_eq!(now["destinations"][0]["state"], "reachable");
 }
 
 #[tokio::test]

@@ -56,7 +56,9 @@ async fn a_wrong_test_file_is_a_matter_of_check() {
     let places: Vec<_> =
         found.iter().map(|found| json!([found["code"], found["file"], found["line"]])).collect();
     let file = "mappings/wards.test.yaml";
-    assert_eq!(places, [json!(["config-missing-key", file, 4]), json!(["config-unknown-key", file, 5])]);
+    let unused = json!(["mapping-unused", "mappings/wards.yaml", 1]);
+    let wrong = [json!(["config-missing-key", file, 4]), json!(["config-unknown-key", file, 5])];
+    assert_eq!(places, [&[unused][..], &wrong].concat());
     orderly(&site, ["test"]).await.ended(2);
 }
 
