@@ -45,6 +45,7 @@ pub(crate) fn reprocess(
     let mut stored = StoredContents::none();
     let mut parts = Parts::default();
     let mut made = HashSet::new();
+    let released = released(&standing, replay);
     for delivery in &replay.deliveries {
         let part = parts.next(delivery);
         let pair = (Arc::clone(&delivery.route), Arc::clone(&delivery.destination), part);
@@ -52,8 +53,9 @@ pub(crate) fn reprocess(
         let state = here.map(|here| here.state).or_else(|| elsewhere.get(&pair).copied());
         match (here, state) {
             (here, Some(state)) if spares(replay, here, state) => {}
-            // It was made for a pair that these deliveries are not of.
-            (None, None) if matches!(replay.only, Some(Only::Parked(_))) => {}
+            // It was made for a pair that these deliveries are not of. A pair of theirs may give more now than the one that was parked: it
+            // is split after what parked it.
+            (None, None) if is_spared(replay, &released, delivery) => {}
             (_, Some(DeliveryState::Delivered)) if !replay.also_delivered => {}
             (Some(here), Some(state)) if state != DeliveryState::Delivered => {
                 replace(file, replay, here, delivery, &mut stored, &mut changes)?;
@@ -78,6 +80,19 @@ pub(crate) fn reprocess(
     }
     note_processing(file, home, replay)?;
     Ok(changes)
+}
+
+/// The routes and destinations of the parked deliveries that the replay is about.
+fn released(standing: &HashMap<PairPart, Standing>, replay: &Reprocessed) -> HashSet<(Arc<str>, Arc<str>)> {
+    let Some(only @ Only::Parked(_)) = &replay.only else { return HashSet::new() };
+    let named = standing.iter().filter(|(_, here)| only.takes(Some(here.seq), here.state));
+    named.map(|((route, destination, _), _)| (Arc::clone(route), Arc::clone(destination))).collect()
+}
+
+/// Whether the replay is about certain parked deliveries, and this new one is of none of their pairs.
+fn is_spared(replay: &Reprocessed, released: &HashSet<(Arc<str>, Arc<str>)>, delivery: &NewDelivery) -> bool {
+    let pair = (Arc::clone(&delivery.route), Arc::clone(&delivery.destination));
+    matches!(replay.only, Some(Only::Parked(_))) && !released.contains(&pair)
 }
 
 /// Whether the replay leaves a delivery in this state alone.

@@ -89,17 +89,31 @@ fn foreseen(again: &Again, parked: &Parked) -> Released {
         if delivery.state != DeliveryState::Parked || !parked.deliveries.contains(&delivery.seq) {
             continue;
         }
-        let of_pair = |made: &&NewDelivery| {
-            *made.route == *delivery.route && *made.destination == *delivery.destination
+        let is_of_pair = |route: &str, destination: &str| {
+            *route == *delivery.route && *destination == *delivery.destination
         };
+        let of_pair = |made: &&NewDelivery| is_of_pair(&made.route, &made.destination);
         let part = usize::try_from(delivery.part).unwrap_or(usize::MAX);
-        match again.made.iter().filter(of_pair).nth(part) {
-            Some(made) if made.state == DeliveryState::Waiting => released.released += 1,
-            Some(made) if made.unmapped.is_some() => released.unmapped += 1,
-            Some(made) if made.state == DeliveryState::Filtered => released.dropped += 1,
-            Some(_) => released.failed += 1,
-            None => released.dropped += 1,
+        released.count(again.made.iter().filter(of_pair).nth(part));
+        // What is split after what parked it becomes several; one that was split before has all its parts already.
+        let parts =
+            again.stored.deliveries.iter().filter(|other| is_of_pair(&other.route, &other.destination));
+        if parts.map(|other| other.part).max() == Some(0) {
+            again.made.iter().filter(of_pair).skip(1).for_each(|made| released.count(Some(made)));
         }
     }
     released
+}
+
+impl Released {
+    /// Counts what became of a parked delivery; nothing when the plan does not make it any more.
+    fn count(&mut self, made: Option<&NewDelivery>) {
+        match made {
+            Some(made) if made.state == DeliveryState::Waiting => self.released += 1,
+            Some(made) if made.unmapped.is_some() => self.unmapped += 1,
+            Some(made) if made.state == DeliveryState::Filtered => self.dropped += 1,
+            Some(_) => self.failed += 1,
+            None => self.dropped += 1,
+        }
+    }
 }

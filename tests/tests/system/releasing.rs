@@ -96,6 +96,31 @@ async fn a_row_that_is_added_releases_what_waited_for_it() {
     assert!(engine.log().iter().all(|line| !line.contains("CLIN9")), "codes are not for the log");
 }
 
+/// What waited as one, because the code is looked up before the message is split, goes as all that it becomes.
+#[tokio::test]
+async fn a_message_that_is_split_after_the_table_is_released_whole() {
+    let hospital = Peer::accepting().await;
+    let site = parking(&hospital);
+    site.write("mappings/wards.yaml", format!("{MAPPING}  - split: ORDER_OBSERVATION\n"));
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    let orders = "OBR|1||A\rOBR|2||B\rOBR|3||C\r";
+    let results =
+        format!("MSH|^~\\&|LAB|X|Y|Z|20260305||ORU^R01|P1|P|2.5.1\rPID|1||7\rPV1|1|I|CLIN9\r{orders}");
+    assert_eq!(clinic.send(results.as_bytes()).await.code, Some(AckCode::AA));
+    assert_eq!(codes(&site).await, [code("CLIN9", 1, 1)]);
+
+    site.amend("mappings/tables/ward.csv", "CLIN2,O2", "CLIN2,O2\nCLIN9,O9");
+    engine.logged("\"message\":\"reloaded\"").await;
+    let ran = orderly(&site, ["codes", "release", "--dry-run"]).await.ended(0);
+    assert_eq!(ran.out, "3 deliveries would be released, 0 still unmapped\n");
+    let ran = orderly(&site, ["codes", "release"]).await.ended(0);
+    assert_eq!(ran.out, "3 deliveries released, 0 still unmapped\n");
+    let received: Vec<String> =
+        hospital.received(3).await.iter().map(|message| control_id(message)).collect();
+    assert_eq!(received, ["P1-1", "P1-2", "P1-3"]);
+}
+
 #[tokio::test]
 async fn what_is_released_goes_before_what_came_after_it_and_waits() {
     let hospital = Peer::accepting().await;
