@@ -9,6 +9,7 @@ use orderly_record::{Diagnostic, Fault, Moment};
 use crate::dictionary::{self, Part, Version, own_structure};
 use crate::groups::{Flaw, What, judge};
 use crate::message::{Message, Position};
+use crate::places::Places;
 use crate::view::{Presence, View};
 
 /// How many notes are reported, and how many warnings; a message with more is not made for its version, and one more tells nobody anything.
@@ -28,7 +29,14 @@ pub fn validate(message: &Message<'_>) -> Vec<Diagnostic> {
         (name, judge(&names, structure, version))
     });
     let mut flaws = flaws.into_iter().peekable();
-    let mut validation = Validation { message, version, findings: Vec::new(), warnings: 0, notes: 0 };
+    let mut validation = Validation {
+        message,
+        places: Places::of(message),
+        version,
+        findings: Vec::new(),
+        warnings: 0,
+        notes: 0,
+    };
     let mut offset = message.leading.len();
     for (index, segment) in message.segments().iter().enumerate() {
         while let Some(flaw) = flaws.next_if(|flaw| flaw.segment == index) {
@@ -43,6 +51,8 @@ pub fn validate(message: &Message<'_>) -> Vec<Diagnostic> {
 /// One validation so far.
 struct Validation<'v> {
     message: &'v Message<'v>,
+    /// Which of its name each segment is, counted once.
+    places: Places<'v>,
     version: Version,
     findings: Vec<Diagnostic>,
     warnings: usize,
@@ -84,7 +94,7 @@ impl Validation<'_> {
 
     /// A segment that is missing, or not where the structure of this name has it.
     fn structure(&mut self, name: &str, flaw: &Flaw, offset: usize) {
-        let (segment, occurrence) = self.message.occurrence(flaw.segment).unwrap_or_default();
+        let (segment, occurrence) = self.places.occurrence(flaw.segment).unwrap_or_default();
         // Of a segment that no version has, and of a line that is none, that is said.
         if dictionary::segment(segment).is_none() && !matches!(flaw.what, What::Missing(_)) {
             return;
@@ -208,7 +218,7 @@ impl Validation<'_> {
     }
 
     fn report(&mut self, code: &'static str, is_warning: bool, at: At, message: String) {
-        let path = self.message.path(&at.position);
+        let path = self.places.path(&at.position);
         self.add(code, is_warning, message, at.offset, path);
     }
 

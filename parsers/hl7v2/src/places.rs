@@ -27,6 +27,11 @@ impl<'m> Places<'m> {
         Self { message, segments }
     }
 
+    /// A segment's name and which of its name it is, as [`Message::occurrence`] gives it.
+    pub fn occurrence(&self, segment: usize) -> Option<(&'m str, usize)> {
+        Some((self.message.segments().get(segment)?.name(), self.segments.get(segment)?.0))
+    }
+
     /// A place in words, as [`Message::path`] gives it.
     pub fn path(&self, at: &Position) -> String {
         let occurrence = self.segments.get(at.segment).map_or(0, |(occurrence, _)| *occurrence);

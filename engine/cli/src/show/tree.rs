@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use orderly_hl7v2::{Message, Path, Position, Presence, Select, View, dictionary};
+use orderly_hl7v2::{Message, Path, Places, Position, Presence, Select, View, dictionary};
 use orderly_journal::StoredMessage;
 use serde_json::{Map, Value, json};
 
@@ -12,8 +12,9 @@ use crate::output::{print, print_json, time, visible};
 /// The whole message: a line for each leaf that holds something, with what it is called and what its code means.
 pub(crate) fn text(message: &Message<'_>) -> String {
     let mut lines = Vec::new();
+    let places = Places::of(message);
     for index in 0..message.segments().len() {
-        let Some((name, occurrence)) = message.occurrence(index) else { continue };
+        let Some((name, occurrence)) = places.occurrence(index) else { continue };
         let name = visible(name);
         let place = if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.to_string() };
         lines.push(
@@ -21,7 +22,7 @@ pub(crate) fn text(message: &Message<'_>) -> String {
         );
         for_each_leaf(message, index, &mut |at, text| {
             let (title, meant) = titled(message, at, &text);
-            let path = message.path(at);
+            let path = places.path(at);
             let path = visible(&path);
             lines.push(format!("  {path:<18} {title:<TITLE_WIDTH$} {}{meant}", visible(&text)));
         });
@@ -44,16 +45,17 @@ fn titled(message: &Message<'_>, at: &Position, text: &str) -> (String, String) 
 
 /// The whole message for programs: segments with their leaves by path, and what these are called.
 pub(crate) fn to_json(message: &Message<'_>) -> Value {
+    let places = Places::of(message);
     let segment = |index: usize| {
         let (mut leaves, mut names) = (Map::new(), Map::new());
         for_each_leaf(message, index, &mut |at, text| {
-            let path = message.path(at);
+            let path = places.path(at);
             if let Some(meaning) = message.meaning(at) {
                 names.insert(path.clone(), Value::from(meaning.titles.join(" / ")));
             }
             leaves.insert(path, Value::String(text));
         });
-        let name = message.occurrence(index).map_or("", |(name, _)| name);
+        let name = places.occurrence(index).map_or("", |(name, _)| name);
         json!({ "segment": name, "name": dictionary::segment(name), "fields": leaves, "names": names })
     };
     (0..message.segments().len()).map(segment).collect()
@@ -97,6 +99,7 @@ fn below(at: &Position, number: usize) -> Position {
 /// Prints what the paths name; whether all of them name something that is there.
 pub(crate) fn print_paths(message: &Message<'_>, paths: &[String], json: bool) -> Result<bool, Failure> {
     let mut all_there = true;
+    let counted = Places::of(message);
     for text in paths {
         let path: Path<Infallible> =
             text.parse().map_err(|error| Failure::new(format!("{text}: {error}")))?;
@@ -105,9 +108,9 @@ pub(crate) fn print_paths(message: &Message<'_>, paths: &[String], json: bool) -
         for place in &places {
             let value = message.view(place).whole_text().into_owned();
             if json {
-                print_json(&json!({ "path": message.path(place), "value": value }));
+                print_json(&json!({ "path": counted.path(place), "value": value }));
             } else {
-                print(format_args!("{:<18} {}", visible(&message.path(place)), visible(&value)));
+                print(format_args!("{:<18} {}", visible(&counted.path(place)), visible(&value)));
             }
         }
     }

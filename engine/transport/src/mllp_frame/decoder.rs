@@ -1,8 +1,9 @@
 //! From bytes to frames.
 //!
 //! What always holds: the events depend on the bytes only, never on how reads cut them; a frame's bytes are handed on
-//! unchanged; a frame that was cut off is never handed on as a frame; no more than the frame limit is ever held, and memory
-//! grows with what arrives, not with what may arrive.
+//! unchanged; a frame that was cut off is never handed on as a frame, unless it was cut just behind an end block in it, which
+//! then looks like its end; no more than the frame limit is ever held, and memory grows with what arrives, not with what may
+//! arrive.
 
 use super::{
     CARRIAGE_RETURN, END_BLOCK, Problem, ProblemKind, START_BLOCK, Seen, Tally, Tolerance, Tolerances,
@@ -11,6 +12,10 @@ use super::{
 /// How many bytes without a start block are skipped before the peer is given up: a banner or a message whose start block was
 /// lost fits well, an endless stream of something else does not.
 pub const NOISE_BYTES_MAX: u64 = 256 * 1024;
+
+/// So many pieces of noise and cut frames in a row, without a frame that can be taken between them, are no accident: each is kept,
+/// so that a peer of another kind could fill the disk with them.
+const SPOILT_MAX: u32 = 100;
 
 /// The limits and habits of one connection's decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub struct Decoder {
     pub(super) held: Vec<u8>,
     /// How long the noise is so far.
     noise_bytes: u64,
+    /// Pieces of noise and cut frames since the last frame.
+    spoilt: u32,
     /// The first deviation of what is being read that is not to be taken, and its offset.
     refused: Option<(Tolerance, u64)>,
     tally: Tally,
@@ -90,6 +97,7 @@ impl Decoder {
             ended: None,
             held: Vec::new(),
             noise_bytes: 0,
+            spoilt: 0,
             refused: None,
             tally: Tally::default(),
         }
@@ -339,6 +347,7 @@ impl Decoder {
         if let Some((tolerance, offset)) = self.refused.take() {
             return Some(self.refused_frame(tolerance, offset));
         }
+        self.spoilt = 0;
         let content = std::mem::take(&mut self.held);
         (!is_empty).then_some(Event::Frame(content))
     }
@@ -376,6 +385,8 @@ impl Decoder {
 
     /// Gives up what is held, as a problem.
     fn problem(&mut self, kind: ProblemKind, offset: u64, bytes_count: u64) -> Event {
+        self.spoilt += u32::from(matches!(kind, ProblemKind::Noise | ProblemKind::Restarted));
+        let kind = if self.spoilt > SPOILT_MAX { ProblemKind::NotMllp } else { kind };
         let mut bytes = std::mem::take(&mut self.held);
         bytes.truncate(kind.bytes_kept_max());
         bytes.shrink_to_fit();

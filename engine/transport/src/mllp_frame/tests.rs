@@ -51,6 +51,22 @@ fn met(seen: &[(Tolerance, u64, u64)]) -> Tally {
     tally
 }
 
+#[test]
+fn a_peer_that_sends_nothing_but_pieces_is_given_up() {
+    for piece in [&b"x\x1c"[..], b"\x1c", b"\x0bx"] {
+        let (events, _) = decode_both_ways("pieces", SETTINGS, &piece.repeat(5_000));
+        assert!(events.len() <= 101, "{} problems", events.len());
+        let kind = |event: &Event| match event {
+            Event::Problem(problem) => Some(problem.kind),
+            Event::Frame(_) => None,
+        };
+        assert_eq!(events.last().and_then(kind), Some(ProblemKind::NotMllp));
+    }
+    // A frame between them shows that the peer does speak MLLP.
+    let (events, _) = decode_both_ways("pieces and frames", SETTINGS, &b"x\x0bMSH|\x1c\r".repeat(500));
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Frame(_))).count(), 500);
+}
+
 type Case = (&'static str, &'static [u8], Vec<Event>, &'static [(Tolerance, u64, u64)]);
 
 fn check(cases: Vec<Case>) {

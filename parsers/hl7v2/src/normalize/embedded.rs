@@ -101,6 +101,11 @@ pub(super) fn unfinished(observation: &Observation, field: View<'_>) -> Option<U
     Some(Unfinished { media_type, declared, begins, sub_id })
 }
 
+/// Whether what comes later has nothing of its own to say here, which would be lost.
+fn says_no_other<T: PartialEq>(before: &Option<T>, next: &Option<T>) -> bool {
+    next.is_none() || next == before
+}
+
 /// Puts the next observation to the one before it when all that is in it goes on with the document there; what is then unfinished. Else
 /// gives the observation back.
 pub(super) fn continued(
@@ -112,6 +117,9 @@ pub(super) fn continued(
     let is_same = before.value_type == next.value_type
         && before.code == next.code
         && before.status == next.status
+        && says_no_other(&before.observed_at, &next.observed_at)
+        && says_no_other(&before.performer, &next.performer)
+        && (next.observed_by.is_empty() || next.observed_by == before.observed_by)
         && follows(open.sub_id.as_deref(), next.sub_id.as_deref());
     let pieces = next.source.as_ref().map(|source| pieces(field, source)).unwrap_or_default();
     let Some(ObservationValue::Content(document)) = before.values.last_mut().filter(|_| is_same) else {

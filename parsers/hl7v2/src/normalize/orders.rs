@@ -49,6 +49,11 @@ fn agreement(order: &Report, numbers: [&Option<Identifier>; 2]) -> Option<bool> 
     both.map(|(one, other)| one.value == other.value).reduce(|before, next| before && next)
 }
 
+/// Whether the next segment, notes aside, is an observation.
+fn observations_follow(following: &[Segment<'_>]) -> bool {
+    following.iter().map(Segment::name).find(|name| *name != "NTE") == Some("OBX")
+}
+
 /// What the last segment of a drug order told.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Told {
@@ -88,10 +93,15 @@ impl Walk {
             return;
         }
         let order = result::order(fields, source);
-        let comes_late = next != Some("OBR")
-            || self.requests_lead()
-            || (follows_obr && self.is_about_request(fields, &order, following));
-        let comes_late = comes_late && self.drug_order.is_none();
+        let (of_report, of_next) = self.agreements(fields, &order, following);
+        let comes_late = match (of_report, of_next) {
+            // Its numbers say that it is another order than the one before it, or the one behind it.
+            (Some(false), _) | (None, Some(true)) => false,
+            _ if next != Some("OBR") || self.requests_lead() => true,
+            (Some(true), of_next) => follows_obr && (of_next != Some(true) || observations_follow(following)),
+            (None, _) => follows_obr && observations_follow(following),
+        };
+        let comes_late = comes_late && self.report_is_open && self.drug_order.is_none();
         match self.open_report().filter(|report| comes_late && report.order_control.is_none()) {
             Some(report) => result::complete(report, order),
             None => {
@@ -104,22 +114,22 @@ impl Walk {
         self.subject = Subject::Report;
     }
 
-    /// Whether an ORC behind an OBR is about that one although another OBR comes: it has a number of that one and not of the other, or its
-    /// observations follow, and no number says otherwise.
-    fn is_about_request(&self, fields: &Fields<'_>, order: &Report, following: &[Segment<'_>]) -> bool {
-        let Some(report) = self.record.results.last().filter(|_| self.report_is_open) else { return false };
-        let of_report = agreement(order, [&report.placer_number, &report.filler_number]);
+    /// Whether the numbers of an order are those of the open report, and of the next request.
+    fn agreements(
+        &self,
+        fields: &Fields<'_>,
+        order: &Report,
+        following: &[Segment<'_>],
+    ) -> (Option<bool>, Option<bool>) {
+        let report = self.record.results.last().filter(|_| self.report_is_open);
+        let of_report =
+            report.and_then(|report| agreement(order, [&report.placer_number, &report.filler_number]));
         let next = following.iter().find(|segment| segment.is("OBR"));
         let of_next = next.and_then(|segment| {
             let number = |field| super::values::entity(segment.field(field, fields.encoding).child(1));
             agreement(order, [&number(2), &number(3)])
         });
-        let after = following.iter().map(Segment::name).find(|name| *name != "NTE");
-        match of_report {
-            Some(true) => of_next != Some(true) || after == Some("OBX"),
-            Some(false) => false,
-            None => after == Some("OBX"),
-        }
+        (of_report, of_next)
     }
 
     pub(super) fn request(&mut self, fields: &Fields<'_>) {
@@ -360,6 +370,32 @@ mod tests {
     fn a_visit_before_its_patient_is_that_patient_s() {
         let record = read("ADT^A01", "PV1|1|I\rPID|1\rDG1|1||I10\rPID|2\rDG1|1||I11\r");
         assert_eq!(record.visits[0].diagnoses.len(), 1);
+    }
+
+    #[test]
+    fn an_order_with_other_numbers_than_the_request_before_it_is_another_one() {
+        let numbers = |record: &Record| -> Vec<(String, Option<String>, usize)> {
+            let told = |report: &orderly_record::Report| {
+                let number = report.placer_number.as_ref().map(|number| number.value.to_string());
+                let control = report.order_control.as_ref().map(ToString::to_string);
+                (number.unwrap_or_default(), control, report.observations.len())
+            };
+            record.results.iter().map(told).collect()
+        };
+        let own = |number: &str, control: Option<&str>, count| {
+            (number.to_owned(), control.map(str::to_owned), count)
+        };
+        let record = read("ORU^R01", "PID|1\rOBR|1|P1|F1|A\rOBX|1|ST|x|a|1\rORC|RE|P2|F2\rOBX|1|ST|x|b|1\r");
+        assert_eq!(numbers(&record), [own("P1", None, 1), own("P2", Some("RE"), 1)]);
+        let record = read("ORU^R01", "PID|1\rOBR|1|P1|F1|A\rOBX|1|ST|x|a|1\rORC|RE|P2|F2\r");
+        assert_eq!(numbers(&record), [own("P1", None, 1), own("P2", Some("RE"), 0)]);
+        let record = read(
+            "OUL^R22",
+            "PID|1\rSPM|1|S1\rOBR|1|P1|F1|A\rOBX|1|ST|x|a|1\rORC|CA|P2|F2\rOBR|2|P2|F2|B\rOBX|1|ST|x|b|1\r",
+        );
+        assert_eq!(numbers(&record), [own("P1", None, 1), own("P2", Some("CA"), 1)]);
+        let record = read("OUL^R22", "PID|1\rSPM|1|S1\rOBR|1|P1|F1|A\rORC|RE|P1|F1\rOBX|1|ST|x|a|1\r");
+        assert_eq!(numbers(&record), [own("P1", Some("RE"), 1)]);
     }
 
     #[test]
