@@ -3,6 +3,7 @@
 mod junit;
 mod report;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -154,13 +155,27 @@ fn run_all(suites: &[Suite], plan: &Plan, are_all: bool) -> Ran {
 /// Rewrites the expectations that do not hold.
 fn update(args: &TestArgs) -> Result<(), Failure> {
     let (mut site, suites) = load(args)?;
+    // Of all test files, also those that are not asked for now.
+    let inputs: HashSet<String> = site
+        .read_tests()
+        .iter()
+        .flat_map(|suite| &suite.cases)
+        .filter_map(|case| case.input_file.clone())
+        .collect();
     let texts: Vec<_> = site.tests().to_vec();
     let base = site.base.clone();
     let plan = site.take_plan()?;
     let mut changed = 0;
     for suite in &suites {
         let results = suite.cases.iter().map(|case| suite.run(case, &plan, &mut Fired::default()));
-        let repairs: Vec<Repair> = results.flat_map(|result| result.repairs).collect();
+        let mut repairs: Vec<Repair> = results.flat_map(|result| result.repairs).collect();
+        repairs.retain(|repair| match repair {
+            Repair::File { path, .. } if inputs.contains(path) => {
+                eprintln!("{path} stays as it is: it is the input of a test");
+                false
+            }
+            _ => true,
+        });
         let Some(test) = texts.iter().find(|test| test.text.file == suite.file) else { continue };
         if repairs.is_empty() {
             continue;

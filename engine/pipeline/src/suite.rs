@@ -81,6 +81,8 @@ pub struct TestCase {
     pub name: String,
     /// Where it stands.
     pub place: Place,
+    /// The file that has the message; none when the case itself has it.
+    pub input_file: Option<String>,
     /// The message.
     input: Vec<u8>,
     /// The source that it comes in by.

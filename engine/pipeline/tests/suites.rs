@@ -169,6 +169,16 @@ fn whole_outputs_and_fates_are_told_and_rewritten() {
 }
 
 #[test]
+fn comments_do_not_become_text_of_a_block() {
+    let head = format!("test: ours\ncases:\n  - name: one\n    input: |\n{MESSAGE}    expect:\n");
+    for expect in ["      filtered: nope # why\n", "      filtered: nope\n      # why\n"] {
+        let written = format!("{head}{expect}");
+        let (lines, rewritten) = ran(Tested::Mapping, &written);
+        assert_eq!((lines.len(), rewritten), (1, written));
+    }
+}
+
+#[test]
 fn json_is_compared_by_what_it_says() {
     let written = format!(
         "test: shown\ncases:\n  - name: file\n    input: |\n{MESSAGE}    expect: shown.json\n  - name: members\n    input: |\n{MESSAGE}    expect:\n      mrn: '8'\n      names[1]: Smith\n      names[2]: is present\n"

@@ -48,6 +48,21 @@ async fn what_does_not_hold_fails_and_can_be_rewritten() {
     assert_eq!(fs::read_to_string(site.path("mappings/wards.test.yaml")).expect("the test"), TEST);
 }
 
+/// A rewritten input would make every test of it true.
+#[tokio::test]
+async fn an_input_is_never_rewritten() {
+    let site = site();
+    let input = fs::read(site.path("admit.hl7")).expect("the input");
+    site.write(
+        "mappings/wards.test.yaml",
+        "test: wards\ncases:\n  - name: stays\n    input: admit.hl7\n    expect: admit.hl7\n",
+    );
+    orderly(&site, ["test"]).await.ended(1);
+    let ran = orderly(&site, ["test", "--update"]).await.ended(1);
+    assert!(ran.err.contains("admit.hl7 stays as it is: it is the input of a test"), "{}", ran.err);
+    assert_eq!(fs::read(site.path("admit.hl7")).expect("the input"), input);
+}
+
 #[tokio::test]
 async fn a_wrong_test_file_is_a_matter_of_check() {
     let site = site();

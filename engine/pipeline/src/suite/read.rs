@@ -102,6 +102,7 @@ fn case(node: &Node, subject: &Subject, reading: &Reading<'_>) -> Option<TestCas
     let accepted_at = accepted_at(&fields, reading.problems);
     let expects = fields.required("expect").zip(fields.key_span("expect"));
     fields.finish();
+    let input_file = input.filter(|input| !is_inline(input.node)).map(|input| input.to_string());
     let input = input.and_then(|input| message(input, number, reading));
     let expects = expects.and_then(|(value, key)| match subject {
         Subject::Mapping(mapping) => {
@@ -115,6 +116,7 @@ fn case(node: &Node, subject: &Subject, reading: &Reading<'_>) -> Option<TestCas
     Some(TestCase {
         name,
         place,
+        input_file,
         input: input?,
         source: source?,
         id,

@@ -81,7 +81,9 @@ impl Repair {
             What::Places(_) | What::Fate { .. } => {
                 let indent = expectation.key.column + 1;
                 let text = format!(" |\n{}{}", " ".repeat(indent), block(&text, indent)?);
-                Some(Repair::Text { range: value_range(&expectation.key, &expectation.value)?, text })
+                let range = value_range(&expectation.key, &expectation.value)?;
+                let has_comment = has_comment(&expectation.key.source.text, &range);
+                (!has_comment).then_some(Repair::Text { range, text })
             }
         }
     }
@@ -124,6 +126,15 @@ fn value_range(key: &Span, value: &Node) -> Option<Range<usize>> {
     let between = key.source.text.get(start..value.span.range.start)?;
     let is_flow = between.contains(['{', '[']) || value.span.text().starts_with(['{', '[']);
     (!is_flow && start <= end).then_some(start..end)
+}
+
+/// Whether a comment stands in a range, behind it or on the line below it: in or after a block it would become text, or be lost.
+fn has_comment(text: &str, range: &Range<usize>) -> bool {
+    let mut behind = text.get(range.end..).unwrap_or_default().lines();
+    let is_comment = |line: &str| line.trim_start().starts_with('#');
+    text.get(range.clone()).unwrap_or_default().contains(" #")
+        || behind.next().is_some_and(is_comment)
+        || behind.find(|line| !line.trim().is_empty()).is_some_and(is_comment)
 }
 
 /// Where a value ends; of a list and of flow maps it is not known.
