@@ -39,7 +39,9 @@ impl Run<'_, '_> {
         match &build.content {
             Content::Part(part) => self.root(part, xml),
             Content::Members(members) => match members.first() {
-                Some((name, root)) => self.below(|| name.to_string(), |run| run.elements(name, root, None, xml)),
+                Some((name, root)) => {
+                    self.below(|| name.to_string(), |run| run.elements(name, root, None, xml))
+                }
                 None => Ok(false),
             },
             Content::List(_) | Content::Value(_) => Ok(false),
