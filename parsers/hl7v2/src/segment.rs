@@ -23,7 +23,7 @@ impl<'a> Segment<'a> {
 
     /// Whether it has this name.
     pub fn is(&self, name: &str) -> bool {
-        self.part(0) == name.as_bytes()
+        self.parts.are_of(name.as_bytes())
     }
 
     /// The number of its last field, counted as the standard counts: MSH-1 is the separator itself.
@@ -51,7 +51,7 @@ impl<'a> Segment<'a> {
 
     /// MSH, FHS and BHS: their first field is the separator, their second the other delimiters.
     pub(crate) fn declares_delimiters(&self) -> bool {
-        matches!(self.part(0), b"MSH" | b"FHS" | b"BHS")
+        [b"MSH", b"FHS", b"BHS"].iter().any(|name| self.parts.are_of(*name))
     }
 
     /// Its bytes as the tree holds them, without the terminator. The separator is its message's.
