@@ -80,7 +80,7 @@ impl<'a> Message<'a> {
         if let Some(before) = before.filter(|before| before.terminator.is_empty()) {
             before.terminator = terminator;
         }
-        self.segments.insert(index, Segment { parts, terminator });
+        self.segments.insert(index, Segment::new(parts, terminator));
         Ok(())
     }
 

@@ -332,7 +332,7 @@ fn segment<'a>(content: &'a [u8], found: Found<'a>, line: Line, starts: &Arc<[u3
         }
         Found::Parts(parts) => parts,
     };
-    Segment { parts, terminator: content.get(line.terminator).unwrap_or_default() }
+    Segment::new(parts, content.get(line.terminator).unwrap_or_default())
 }
 
 /// Says what is odd about a segment; it stays in the message as it is.

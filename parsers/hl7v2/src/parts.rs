@@ -140,18 +140,6 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Whether the first part, the segment's name, is this.
-    pub(crate) fn are_of(&self, name: &[u8]) -> bool {
-        match self {
-            // Segments are looked for by name more than anything else.
-            Parts::Received(Received { line, starts, changed, .. }) if changed.is_empty() => {
-                let end = starts.list().first().map_or(line.len(), |next| *next as usize - 1);
-                end == name.len() && line.starts_with(name)
-            }
-            parts => parts.get(0) == Some(name),
-        }
-    }
-
     /// Puts another part in its place; those that are missing before it are added empty.
     pub(crate) fn set(&mut self, index: usize, part: Vec<u8>) {
         match self {

@@ -9,13 +9,38 @@ use crate::view::{Level, View};
 /// A segment.
 #[derive(Debug, Clone)]
 pub struct Segment<'a> {
+    name: Name,
     /// What the field separator splits, the name first.
     pub(crate) parts: Parts<'a>,
     /// Line ends, with blank lines and indentation after them; empty at the end of a message that just stops.
     pub(crate) terminator: &'a [u8],
 }
 
+/// A segment's name as a number, where it has three letters, as all of the standard have: segments are looked for by name more than anything
+/// else. All other names are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name(u32);
+
+impl Name {
+    const OTHER: Name = Name(0);
+
+    const fn of(name: &[u8]) -> Name {
+        match name {
+            [one, two, three] => Name(u32::from_be_bytes([1, *one, *two, *three])),
+            _ => Name::OTHER,
+        }
+    }
+}
+
+const MSH: Name = Name::of(b"MSH");
+const FHS: Name = Name::of(b"FHS");
+const BHS: Name = Name::of(b"BHS");
+
 impl<'a> Segment<'a> {
+    pub(crate) fn new(parts: Parts<'a>, terminator: &'a [u8]) -> Self {
+        Self { name: Name::of(parts.get(0).unwrap_or_default()), parts, terminator }
+    }
+
     /// Its name, `PID`; empty when the bytes there are not text.
     pub fn name(&self) -> &str {
         std::str::from_utf8(self.part(0)).unwrap_or_default()
@@ -23,7 +48,10 @@ impl<'a> Segment<'a> {
 
     /// Whether it has this name.
     pub fn is(&self, name: &str) -> bool {
-        self.parts.are_of(name.as_bytes())
+        match Name::of(name.as_bytes()) {
+            Name::OTHER => self.part(0) == name.as_bytes(),
+            name => self.name == name,
+        }
     }
 
     /// The number of its last field, counted as the standard counts: MSH-1 is the separator itself.
@@ -51,7 +79,7 @@ impl<'a> Segment<'a> {
 
     /// MSH, FHS and BHS: their first field is the separator, their second the other delimiters.
     pub(crate) fn declares_delimiters(&self) -> bool {
-        [b"MSH", b"FHS", b"BHS"].iter().any(|name| self.parts.are_of(*name))
+        matches!(self.name, MSH | FHS | BHS)
     }
 
     /// Its bytes as the tree holds them, without the terminator. The separator is its message's.

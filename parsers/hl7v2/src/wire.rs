@@ -118,7 +118,7 @@ pub(crate) fn adopt<'a>(message: Message<'_>, text: &str, bytes: &'a [u8], chars
         });
         let wire = wire.collect();
         let parts = segment.parts.iter().map(|part| Cow::Owned(part.to_vec())).collect();
-        Segment { parts: Parts::own(parts, wire), terminator: rest.take(segment.terminator) }
+        Segment::new(Parts::own(parts, wire), rest.take(segment.terminator))
     });
     let segments = segments.collect();
     let mut encoding = message.encoding;
