@@ -124,6 +124,12 @@ impl Site {
         texts.find(|text| text.file == file).map(|text| text.text.as_str())
     }
 
+    /// What a line of one of its files says, without the dash of a list.
+    pub(crate) fn line(&self, file: &str, line: usize) -> &str {
+        let text = self.text(file).unwrap_or_default();
+        text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().trim_start_matches("- ")
+    }
+
     /// How many diagnostics are this severe.
     pub(crate) fn count(&self, severity: Severity) -> usize {
         self.compiled.diagnostics.iter().filter(|found| found.severity == severity).count()

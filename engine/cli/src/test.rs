@@ -84,7 +84,7 @@ pub(crate) fn run(args: &TestArgs) -> CommandResult {
     if args.json {
         report::print_objects(&ran);
     } else {
-        report::print_text(&ran);
+        report::print_text(&ran, &site);
     }
     if let Some(file) = &args.junit {
         let written = junit::document(&ran).and_then(|document| fs::write(file, document));

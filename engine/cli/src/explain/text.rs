@@ -3,7 +3,7 @@
 use orderly_mapping::{InputField, Lineage, OutputField, Question, Read, Traced};
 use orderly_record::Place;
 
-use super::{Explained, ExplainedRoute, Passage, line_of};
+use super::{Explained, ExplainedRoute, Passage};
 use crate::output::{cell, print as out};
 use crate::site::{Site, plural};
 
@@ -65,7 +65,7 @@ fn print_passage(passage: &Passage, site: &Site) {
 
 fn print_step(step: &Traced, is_same_line: bool, site: &Site) {
     let (place, line) = match &step.place {
-        Place::File { file, line, .. } => (format!("{file}:{line}"), line_of(site, file, *line)),
+        Place::File { file, line, .. } => (format!("{file}:{line}"), site.line(file, *line).to_owned()),
         Place::Input { .. } | Place::None => (String::new(), String::new()),
     };
     let sign = if step.fired { '+' } else { '-' };
