@@ -24,6 +24,7 @@
 //!
 //! [`open`] gives the handle, the writer and the indexer; whoever opened it runs the latter two on threads of its own.
 
+mod balance;
 mod catalog;
 mod codes;
 mod content;
@@ -51,6 +52,7 @@ mod segment;
 mod sqlite;
 mod writer;
 
+pub use balance::{Balance, Contradiction, Ledger};
 pub use codes::{CodeFilter, CodeStanding, ParkedForCode, UnmappedCode};
 pub use error::{CommitError, JournalError};
 pub use file_store::{FileStore, RealFiles};

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "journal/balance.rs"]
+mod balance;
 mod harness;
 
 use std::fs;
