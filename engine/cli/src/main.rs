@@ -1,6 +1,7 @@
 //! The `orderly` binary: one subcommand a file; this one only reads the command line and turns the end into an
 //! exit code: 0 fine, 1 the answer is no, 2 could not run.
 
+mod balance;
 mod check;
 mod codes;
 mod corpus;
@@ -56,6 +57,7 @@ enum Command {
     Show(show::ShowArgs),
     Codes(codes::CodesArgs),
     Replay(replay::ReplayArgs),
+    Balance(balance::BalanceArgs),
     Status(status::StatusArgs),
     Reload(reload::ReloadArgs),
     Plans(plans::PlansArgs),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Codes(args) => codes::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Balance(args) => balance::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Plans(args) => plans::run(&args),
