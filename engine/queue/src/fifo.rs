@@ -41,7 +41,10 @@ pub enum Ending {
     /// The destination has it.
     Delivered,
     /// It may work later: the delivery stays at the head of the line.
-    Retryable,
+    Retryable {
+        /// How long the destination asked to be left alone.
+        asked: Option<Duration>,
+    },
     /// The destination refused it: it is set aside and the next one goes on.
     Refused,
 }
@@ -218,13 +221,15 @@ impl<P: Clone> Fifo<P> {
         let mut item = self.in_flight.take()?;
         item.attempts = item.attempts.saturating_add(1);
         let (seq, attempt) = (item.seq, item.attempts);
-        let not_before =
-            (ending == Ending::Retryable).then(|| later(now, self.retry.wait_after(item.attempts)));
+        let not_before = match ending {
+            Ending::Retryable { asked } => Some(later(now, self.retry.wait_after(item.attempts, asked))),
+            Ending::Delivered | Ending::Refused => None,
+        };
         self.unrecorded.insert(seq);
         if std::mem::take(&mut self.overtaken) {
             // Whatever its result, another payload may wait at its place.
             self.rewind();
-        } else if ending == Ending::Retryable {
+        } else if not_before.is_some() {
             item.not_before = not_before;
             self.put_back(item);
         }
@@ -310,6 +315,8 @@ mod tests {
 
     use super::*;
 
+    const FAILED: Ending = Ending::Retryable { asked: None };
+
     fn item(seq: u64) -> Item<()> {
         Item { seq, attempts: 0, not_before: None, payload: () }
     }
@@ -340,12 +347,9 @@ mod tests {
     #[test]
     fn a_failure_holds_the_line_until_its_time() {
         let (mut fifo, _) = started(vec![item(1), item(2)]);
-        let actions = fifo.step(Event::Attempted(Ending::Retryable), 0);
+        let actions = fifo.step(Event::Attempted(FAILED), 0);
         let due = 1_000_000;
-        assert_eq!(
-            actions,
-            [Action::Record { seq: 1, ending: Ending::Retryable, attempt: 1, not_before: Some(due) },]
-        );
+        assert_eq!(actions, [Action::Record { seq: 1, ending: FAILED, attempt: 1, not_before: Some(due) },]);
         assert_eq!(fifo.step(Event::Recorded(1), 1), [Action::WakeAt(due)]);
         assert_eq!(fifo.step(Event::Tick, due - 1), [Action::WakeAt(due)]);
         let again = Item { attempts: 1, not_before: Some(due), ..item(1) };
@@ -354,7 +358,7 @@ mod tests {
 
     #[test]
     fn what_is_replaced_while_it_is_sent_is_read_anew() {
-        for ending in [Ending::Retryable, Ending::Delivered] {
+        for ending in [FAILED, Ending::Delivered] {
             let (mut fifo, _) = started(vec![item(1), item(2)]);
             assert_eq!(fifo.step(Event::Rewound, 0), [Action::Fetch { after: 0 }]);
             let items = vec![item(1), item(2)];
@@ -368,17 +372,14 @@ mod tests {
     #[test]
     fn a_destination_that_changed_is_tried_at_once_and_by_its_new_schedule() {
         let (mut fifo, _) = started(vec![item(1), item(2)]);
-        fifo.step(Event::Attempted(Ending::Retryable), 0);
+        fifo.step(Event::Attempted(FAILED), 0);
         assert_eq!(fifo.step(Event::Recorded(1), 1), [Action::WakeAt(1_000_000)]);
         let retry = RetrySchedule { schedule: Vec::new(), then: Duration::from_secs(7) };
         let again = Item { attempts: 1, ..item(1) };
         assert_eq!(fifo.step(Event::Changed(retry), 2), [Action::Send(again)]);
-        let actions = fifo.step(Event::Attempted(Ending::Retryable), 10);
+        let actions = fifo.step(Event::Attempted(FAILED), 10);
         let due = Some(7_000_010);
-        assert_eq!(
-            actions,
-            [Action::Record { seq: 1, ending: Ending::Retryable, attempt: 2, not_before: due }]
-        );
+        assert_eq!(actions, [Action::Record { seq: 1, ending: FAILED, attempt: 2, not_before: due }]);
     }
 
     #[test]
@@ -483,7 +484,7 @@ mod tests {
             let on_disk = match ending {
                 Ending::Delivered => OnDisk::Delivered,
                 Ending::Refused => OnDisk::Parked,
-                Ending::Retryable => OnDisk::Waiting,
+                Ending::Retryable { .. } => OnDisk::Waiting,
             };
             self.journal.insert(seq, (on_disk, attempt));
             self.known.remove(&seq);
@@ -498,7 +499,7 @@ mod tests {
                     self.tell(Event::Arrived);
                 }
                 2 | 3 if self.fifo.is_in_flight() => self.tell(Event::Attempted(Ending::Delivered)),
-                4 if self.fifo.is_in_flight() => self.tell(Event::Attempted(Ending::Retryable)),
+                4 if self.fifo.is_in_flight() => self.tell(Event::Attempted(FAILED)),
                 5 if self.fifo.is_in_flight() => self.tell(Event::Attempted(Ending::Refused)),
                 6 => self.record_one(),
                 7 => {

@@ -190,7 +190,7 @@ impl Worker {
         let attempt = deliver::attempt(destination, &delivery, control_id).await;
         let ending = match attempt.outcome {
             Outcome::Delivered => Ending::Delivered,
-            Outcome::Retryable { .. } => Ending::Retryable,
+            Outcome::Retryable { retry_after, .. } => Ending::Retryable { asked: retry_after },
             Outcome::Permanent { .. } => Ending::Refused,
         };
         self.standing.attempted(now(), &attempt.outcome);
@@ -251,10 +251,10 @@ impl Worker {
         match outcome {
             Outcome::Delivered if self.failing => info!(%destination, "delivering again"),
             Outcome::Delivered => {}
-            Outcome::Retryable { code, text } if self.failing => {
+            Outcome::Retryable { code, text, .. } if self.failing => {
                 debug!(%destination, id, delivery, code, "failed again: {text}");
             }
-            Outcome::Retryable { code, text } => {
+            Outcome::Retryable { code, text, .. } => {
                 warn!(%destination, id, delivery, code, "cannot deliver, will try again: {text}");
             }
             Outcome::Permanent { code, text } => {
@@ -287,12 +287,12 @@ fn attempt_record(seq: u64, made: Made, ending: Ending, not_before: Option<Micro
     let Made { revision, at, attempt } = made;
     let (state, outcome) = match ending {
         Ending::Delivered => (DeliveryState::Delivered, AttemptOutcome::Delivered),
-        Ending::Retryable => (DeliveryState::Waiting, AttemptOutcome::Retryable),
+        Ending::Retryable { .. } => (DeliveryState::Waiting, AttemptOutcome::Retryable),
         Ending::Refused => (DeliveryState::Parked, AttemptOutcome::Permanent),
     };
     let (code, text) = match attempt.outcome {
         Outcome::Delivered => (None, None),
-        Outcome::Retryable { code, text } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
+        Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
     };
     AttemptRecord {
         delivery: seq,
