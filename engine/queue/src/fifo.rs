@@ -71,6 +71,10 @@ pub enum Event<P> {
     Recorded(u64),
     /// The destination is reached another way from now on, with this schedule: what failed the old way is due at once.
     Changed(RetrySchedule),
+    /// Send nothing more until [`Event::Resume`]; what is in flight ends.
+    Pause,
+    /// Go on where it was paused.
+    Resume,
     /// Time has passed.
     Tick,
     /// Send nothing more; what is in flight ends.
@@ -118,6 +122,7 @@ pub struct Fifo<P> {
     fetch: Fetch,
     /// The journal may hold more after `fetched`.
     more: bool,
+    paused: bool,
     stopping: bool,
 }
 
@@ -150,6 +155,7 @@ impl<P: Clone> Fifo<P> {
             fetched: 0,
             fetch: Fetch::Idle,
             more: true,
+            paused: false,
             stopping: false,
         }
     }
@@ -165,6 +171,8 @@ impl<P: Clone> Fifo<P> {
             Event::Attempted(ending) => actions.extend(self.settle(ending, now)),
             Event::Recorded(seq) => self.recorded(seq),
             Event::Changed(retry) => self.change(retry),
+            Event::Pause => self.paused = true,
+            Event::Resume => self.paused = false,
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
@@ -269,7 +277,7 @@ impl<P: Clone> Fifo<P> {
     }
 
     fn send_next(&mut self, now: Micros, actions: &mut Vec<Action<P>>) {
-        if self.in_flight.is_some() || self.unrecorded.len() >= UNRECORDED_MAX {
+        if self.paused || self.in_flight.is_some() || self.unrecorded.len() >= UNRECORDED_MAX {
             return;
         }
         let Some(head) = self.ready.front() else { return };
@@ -410,6 +418,17 @@ mod tests {
         assert_eq!(fifo.step(Event::Recorded(1), 0), [Action::Finished]);
     }
 
+    #[test]
+    fn while_it_is_paused_nothing_is_sent_and_no_time_is_waited_for() {
+        let (mut fifo, _) = started(vec![item(1), item(2)]);
+        assert_eq!(fifo.step(Event::Pause, 0), []);
+        fifo.step(Event::Attempted(FAILED), 0);
+        assert_eq!(fifo.step(Event::Recorded(1), 1), []);
+        assert_eq!(fifo.step(Event::Tick, 2_000_000), []);
+        let again = Item { attempts: 1, not_before: Some(1_000_000), ..item(1) };
+        assert_eq!(fifo.step(Event::Resume, 2_000_000), [Action::Send(again)]);
+    }
+
     /// The journal and the peer of the model: what a delivery's state is on disk.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum OnDisk {
@@ -426,6 +445,7 @@ mod tests {
         records: VecDeque<(u64, Ending, u32)>,
         fetch: Option<(Vec<Item<()>>, bool)>,
         first_sends: Vec<u64>,
+        paused: bool,
         now: Micros,
     }
 
@@ -438,6 +458,7 @@ mod tests {
                 records: VecDeque::new(),
                 fetch: None,
                 first_sends: Vec::new(),
+                paused: false,
                 now: 0,
             }
         }
@@ -466,6 +487,7 @@ mod tests {
         }
 
         fn check_send(&mut self, seq: u64) {
+            assert!(!self.paused, "{seq} sent while paused");
             let settled =
                 |seq: &u64| matches!(self.known.get(seq), Some(Ending::Delivered | Ending::Refused));
             assert!(!settled(&seq), "{seq} sent again although its result is known");
@@ -492,7 +514,7 @@ mod tests {
         }
 
         fn act(&mut self, choice: u8) {
-            match choice % 11 {
+            match choice % 13 {
                 0 | 1 => {
                     let seq = self.journal.len() as u64 + 1;
                     self.journal.insert(seq, (OnDisk::Waiting, 0));
@@ -519,12 +541,23 @@ mod tests {
                     }
                 }
                 10 => self.tell(Event::Changed(RetrySchedule::default())),
+                11 => {
+                    self.paused = true;
+                    self.tell(Event::Pause);
+                }
+                12 => self.resume(),
                 _ => {}
             }
         }
 
+        fn resume(&mut self) {
+            self.paused = false;
+            self.tell(Event::Resume);
+        }
+
         /// Lets everything come to rest with a peer that accepts all.
         fn drain(&mut self) {
+            self.resume();
             for _ in 0..10_000 {
                 self.now += 600_000_000;
                 if let Some((items, more)) = self.fetch.take() {

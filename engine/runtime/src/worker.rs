@@ -131,6 +131,7 @@ impl Worker {
         events.extend(news.changed.map(|(_, retry)| Event::Changed(retry)));
         events.extend(news.rewound.then_some(Event::Rewound));
         events.extend(news.arrived.then_some(Event::Arrived));
+        events.extend(news.paused.map(|paused| if paused { Event::Pause } else { Event::Resume }));
         events.extend(news.stop.then_some(Event::Stop));
         events.into_iter().flat_map(|event| self.fifo.step(event, now())).collect()
     }
