@@ -41,7 +41,10 @@ pub enum Ending {
     /// The destination has it.
     Delivered,
     /// It may work later: the delivery stays at the head of the line.
-    Retryable,
+    Retryable {
+        /// How long the destination asked to be left alone.
+        asked: Option<Duration>,
+    },
     /// The destination refused it: it is set aside and the next one goes on.
     Refused,
 }
@@ -68,6 +71,10 @@ pub enum Event<P> {
     Recorded(u64),
     /// The destination is reached another way from now on, with this schedule: what failed the old way is due at once.
     Changed(RetrySchedule),
+    /// Send nothing more until [`Event::Resume`]; what is in flight ends.
+    Pause,
+    /// Go on where it was paused.
+    Resume,
     /// Time has passed.
     Tick,
     /// Send nothing more; what is in flight ends.
@@ -115,6 +122,7 @@ pub struct Fifo<P> {
     fetch: Fetch,
     /// The journal may hold more after `fetched`.
     more: bool,
+    paused: bool,
     stopping: bool,
 }
 
@@ -147,6 +155,7 @@ impl<P: Clone> Fifo<P> {
             fetched: 0,
             fetch: Fetch::Idle,
             more: true,
+            paused: false,
             stopping: false,
         }
     }
@@ -162,6 +171,8 @@ impl<P: Clone> Fifo<P> {
             Event::Attempted(ending) => actions.extend(self.settle(ending, now)),
             Event::Recorded(seq) => self.recorded(seq),
             Event::Changed(retry) => self.change(retry),
+            Event::Pause => self.paused = true,
+            Event::Resume => self.paused = false,
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
@@ -218,13 +229,15 @@ impl<P: Clone> Fifo<P> {
         let mut item = self.in_flight.take()?;
         item.attempts = item.attempts.saturating_add(1);
         let (seq, attempt) = (item.seq, item.attempts);
-        let not_before =
-            (ending == Ending::Retryable).then(|| later(now, self.retry.wait_after(item.attempts)));
+        let not_before = match ending {
+            Ending::Retryable { asked } => Some(later(now, self.retry.wait_after(item.attempts, asked))),
+            Ending::Delivered | Ending::Refused => None,
+        };
         self.unrecorded.insert(seq);
         if std::mem::take(&mut self.overtaken) {
             // Whatever its result, another payload may wait at its place.
             self.rewind();
-        } else if ending == Ending::Retryable {
+        } else if not_before.is_some() {
             item.not_before = not_before;
             self.put_back(item);
         }
@@ -264,7 +277,7 @@ impl<P: Clone> Fifo<P> {
     }
 
     fn send_next(&mut self, now: Micros, actions: &mut Vec<Action<P>>) {
-        if self.in_flight.is_some() || self.unrecorded.len() >= UNRECORDED_MAX {
+        if self.paused || self.in_flight.is_some() || self.unrecorded.len() >= UNRECORDED_MAX {
             return;
         }
         let Some(head) = self.ready.front() else { return };
@@ -310,6 +323,8 @@ mod tests {
 
     use super::*;
 
+    const FAILED: Ending = Ending::Retryable { asked: None };
+
     fn item(seq: u64) -> Item<()> {
         Item { seq, attempts: 0, not_before: None, payload: () }
     }
@@ -340,12 +355,9 @@ mod tests {
     #[test]
     fn a_failure_holds_the_line_until_its_time() {
         let (mut fifo, _) = started(vec![item(1), item(2)]);
-        let actions = fifo.step(Event::Attempted(Ending::Retryable), 0);
+        let actions = fifo.step(Event::Attempted(FAILED), 0);
         let due = 1_000_000;
-        assert_eq!(
-            actions,
-            [Action::Record { seq: 1, ending: Ending::Retryable, attempt: 1, not_before: Some(due) },]
-        );
+        assert_eq!(actions, [Action::Record { seq: 1, ending: FAILED, attempt: 1, not_before: Some(due) },]);
         assert_eq!(fifo.step(Event::Recorded(1), 1), [Action::WakeAt(due)]);
         assert_eq!(fifo.step(Event::Tick, due - 1), [Action::WakeAt(due)]);
         let again = Item { attempts: 1, not_before: Some(due), ..item(1) };
@@ -354,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_replaced_while_it_is_sent_is_read_anew() {
-        for ending in [Ending::Retryable, Ending::Delivered] {
+        for ending in [FAILED, Ending::Delivered] {
             let (mut fifo, _) = started(vec![item(1), item(2)]);
             assert_eq!(fifo.step(Event::Rewound, 0), [Action::Fetch { after: 0 }]);
             let items = vec![item(1), item(2)];
@@ -368,17 +380,14 @@ mod tests {
     #[test]
     fn a_destination_that_changed_is_tried_at_once_and_by_its_new_schedule() {
         let (mut fifo, _) = started(vec![item(1), item(2)]);
-        fifo.step(Event::Attempted(Ending::Retryable), 0);
+        fifo.step(Event::Attempted(FAILED), 0);
         assert_eq!(fifo.step(Event::Recorded(1), 1), [Action::WakeAt(1_000_000)]);
         let retry = RetrySchedule { schedule: Vec::new(), then: Duration::from_secs(7) };
         let again = Item { attempts: 1, ..item(1) };
         assert_eq!(fifo.step(Event::Changed(retry), 2), [Action::Send(again)]);
-        let actions = fifo.step(Event::Attempted(Ending::Retryable), 10);
+        let actions = fifo.step(Event::Attempted(FAILED), 10);
         let due = Some(7_000_010);
-        assert_eq!(
-            actions,
-            [Action::Record { seq: 1, ending: Ending::Retryable, attempt: 2, not_before: due }]
-        );
+        assert_eq!(actions, [Action::Record { seq: 1, ending: FAILED, attempt: 2, not_before: due }]);
     }
 
     #[test]
@@ -409,6 +418,17 @@ mod tests {
         assert_eq!(fifo.step(Event::Recorded(1), 0), [Action::Finished]);
     }
 
+    #[test]
+    fn while_it_is_paused_nothing_is_sent_and_no_time_is_waited_for() {
+        let (mut fifo, _) = started(vec![item(1), item(2)]);
+        assert_eq!(fifo.step(Event::Pause, 0), []);
+        fifo.step(Event::Attempted(FAILED), 0);
+        assert_eq!(fifo.step(Event::Recorded(1), 1), []);
+        assert_eq!(fifo.step(Event::Tick, 2_000_000), []);
+        let again = Item { attempts: 1, not_before: Some(1_000_000), ..item(1) };
+        assert_eq!(fifo.step(Event::Resume, 2_000_000), [Action::Send(again)]);
+    }
+
     /// The journal and the peer of the model: what a delivery's state is on disk.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum OnDisk {
@@ -425,6 +445,7 @@ mod tests {
         records: VecDeque<(u64, Ending, u32)>,
         fetch: Option<(Vec<Item<()>>, bool)>,
         first_sends: Vec<u64>,
+        paused: bool,
         now: Micros,
     }
 
@@ -437,6 +458,7 @@ mod tests {
                 records: VecDeque::new(),
                 fetch: None,
                 first_sends: Vec::new(),
+                paused: false,
                 now: 0,
             }
         }
@@ -465,6 +487,7 @@ mod tests {
         }
 
         fn check_send(&mut self, seq: u64) {
+            assert!(!self.paused, "{seq} sent while paused");
             let settled =
                 |seq: &u64| matches!(self.known.get(seq), Some(Ending::Delivered | Ending::Refused));
             assert!(!settled(&seq), "{seq} sent again although its result is known");
@@ -483,7 +506,7 @@ mod tests {
             let on_disk = match ending {
                 Ending::Delivered => OnDisk::Delivered,
                 Ending::Refused => OnDisk::Parked,
-                Ending::Retryable => OnDisk::Waiting,
+                Ending::Retryable { .. } => OnDisk::Waiting,
             };
             self.journal.insert(seq, (on_disk, attempt));
             self.known.remove(&seq);
@@ -491,14 +514,14 @@ mod tests {
         }
 
         fn act(&mut self, choice: u8) {
-            match choice % 11 {
+            match choice % 13 {
                 0 | 1 => {
                     let seq = self.journal.len() as u64 + 1;
                     self.journal.insert(seq, (OnDisk::Waiting, 0));
                     self.tell(Event::Arrived);
                 }
                 2 | 3 if self.fifo.is_in_flight() => self.tell(Event::Attempted(Ending::Delivered)),
-                4 if self.fifo.is_in_flight() => self.tell(Event::Attempted(Ending::Retryable)),
+                4 if self.fifo.is_in_flight() => self.tell(Event::Attempted(FAILED)),
                 5 if self.fifo.is_in_flight() => self.tell(Event::Attempted(Ending::Refused)),
                 6 => self.record_one(),
                 7 => {
@@ -518,12 +541,23 @@ mod tests {
                     }
                 }
                 10 => self.tell(Event::Changed(RetrySchedule::default())),
+                11 => {
+                    self.paused = true;
+                    self.tell(Event::Pause);
+                }
+                12 => self.resume(),
                 _ => {}
             }
         }
 
+        fn resume(&mut self) {
+            self.paused = false;
+            self.tell(Event::Resume);
+        }
+
         /// Lets everything come to rest with a peer that accepts all.
         fn drain(&mut self) {
+            self.resume();
             for _ in 0..10_000 {
                 self.now += 600_000_000;
                 if let Some((items, more)) = self.fetch.take() {

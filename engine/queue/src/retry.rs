@@ -1,9 +1,13 @@
 //! When to try again: a schedule of waits, as declared under a destination's `retry:`.
 //!
-//! Pure: the wait depends on nothing but how often the delivery failed. A delivery is tried until it is answered;
+//! Pure: the wait depends on nothing but how often the delivery failed and what its receiver asked for. A delivery is tried until it is answered;
 //! the schedule has no end, because what was accepted is never dropped.
 
 use std::time::Duration;
+
+/// The longest pause that a receiver is granted: one that asks for days has most likely the wrong time, and a person who mends
+/// it should not have to know that we wait.
+pub const ASKED_MAX: Duration = Duration::from_secs(3600);
 
 /// The waits between attempts. The n-th failure waits for the n-th entry; after the last entry, `then` repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +30,13 @@ impl Default for RetrySchedule {
 }
 
 impl RetrySchedule {
-    /// How long to wait after the `failures`-th failed attempt (1 is the first).
+    /// How long to wait after the `failures`-th failed attempt (1 is the first), when the receiver `asked` to be left alone for so
+    /// long: never less than the schedule says, so that one which asks for no pause is not flooded.
     #[must_use]
-    pub fn wait_after(&self, failures: u32) -> Duration {
+    pub fn wait_after(&self, failures: u32, asked: Option<Duration>) -> Duration {
         let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
-        self.schedule.get(index).copied().unwrap_or(self.then)
+        let planned = self.schedule.get(index).copied().unwrap_or(self.then);
+        planned.max(asked.unwrap_or_default().min(ASKED_MAX))
     }
 }
 
@@ -44,13 +50,20 @@ mod tests {
             schedule: vec![Duration::from_secs(1), Duration::from_secs(5)],
             then: Duration::from_secs(60),
         };
-        let waits: Vec<u64> = (1..=5).map(|n| schedule.wait_after(n).as_secs()).collect();
+        let waits: Vec<u64> = (1..=5).map(|n| schedule.wait_after(n, None).as_secs()).collect();
         assert_eq!(waits, [1, 5, 60, 60, 60]);
     }
 
     #[test]
     fn an_empty_schedule_waits_for_then() {
         let schedule = RetrySchedule { schedule: vec![], then: Duration::from_secs(7) };
-        assert_eq!(schedule.wait_after(1).as_secs(), 7);
+        assert_eq!(schedule.wait_after(1, None).as_secs(), 7);
+    }
+
+    #[test]
+    fn a_receiver_may_ask_for_more_time_but_not_for_ever() {
+        let schedule = RetrySchedule { schedule: vec![], then: Duration::from_secs(10) };
+        let asked = |seconds| schedule.wait_after(1, Some(Duration::from_secs(seconds))).as_secs();
+        assert_eq!([asked(0), asked(9), asked(11), asked(3600), asked(86_400)], [10, 10, 11, 3600, 3600]);
     }
 }

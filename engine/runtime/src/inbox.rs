@@ -29,6 +29,8 @@ pub(crate) struct News {
     pub(crate) record_failed: Option<String>,
     /// The destination is reached another way from now on.
     pub(crate) changed: Option<(DestinationSettings, RetrySchedule)>,
+    /// Whether it is paused from now on, when that was said.
+    pub(crate) paused: Option<bool>,
     /// Send nothing more.
     pub(crate) stop: bool,
 }

@@ -265,7 +265,7 @@ impl DestinationStanding {
         if known.state != state {
             (known.state, known.since_us) = (state, at_us);
         }
-        if let Outcome::Retryable { code, text } | Outcome::Permanent { code, text } = outcome {
+        if let Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } = outcome {
             known.last_error = Some(LastError { at: time(at_us), code: code.clone(), text: text.clone() });
         }
     }
@@ -370,7 +370,7 @@ mod tests {
     }
 
     fn failed() -> Outcome {
-        Outcome::Retryable { code: "connect-refused".to_owned(), text: "nobody listens there".to_owned() }
+        Outcome::retryable("connect-refused", "nobody listens there")
     }
 
     #[test]

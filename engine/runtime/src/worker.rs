@@ -131,6 +131,7 @@ impl Worker {
         events.extend(news.changed.map(|(_, retry)| Event::Changed(retry)));
         events.extend(news.rewound.then_some(Event::Rewound));
         events.extend(news.arrived.then_some(Event::Arrived));
+        events.extend(news.paused.map(|paused| if paused { Event::Pause } else { Event::Resume }));
         events.extend(news.stop.then_some(Event::Stop));
         events.into_iter().flat_map(|event| self.fifo.step(event, now())).collect()
     }
@@ -190,7 +191,7 @@ impl Worker {
         let attempt = deliver::attempt(destination, &delivery, control_id).await;
         let ending = match attempt.outcome {
             Outcome::Delivered => Ending::Delivered,
-            Outcome::Retryable { .. } => Ending::Retryable,
+            Outcome::Retryable { retry_after, .. } => Ending::Retryable { asked: retry_after },
             Outcome::Permanent { .. } => Ending::Refused,
         };
         self.standing.attempted(now(), &attempt.outcome);
@@ -251,10 +252,10 @@ impl Worker {
         match outcome {
             Outcome::Delivered if self.failing => info!(%destination, "delivering again"),
             Outcome::Delivered => {}
-            Outcome::Retryable { code, text } if self.failing => {
+            Outcome::Retryable { code, text, .. } if self.failing => {
                 debug!(%destination, id, delivery, code, "failed again: {text}");
             }
-            Outcome::Retryable { code, text } => {
+            Outcome::Retryable { code, text, .. } => {
                 warn!(%destination, id, delivery, code, "cannot deliver, will try again: {text}");
             }
             Outcome::Permanent { code, text } => {
@@ -287,12 +288,12 @@ fn attempt_record(seq: u64, made: Made, ending: Ending, not_before: Option<Micro
     let Made { revision, at, attempt } = made;
     let (state, outcome) = match ending {
         Ending::Delivered => (DeliveryState::Delivered, AttemptOutcome::Delivered),
-        Ending::Retryable => (DeliveryState::Waiting, AttemptOutcome::Retryable),
+        Ending::Retryable { .. } => (DeliveryState::Waiting, AttemptOutcome::Retryable),
         Ending::Refused => (DeliveryState::Parked, AttemptOutcome::Permanent),
     };
     let (code, text) = match attempt.outcome {
         Outcome::Delivered => (None, None),
-        Outcome::Retryable { code, text } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
+        Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
     };
     AttemptRecord {
         delivery: seq,
