@@ -4,6 +4,8 @@
 
 #[path = "journal/balance.rs"]
 mod balance;
+#[path = "journal/hand.rs"]
+mod hand;
 mod harness;
 
 use std::fs;

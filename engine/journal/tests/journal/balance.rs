@@ -127,7 +127,7 @@ fn a_replay_of_a_sealed_file_has_the_last_word() {
     }
 }
 
-fn is_sealed(folder: &std::path::Path, number: u32) -> bool {
+pub(super) fn is_sealed(folder: &std::path::Path, number: u32) -> bool {
     let catalog = Connection::open(folder.join("catalog.db")).unwrap();
     let sql = "SELECT state FROM segment_file WHERE number = ?1";
     catalog.query_row(sql, [number], |row| row.get::<_, i64>(0)).unwrap() == 1
