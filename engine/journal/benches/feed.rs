@@ -130,7 +130,7 @@ impl Worker {
             let recorded = Arc::new(AtomicU64::new(0));
             let (mut after, mut sent) = (0, 0);
             while sent < messages {
-                let waiting = reader.waiting(DESTINATION, after, 64, 4 << 20).unwrap().deliveries;
+                let waiting = reader.waiting(&query(after)).unwrap().deliveries;
                 if waiting.is_empty() {
                     let _ = woken.recv_timeout(Duration::from_millis(100));
                     continue;
@@ -229,7 +229,19 @@ fn message(id: u64) -> NewMessage {
             payload: Some(payload),
             control_id: Some(format!("MSG{id}")),
             target: None,
+            place: Place { lanes: Arc::new([patient]), ..Place::default() },
         }],
+    }
+}
+
+fn query(after: u64) -> WaitingQuery<'static> {
+    WaitingQuery {
+        destination: DESTINATION,
+        class: Place::USUAL,
+        after,
+        limit: 64,
+        bytes_max: 4 << 20,
+        parked: false,
     }
 }
 
@@ -239,7 +251,7 @@ fn attempt(delivery: &WaitingDelivery) -> AttemptRecord {
         revision: delivery.revision,
         at_us: 1_700_000_000_000_000,
         duration_us: 300,
-        outcome: AttemptOutcome::Delivered,
+        outcome: Some(AttemptOutcome::Delivered),
         code: Some("AA".into()),
         text: None,
         answer: vec![b'a'; 80],

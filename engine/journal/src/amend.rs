@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::content;
 use crate::error::JournalError;
 use crate::journal::Shared;
-use crate::message::{DeliveryState, NewDelivery};
+use crate::message::DeliveryState;
 use crate::segment::{SegmentFile, StoredContents};
 use crate::sqlite::{Database, int};
 
@@ -23,6 +22,8 @@ pub struct Amendment {
     pub destination: Arc<str>,
     /// What is done to it.
     pub change: Change,
+    /// When, in microseconds since 1970-01-01T00:00:00Z.
+    pub at_us: i64,
     /// By whom and why. No patient data.
     pub reason: Option<String>,
 }
@@ -34,7 +35,8 @@ pub enum Change {
     Cancel,
     /// One that waits is set aside.
     Park,
-    /// One that waits, is parked or failed is tried as soon as its place in the order allows, with the payload that it has.
+    /// One that waits, is parked or failed is tried as soon as its place in the order allows, with the payload that it has; its time begins
+    /// anew.
     Retry,
 }
 
@@ -94,9 +96,10 @@ impl SegmentFile {
         self.database.run(|connection| {
             connection
                 .prepare_cached(
-                    "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL WHERE seq = ?1",
+                    "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, failing_since_us = NULL,
+                                         since_us = iif(?2 = 0, ?4, since_us) WHERE seq = ?1",
                 )?
-                .execute(params![int(standing.seq), state.code(), amendment.reason])
+                .execute(params![int(standing.seq), state.code(), amendment.reason, amendment.at_us])
                 .map(drop)
         })?;
         self.count_delivery(standing.destination, before, -1);
@@ -104,29 +107,33 @@ impl SegmentFile {
         Ok(Some(Amended { before, changed: true }))
     }
 
-    /// Appends a delivery with the payload of another one of this file.
-    fn copy_delivery(&mut self, delivery: u64, seq: u64) -> Result<bool, JournalError> {
-        let Some(standing) = self.standing(delivery)?.filter(|standing| standing.content.is_some()) else {
-            return Ok(false);
+    /// Appends a delivery with the payload and the place of another one of this file; gives its class.
+    fn copy_delivery(&mut self, resend: &Resend, seq: u64) -> Result<Option<u8>, JournalError> {
+        let Some(standing) = self.standing(resend.delivery)?.filter(|standing| standing.content.is_some())
+        else {
+            return Ok(None);
         };
-        self.database.run(|connection| {
+        let class = self.database.run(|connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO delivery (seq, message, route, destination, part, state, reason, attempts,
-                                           next_attempt_at_us, revision, content, control_id, target)
-                     SELECT ?2, message, route, destination, part, ?3, NULL, 0, NULL, 0, content, control_id, target
-                     FROM delivery WHERE seq = ?1",
+                                           next_attempt_at_us, revision, content, control_id, target, class, lanes, since_us)
+                     SELECT ?2, message, route, destination, part, ?3, NULL, 0, NULL, 0, content, control_id, target,
+                            class, lanes, ?4
+                     FROM delivery WHERE seq = ?1 RETURNING class",
                 )?
-                .execute(params![int(delivery), int(seq), DeliveryState::Waiting.code()])
-                .map(drop)
+                .query_row(
+                    params![int(resend.delivery), int(seq), DeliveryState::Waiting.code(), resend.at_us],
+                    |row| row.get(0),
+                )
         })?;
         self.count_delivery(standing.destination, DeliveryState::Waiting, 1);
-        Ok(true)
+        Ok(Some(class))
     }
 }
 
-/// Appends a delivery with the payload of another one, wherever that stands; false when there is no such delivery, or nothing that could be
-/// sent. `home` is the file that has the message.
+/// Appends a delivery with the payload of another one, wherever that stands, and gives its class; nothing when there is no such delivery, or
+/// nothing that could be sent. `home` is the file that has the message.
 pub(crate) fn resend(
     shared: &Shared,
     file: &mut SegmentFile,
@@ -134,24 +141,19 @@ pub(crate) fn resend(
     places: &[u32],
     resend: &Resend,
     seq: u64,
-) -> Result<bool, JournalError> {
-    if file.copy_delivery(resend.delivery, seq)? {
-        return Ok(true);
+) -> Result<Option<u8>, JournalError> {
+    if let Some(class) = file.copy_delivery(resend, seq)? {
+        return Ok(Some(class));
     }
+    let reader = shared.reader();
     for number in places.iter().filter(|number| **number != file.number) {
-        let Some((part, delivery)) = load(shared, *number, resend.delivery)? else { continue };
-        file.insert_delivery(
-            seq,
-            resend.message_id,
-            part,
-            &delivery,
-            resend.at_us,
-            &mut StoredContents::none(),
-        )?;
+        let Some((part, delivery)) = reader.as_new(*number, resend.delivery)? else { continue };
+        let mut stored = StoredContents::none();
+        file.insert_delivery(seq, resend.message_id, part, &delivery, resend.at_us, &mut stored)?;
         hold(shared, file, home, places, resend)?;
-        return Ok(true);
+        return Ok(Some(delivery.place.class));
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Names the sealed file that has the message, so that it stays and the new delivery is found; the message's fate stays as it is.
@@ -206,35 +208,4 @@ fn last_word(database: &Database, message: u64, sql: &str) -> Result<Option<Last
             })
             .optional()
     })
-}
-
-/// A delivery of a file as a new one, and which part of its pair it is.
-fn load(shared: &Shared, number: u32, seq: u64) -> Result<Option<(u32, NewDelivery)>, JournalError> {
-    let reader = shared.reader();
-    let database = reader.pool.segment(number)?;
-    let found = database.run(|connection| {
-        connection
-            .prepare_cached(
-                "SELECT d.part, r.name, n.name, d.control_id, d.target, d.content
-                 FROM delivery d JOIN name r ON r.id = d.route JOIN name n ON n.id = d.destination
-                 WHERE d.seq = ?1 AND d.content IS NOT NULL",
-            )?
-            .query_row([int(seq)], |row| {
-                let delivery = NewDelivery {
-                    route: Arc::from(row.get_ref(1)?.as_str()?),
-                    destination: Arc::from(row.get_ref(2)?.as_str()?),
-                    state: DeliveryState::Waiting,
-                    reason: None,
-                    unmapped: None,
-                    payload: None,
-                    control_id: row.get(3)?,
-                    target: row.get(4)?,
-                };
-                Ok((row.get(0)?, delivery, row.get::<_, i64>(5)?))
-            })
-            .optional()
-    })?;
-    let Some((part, mut delivery, content)) = found else { return Ok(None) };
-    delivery.payload = Some(content::load(&shared.options, number, &database, content)?.into());
-    Ok(Some((part, delivery)))
 }

@@ -153,7 +153,7 @@ impl Journal {
 /// A commit that left deliveries waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// Each destination concerned, once.
+    /// Each destination concerned, once a class.
     pub waiting: Vec<Fresh>,
 }
 
@@ -162,6 +162,8 @@ pub struct Commit {
 pub struct Fresh {
     /// The destination.
     pub destination: Arc<str>,
+    /// The class of what waits ([`crate::Place::class`]).
+    pub class: u8,
     /// Deliveries at places that a worker may have passed wait again: a replay replaced them, or a failed commit may have held
     /// after all. The worker must read from the start.
     pub rewound: bool,

@@ -54,6 +54,7 @@ mod retention;
 mod search;
 mod segment;
 mod sqlite;
+mod waiting;
 mod writer;
 
 pub use amend::{Amended, Amendment, Change, Resend};
@@ -74,7 +75,7 @@ pub use options::Options;
 pub use plans::{PlanFile, PlanInForce};
 pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
-    WaitingDelivery,
 };
 pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};
+pub use waiting::{Place, WaitingBatch, WaitingDelivery, WaitingQuery};
 pub use writer::Writer;

@@ -12,6 +12,7 @@ use crate::error::JournalError;
 use crate::message::{DeliveryState, NewDelivery, Only, Reprocessed};
 use crate::segment::{Parts, SegmentFile, Standing, StoredContents, standing};
 use crate::sqlite::int;
+use crate::waiting::lanes_stored;
 
 /// Route, destination, part.
 pub(crate) type PairPart = (Arc<str>, Arc<str>, u32);
@@ -21,7 +22,8 @@ pub(crate) type PairPart = (Arc<str>, Arc<str>, u32);
 pub(crate) struct Changes {
     /// The destination of each delivery that waits (again).
     pub(crate) waiting: Vec<Arc<str>>,
-    /// The destination of each delivery that waited and does not any more, or not with the same payload: its worker may hold it.
+    /// The destination of each delivery that waited and does not any more, or not with the same payload, so that its worker may hold it;
+    /// or that was parked, so that others may have waited for it.
     pub(crate) withdrawn: Vec<Arc<str>>,
     /// How many new numbers were used.
     pub(crate) appended: u64,
@@ -102,7 +104,7 @@ fn spares(replay: &Reprocessed, here: Option<&Standing>, state: DeliveryState) -
 
 impl Changes {
     fn withdraw(&mut self, was: &Standing, destination: &Arc<str>) {
-        if was.state == DeliveryState::Waiting {
+        if matches!(was.state, DeliveryState::Waiting | DeliveryState::Parked) {
             self.withdrawn.push(Arc::clone(destination));
         }
     }
@@ -147,7 +149,8 @@ fn replace<'p>(
         connection
             .prepare_cached(
                 "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1,
-                                     content = ?4, control_id = ?5, target = ?6 WHERE seq = ?1",
+                                     content = ?4, control_id = ?5, target = ?6, class = ?7, lanes = ?8, since_us = ?9,
+                                     failing_since_us = NULL WHERE seq = ?1",
             )?
             .execute(params![
                 int(here.seq),
@@ -156,6 +159,9 @@ fn replace<'p>(
                 content,
                 delivery.control_id,
                 delivery.target,
+                delivery.place.class,
+                lanes_stored(&delivery.place.lanes),
+                replay.at_us,
             ])
             .map(drop)
     })?;

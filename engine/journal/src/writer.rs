@@ -20,6 +20,7 @@ use crate::message::{Accepted, DeliveryState, NewMessage, Reprocessed};
 use crate::reprocess::{self, PairPart};
 use crate::segment::{Numbers, SegmentFile};
 use crate::sqlite::renew_log;
+use crate::waiting::Place;
 
 /// Open connections to files that are not current: enough for the few that still have something to deliver.
 const OLDER_FILES_MAX: usize = 4;
@@ -371,7 +372,7 @@ fn apply_acceptance(
     file.insert_message(message, intake, seq, first)?;
     for delivery in &message.deliveries {
         if delivery.state == DeliveryState::Waiting {
-            note(&mut written.waiting, &delivery.destination, false);
+            note(&mut written.waiting, &delivery.destination, delivery.place.class, false);
         }
     }
     Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count }))
@@ -395,7 +396,7 @@ fn apply_replay(
     let changes = reprocess::reprocess(file, home, replay, &elsewhere, first)?;
     next.delivery += changes.appended;
     for destination in changes.waiting.iter().chain(&changes.withdrawn) {
-        note(&mut written.waiting, destination, true);
+        note(&mut written.waiting, destination, Place::USUAL, true);
     }
     written.strays.extend(first..next.delivery);
     written.orphans.extend(changes.orphans);
@@ -412,7 +413,7 @@ fn apply_amendment(
     };
     if amended.changed {
         // Its worker may hold it, or may have passed its place.
-        note(&mut written.waiting, &amendment.destination, true);
+        note(&mut written.waiting, &amendment.destination, Place::USUAL, true);
     }
     Ok(Answer::Amended(amended))
 }
@@ -427,20 +428,20 @@ fn apply_resend(
     let places = shared.reader().files_of(resend.message_id)?;
     let home = places.first().copied().unwrap_or(file.number);
     let seq = next.delivery;
-    if !amend::resend(shared, file, home, &places, resend, seq)? {
+    let Some(class) = amend::resend(shared, file, home, &places, resend, seq)? else {
         return Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: resend.delivery }));
-    }
+    };
     next.delivery += 1;
     written.strays.push(seq);
-    note(&mut written.waiting, &resend.destination, false);
+    note(&mut written.waiting, &resend.destination, class, false);
     Ok(Answer::Resent(seq))
 }
 
-/// Keeps each destination once.
-fn note(waiting: &mut Vec<Fresh>, destination: &Arc<str>, rewound: bool) {
-    match waiting.iter_mut().find(|fresh| fresh.destination == *destination) {
+/// Keeps each destination once a class; a worker that must read from the start reads all classes anew.
+fn note(waiting: &mut Vec<Fresh>, destination: &Arc<str>, class: u8, rewound: bool) {
+    match waiting.iter_mut().find(|fresh| fresh.destination == *destination && fresh.class == class) {
         Some(fresh) => fresh.rewound |= rewound,
-        None => waiting.push(Fresh { destination: Arc::clone(destination), rewound }),
+        None => waiting.push(Fresh { destination: Arc::clone(destination), class, rewound }),
     }
 }
 
@@ -453,13 +454,13 @@ fn may_wait(requests: &[Request]) -> Vec<Fresh> {
             Request::Reprocess(replay, _) => &replay.deliveries,
             Request::Amend(Amendment { destination, .. }, _)
             | Request::Resend(Resend { destination, .. }, _) => {
-                note(&mut waiting, destination, true);
+                note(&mut waiting, destination, Place::USUAL, true);
                 continue;
             }
             Request::Record(..) | Request::Release(..) => continue,
         };
         for delivery in deliveries {
-            note(&mut waiting, &delivery.destination, true);
+            note(&mut waiting, &delivery.destination, delivery.place.class, true);
         }
     }
     waiting

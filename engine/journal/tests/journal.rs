@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use harness::{Running, attempt, delivery, eventually, message, waiting};
+use harness::{Running, all, attempt, delivery, eventually, message, waiting};
 use orderly_journal::*;
 
 #[test]
@@ -156,7 +156,7 @@ fn a_batch_of_waiting_deliveries_is_limited_by_count_and_by_bytes() {
     }
     let reader = running.journal().reader();
     let batch = |after, limit, bytes| {
-        let batch = reader.waiting("lab", after, limit, bytes).unwrap();
+        let batch = reader.waiting(&WaitingQuery { after, limit, bytes_max: bytes, ..all("lab") }).unwrap();
         (batch.deliveries.iter().map(|delivery| delivery.seq).collect::<Vec<_>>(), batch.more)
     };
     assert_eq!(batch(0, 100, usize::MAX), (vec![1, 2, 3, 4, 5], false));
@@ -164,7 +164,68 @@ fn a_batch_of_waiting_deliveries_is_limited_by_count_and_by_bytes() {
     assert_eq!(batch(0, 100, 25), (vec![1, 2], true));
     assert_eq!(batch(0, 100, 1), (vec![1], true), "one always");
     assert_eq!(batch(5, 100, 1), (vec![], false));
-    assert!(reader.waiting("nobody", 0, 100, 100).unwrap().deliveries.is_empty());
+    assert!(reader.waiting(&all("nobody")).unwrap().deliveries.is_empty());
+}
+
+#[test]
+fn what_waits_is_read_by_class_and_what_is_parked_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options { segment_bytes_max: 1, ..Options::new(folder.path()) });
+    let body: Arc<[u8]> = b"out".as_slice().into();
+    for (class, lanes, state) in [
+        (1, &[7][..], DeliveryState::Parked),
+        (0, &[7, u64::MAX], DeliveryState::Waiting),
+        (1, &[], DeliveryState::Waiting),
+        (1, &[9], DeliveryState::Failed),
+    ] {
+        let place = Place { class, lanes: lanes.into() };
+        let deliveries = vec![NewDelivery { state, place, ..delivery("lab", Some(&body)) }];
+        running.accept(NewMessage { deliveries, ..running.message("MSH|1", &[]) }).unwrap();
+    }
+    let reader = running.journal().reader();
+    let read = |class, after, parked| {
+        let batch = reader.waiting(&WaitingQuery { class, after, parked, ..all("lab") }).unwrap();
+        let found = batch.deliveries.into_iter();
+        found
+            .map(|one| (one.seq, one.place.lanes.to_vec(), one.parked, one.payload.len()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read(0, 0, true), [(2, vec![7, u64::MAX], false, 3)]);
+    assert_eq!(read(1, 0, true), [(1, vec![7], true, 0), (3, vec![], false, 3)]);
+    assert_eq!(read(1, 0, false), [(3, vec![], false, 3)]);
+    assert_eq!(read(1, 3, true), []);
+}
+
+#[test]
+fn a_delivery_fails_since_its_first_failure_and_a_replay_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["lab"])).unwrap();
+    let reader = running.journal().reader();
+    let since = || {
+        let batch = reader.waiting(&all("lab")).unwrap();
+        batch.deliveries.first().map(|one| (one.since_us.unwrap(), one.failing_since_us, one.attempts))
+    };
+    let accepted = reader.message(1).unwrap().unwrap().accepted_at_us;
+    assert_eq!(since(), Some((accepted, None, 0)));
+    for at_us in [50, 60] {
+        running.record(AttemptRecord { at_us, ..attempt(1, 0, DeliveryState::Waiting) }).unwrap();
+    }
+    assert_eq!(since(), Some((accepted, Some(50), 2)));
+    running.reprocess(replay(1, &["lab"], false)).unwrap();
+    assert_eq!(since(), Some((9, None, 2)));
+}
+
+#[test]
+fn what_expires_was_not_attempted() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["lab"])).unwrap();
+    running.record(AttemptRecord { outcome: None, ..attempt(1, 0, DeliveryState::Expired) }).unwrap();
+    let message = running.journal().reader().message(1).unwrap().unwrap();
+    let [expired] = message.deliveries.as_slice() else { panic!("{message:?}") };
+    assert_eq!((expired.state, expired.attempts.len()), (DeliveryState::Expired, 0));
+    assert!(waiting(&running.journal().reader(), "lab").is_empty());
 }
 
 #[test]
@@ -177,7 +238,8 @@ fn subscribers_hear_which_destinations_have_something_new() {
     running.accept(running.message("one", &["lab", "ehr"])).unwrap();
     running.reprocess(replay(1, &["lab"], false)).unwrap();
     drop(running);
-    let fresh = |destination: &str, rewound| Fresh { destination: destination.into(), rewound };
+    let fresh =
+        |destination: &str, rewound| Fresh { destination: destination.into(), class: Place::USUAL, rewound };
     let heard = heard.lock().unwrap();
     assert_eq!(heard[0].waiting, [fresh("lab", false), fresh("ehr", false)]);
     // Also a destination whose delivery was taken away: its worker may hold it.

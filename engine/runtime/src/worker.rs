@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use orderly_journal::{
-    AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Journal, Reader, WaitingDelivery,
+    AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Journal, Place, Reader, WaitingDelivery,
+    WaitingQuery,
 };
 use orderly_pipeline::plan;
 use orderly_queue::fifo::{Action, Ending, Event, Fifo, Item, Micros};
@@ -162,7 +163,15 @@ impl Worker {
     }
 
     fn fetch(&mut self, after: u64) -> Actions {
-        let event = match self.reader.waiting(&self.name, after, FETCH_MAX, FETCH_BYTES_MAX) {
+        let query = WaitingQuery {
+            destination: &self.name,
+            class: Place::USUAL,
+            after,
+            limit: FETCH_MAX,
+            bytes_max: FETCH_BYTES_MAX,
+            parked: false,
+        };
+        let event = match self.reader.waiting(&query) {
             Ok(batch) => {
                 let items = batch.deliveries.into_iter().map(item).collect();
                 Event::Fetched { items, more: batch.more }
@@ -300,7 +309,7 @@ fn attempt_record(seq: u64, made: Made, ending: Ending, not_before: Option<Micro
         revision,
         at_us: at,
         duration_us: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
-        outcome,
+        outcome: Some(outcome),
         reason: text.clone().filter(|_| state != DeliveryState::Delivered),
         code,
         text,

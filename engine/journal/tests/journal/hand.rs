@@ -113,7 +113,7 @@ fn workers_are_told_and_an_attempt_under_way_has_the_last_word_only_when_it_deli
     for seq in [1, 2] {
         running.amend(seq, Change::Cancel).unwrap();
     }
-    let rewound = Fresh { destination: "ehr".into(), rewound: true };
+    let rewound = Fresh { class: Place::USUAL, destination: "ehr".into(), rewound: true };
     assert_eq!(*heard.lock().unwrap(), [rewound.clone(), rewound]);
     assert_eq!(waiting(&running.journal().reader(), "ehr"), [3]);
     running.record(attempt(1, 0, DeliveryState::Delivered)).unwrap();
