@@ -1,23 +1,17 @@
 //! `orderly replay`: stored messages once more through today's configuration.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use indicatif::ProgressBar;
 use orderly_journal::{DeliveryState, Fate, Query, Reader};
-use orderly_runtime::{
-    ControlError, ReplayRequest, Replayed, Request, Response, Settings, ask, replay_without_engine,
-};
+use orderly_runtime::{ReplayRequest, Replayed, Request, Response};
 
+use crate::engine::{Engine, other_version};
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::{JournalArgs, in_state, search_any};
-use crate::output::{print, print_json};
-use crate::run::runtime;
+use crate::moment;
+use crate::output::{print, print_json, progress};
 use crate::site::plural;
-use crate::{moment, site};
 
 /// How many messages are asked for at a time: the running engine serves one request after the other, and the progress
 /// bar moves.
@@ -55,22 +49,21 @@ pub(crate) struct ReplayArgs {
 
 /// Replays and says what became of each.
 pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
-    let folder = args.journal.folder()?;
+    let engine = Engine::of(&args.journal)?;
     let ids = match &args.state {
         None => args.ids.clone(),
         Some(state) => find(&args.journal.reader()?, state, args.since)?,
     };
-    let runtime = runtime()?;
-    let progress = if std::io::stderr().is_terminal() {
-        ProgressBar::new(ids.len() as u64)
-    } else {
-        ProgressBar::hidden()
-    };
+    let progress = progress(ids.len());
     let (mut failed, mut waiting, mut refused) = (0, 0, 0);
     for chunk in ids.chunks(CHUNK) {
         let (ids, only) = (chunk.to_vec(), args.only_state());
         let request = ReplayRequest { ids, also_delivered: args.also_delivered, only };
-        let replayed = runtime.block_on(replay(args.journal.config(), &folder, request))?;
+        let Response::Replayed { plan, messages: replayed } = engine.ask_or_do(Request::Replay(request))?
+        else {
+            return Err(other_version());
+        };
+        engine.warn_of_another_plan(&plan);
         progress.inc(chunk.len() as u64);
         for line in &replayed {
             failed += usize::from(line.problem.is_some() || line.failed > 0 || is_unreadable(line));
@@ -124,36 +117,4 @@ fn find(reader: &Reader, state: &str, since_us: Option<i64>) -> Result<Vec<u64>,
     let query = Query { since_us, limit: ALL, ..Query::default() };
     let found = search_any(reader, &in_state(&query, state), ALL)?;
     Ok(found.iter().rev().map(|summary| summary.id).collect())
-}
-
-async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<Vec<Replayed>, Failure> {
-    match ask(folder, &Request::Replay(request.clone())).await {
-        Ok(Response::Replayed { plan, messages }) => {
-            warn_of_another_plan(config, &plan);
-            Ok(messages)
-        }
-        Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
-        Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
-        Err(error) => Err(Failure::new(error)),
-    }
-}
-
-/// The running engine replays with the configuration that is in force in it.
-pub(crate) fn warn_of_another_plan(config: &Path, running: &str) {
-    let files = site::load(config).ok().and_then(|site| site.compiled.plan);
-    if files.is_none_or(|files| files.version != running) {
-        eprintln!(
-            "warning: the engine runs the configuration {running}, which is not what the files say now; \
-             `orderly reload` says why, or brings them into force; then do this again"
-        );
-    }
-}
-
-/// No engine runs: this command takes the journal's lock and does it itself.
-async fn alone(config: &Path, folder: PathBuf, request: &ReplayRequest) -> Result<Vec<Replayed>, Failure> {
-    let (base, plan) = site::load(config)?.into_plan()?;
-    let mut settings = Settings::new(&base, Arc::new(plan));
-    settings.journal.folder = folder;
-    replay_without_engine(settings, request).await.map_err(Failure::new)
 }

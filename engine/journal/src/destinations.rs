@@ -34,6 +34,8 @@ pub struct Held {
     pub message_id: u64,
     /// Its state.
     pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
     /// When it came in, or was replayed when its message is of an earlier file, in microseconds since 1970-01-01T00:00:00Z.
     pub since_us: i64,
 }
@@ -135,7 +137,7 @@ fn last_delivered(database: &Database, destination: &str) -> Result<Option<i64>,
 
 fn held_in(database: &Database, destination: &str, state: DeliveryState) -> Result<Vec<Held>, JournalError> {
     let sql = format!(
-        "SELECT d.seq, d.message, d.state, {SINCE} FROM delivery d
+        "SELECT d.seq, d.message, d.state, d.attempts, {SINCE} FROM delivery d
          WHERE d.state = {} AND d.destination = (SELECT id FROM name WHERE name = ?1)",
         state.code()
     );
@@ -147,7 +149,8 @@ fn held_in(database: &Database, destination: &str, state: DeliveryState) -> Resu
                     delivery: unsigned(row, 0)?,
                     message_id: unsigned(row, 1)?,
                     state: coded(row, 2, DeliveryState::from_code)?,
-                    since_us: row.get(3)?,
+                    attempts: row.get(3)?,
+                    since_us: row.get(4)?,
                 })
             })?
             .collect()

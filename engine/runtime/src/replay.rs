@@ -1,18 +1,16 @@
 //! Replay: the stored bytes of a message once more through today's plan, with the original acceptance time.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use orderly_journal::{
-    CommitError, DeliveryState, Fate, Journal, JournalError, NewDelivery, Only, Reprocessed, StoredMessage,
+    CommitError, DeliveryState, Fate, Journal, NewDelivery, Only, Reprocessed, StoredMessage,
 };
 use orderly_pipeline::{Facts, is_part, process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::convert;
-use crate::engine::Settings;
 use crate::plans::{InForce, Plans};
 
 /// What to replay.
@@ -41,17 +39,6 @@ pub struct Replayed {
     pub problem: Option<String>,
 }
 
-/// Why replaying is not possible at all.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The journal cannot be opened.
-    #[error("{0}")]
-    Journal(#[from] JournalError),
-    /// The system gives no thread.
-    #[error("no thread could be started: {0}")]
-    Thread(std::io::Error),
-}
-
 /// Replays messages one after the other, in the order asked for.
 pub(crate) async fn replay(journal: &Journal, plans: &Plans, request: &ReplayRequest) -> Vec<Replayed> {
     let mut replayed = Vec::with_capacity(request.ids.len());
@@ -62,44 +49,6 @@ pub(crate) async fn replay(journal: &Journal, plans: &Plans, request: &ReplayReq
         });
     }
     replayed
-}
-
-/// Replays in the journal of an engine that does not run; the deliveries wait for its next start.
-pub async fn replay_without_engine(
-    settings: Settings,
-    request: &ReplayRequest,
-) -> Result<Vec<Replayed>, ReplayError> {
-    let alone = Alone::begin(settings)?;
-    let replayed = replay(&alone.journal, &alone.plans, request).await;
-    alone.end();
-    Ok(replayed)
-}
-
-/// The journal of an engine that does not run, opened to change it.
-pub(crate) struct Alone {
-    pub(crate) journal: Journal,
-    pub(crate) plans: Plans,
-    threads: [JoinHandle<()>; 2],
-}
-
-impl Alone {
-    pub(crate) fn begin(settings: Settings) -> Result<Alone, ReplayError> {
-        let (journal, writer, indexer) = orderly_journal::open(settings.journal)?;
-        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ReplayError::Thread)
-        };
-        let writer = start("journal-writer", Box::new(move || writer.run()))?;
-        let indexer = start("journal-indexer", Box::new(move || indexer.run()))?;
-        Ok(Alone { journal, plans: Plans::new(settings.plan), threads: [writer, indexer] })
-    }
-
-    pub(crate) fn end(self) {
-        self.journal.close();
-        for thread in self.threads {
-            // One that panicked has said so.
-            let _ = thread.join();
-        }
-    }
 }
 
 async fn one(journal: &Journal, plans: &Plans, id: u64, request: &ReplayRequest) -> Result<Replayed, String> {

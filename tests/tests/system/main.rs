@@ -14,6 +14,7 @@ mod finding;
 mod frames;
 mod large;
 mod network;
+mod operating;
 mod privacy;
 mod receivers;
 mod releasing;

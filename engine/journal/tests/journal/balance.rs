@@ -20,7 +20,9 @@ fn of_fate(running: &Running, fate: Fate, reason: Option<&str>) -> NewMessage {
 }
 
 /// Name, total, counts in the order of fates or states.
-fn told<F: Ord + Copy>(ledgers: &[Ledger<F>]) -> Vec<(&str, u64, Vec<(F, u64)>)> {
+type Told<'l, F> = (&'l str, u64, Vec<(F, u64)>);
+
+fn told<F: Ord + Copy>(ledgers: &[Ledger<F>]) -> Vec<Told<'_, F>> {
     let counts = |ledger: &Ledger<F>| ledger.counts.iter().map(|(what, count)| (*what, *count)).collect();
     ledgers.iter().map(|ledger| (ledger.name.as_str(), ledger.total, counts(ledger))).collect()
 }

@@ -28,7 +28,7 @@ fn a_pause_lasts_until_it_is_taken_back_and_each_change_is_noted_once() {
         who: "alma".to_owned(),
         reason: Some("upgrade".to_owned()),
     };
-    assert_eq!(reader.pauses().unwrap(), [pause.clone()]);
+    assert_eq!(reader.pauses().unwrap(), std::slice::from_ref(&pause));
     assert_eq!(running.journal().reader().pause_of("ehr").unwrap(), Some(pause));
     assert_eq!(reader.pause_of("lab").unwrap(), None);
     assert!(running.journal().resume("ehr", &act("resume", 30)).unwrap());
