@@ -7,7 +7,7 @@ use orderly_journal::{CodeFilter, CodeStanding};
 use orderly_runtime::{Parked, ReleaseRequest, Released, Request, Response};
 use serde::Serialize;
 
-use crate::engine::{Engine, other_version};
+use crate::engine::{Engine, other_version, who};
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
 use crate::output::{cell, print, print_json, progress, table, time};
@@ -123,7 +123,7 @@ fn release(args: &ReleaseArgs) -> CommandResult {
     let progress = progress(messages.len());
     let mut total = Total::default();
     for chunk in messages.chunks(CHUNK) {
-        let request = ReleaseRequest { messages: chunk.to_vec(), dry_run: args.dry_run };
+        let request = ReleaseRequest { messages: chunk.to_vec(), dry_run: args.dry_run, who: who() };
         let Response::Released { plan, messages: released } = engine.ask_or_do(Request::Release(request))?
         else {
             return Err(other_version());

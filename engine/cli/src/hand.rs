@@ -12,6 +12,7 @@ use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
 use crate::moment;
 use crate::output::{print, print_json, progress};
+use crate::pace::Pace;
 
 /// How many deliveries are changed at a time: they share few commits, and the progress bar moves.
 const CHUNK: usize = 1000;
@@ -88,16 +89,17 @@ pub(crate) struct CancelArgs {
     common: CommonArgs,
 }
 
+/// What these commands share.
 #[derive(Args)]
-struct CommonArgs {
+pub(crate) struct CommonArgs {
     /// Why, for those who look later. No patient's data: it is shown to everybody.
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]
-    journal: JournalArgs,
+    pub(crate) journal: JournalArgs,
     /// One JSON object, for programs.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 impl CommonArgs {
@@ -110,22 +112,28 @@ impl CommonArgs {
     }
 
     /// Changes deliveries, chunk by chunk.
-    fn lay_on(&self, deliveries: &[Delivery], deed: fn(Vec<Delivery>) -> Deed) -> Result<Handed, Failure> {
+    pub(crate) fn lay_on(
+        &self,
+        deliveries: &[Delivery],
+        mut pace: Pace,
+        deed: fn(Vec<Delivery>) -> Deed,
+    ) -> Result<Handed, Failure> {
         let engine = Engine::of(&self.journal)?;
         let progress = progress(deliveries.len());
         let mut handed = Handed::default();
-        for chunk in deliveries.chunks(CHUNK) {
+        for chunk in deliveries.chunks(pace.chunk(CHUNK)) {
             let done = self.lay(&engine, deed(chunk.to_vec()))?;
             handed.changed += done.changed;
             handed.unchanged.extend(done.unchanged);
             progress.inc(chunk.len() as u64);
+            pace.wait(chunk.len());
         }
         progress.finish_and_clear();
         Ok(handed)
     }
 
     /// Says what came of deliveries.
-    fn tell(&self, handed: &Handed, what: &str) -> ExitCode {
+    pub(crate) fn tell(&self, handed: &Handed, what: &str) -> ExitCode {
         if self.json {
             print_json(handed);
         } else {
@@ -180,7 +188,7 @@ pub(crate) fn skip(args: &SkipArgs) -> CommandResult {
         return Ok(ANSWER_IS_NO);
     }
     let deed = if args.cancel { Deed::Cancel } else { Deed::Skip };
-    let handed = args.common.lay_on(&found, deed)?;
+    let handed = args.common.lay_on(&found, Pace::new(None), deed)?;
     if !args.common.json {
         for delivery in &found {
             print(format_args!("message {} to {}", delivery.message_id, delivery.destination));
@@ -199,7 +207,7 @@ pub(crate) fn cancel(args: &CancelArgs) -> CommandResult {
     if args.common.reason.is_none() {
         return Err(Failure::new("this does not say why").help("add --reason, for those who look later"));
     }
-    let handed = args.common.lay_on(&found, Deed::Cancel)?;
+    let handed = args.common.lay_on(&found, Pace::new(None), Deed::Cancel)?;
     let code = args.common.tell(&handed, "cancelled");
     Ok(if found.is_empty() && !args.ids.is_empty() { ANSWER_IS_NO } else { code })
 }

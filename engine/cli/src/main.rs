@@ -14,14 +14,18 @@ mod drain;
 mod engine;
 mod explain;
 mod failure;
+mod filters;
 mod hand;
 mod listen;
 mod messages;
 mod moment;
+mod newer;
 mod output;
+mod pace;
 mod plans;
 mod reload;
 mod replay;
+mod resend;
 mod run;
 mod schema;
 mod send;
@@ -62,6 +66,7 @@ enum Command {
     Show(show::ShowArgs),
     Codes(codes::CodesArgs),
     Replay(replay::ReplayArgs),
+    Resend(resend::ResendArgs),
     Balance(balance::BalanceArgs),
     Status(status::StatusArgs),
     Destinations(destinations::DestinationsArgs),
@@ -92,6 +97,7 @@ fn main() -> ExitCode {
         Command::Codes(args) => codes::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Balance(args) => balance::run(&args),
+        Command::Resend(args) => resend::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Destinations(args) => destinations::run(&args),
         Command::Pause(args) => hand::pause(&args),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use orderly_journal::{Act, Amended, Amendment, Change, CommitError, Journal};
+use orderly_journal::{Act, Amended, Amendment, Change, CommitError, Journal, Resend};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::info;
@@ -35,6 +35,9 @@ pub enum Deed {
     Skip(Vec<Delivery>),
     /// These deliveries, which wait or are parked or failed, are taken back for good.
     Cancel(Vec<Delivery>),
+    /// These deliveries are sent with the payload that they have: what is not delivered yet at its place in the order, as soon as that
+    /// allows; what is settled once more, as a new delivery.
+    Resend(Vec<Delivery>),
 }
 
 /// A delivery, as the journal knows it.
@@ -73,7 +76,15 @@ pub(crate) async fn lay(desk: &Desk<'_>, request: &HandRequest) -> Result<Handed
         Deed::Resume(destination) => pause(desk, request, destination, false).await?,
         Deed::Skip(deliveries) => amend(desk.journal, request, deliveries, Change::Park).await?,
         Deed::Cancel(deliveries) => amend(desk.journal, request, deliveries, Change::Cancel).await?,
+        Deed::Resend(deliveries) => resend(desk.journal, request, deliveries).await?,
     };
+    if handed.changed > 0 && !matches!(request.deed, Deed::Pause(_) | Deed::Resume(_)) {
+        let act = request.act(Timestamp::now().as_microsecond(), handed.changed);
+        let noted = tokio::task::block_in_place(|| desk.journal.note_act(&act));
+        noted.map_err(|error| {
+            format!("{} deliveries were changed; this could not be noted: {error}", handed.changed)
+        })?;
+    }
     let HandRequest { who, deed, .. } = request;
     let (what, whom) = (deed.name(), deed.whom());
     info!(%who, whom, changed = handed.changed, "by hand: {what}");
@@ -88,6 +99,7 @@ impl Deed {
             Deed::Resume(_) => "resume",
             Deed::Skip(_) => "skip",
             Deed::Cancel(_) => "cancel",
+            Deed::Resend(_) => "resend",
         }
     }
 
@@ -95,7 +107,7 @@ impl Deed {
     fn whom(&self) -> &str {
         match self {
             Deed::Pause(destination) | Deed::Resume(destination) => destination,
-            Deed::Skip(deliveries) | Deed::Cancel(deliveries) => {
+            Deed::Skip(deliveries) | Deed::Cancel(deliveries) | Deed::Resend(deliveries) => {
                 let first =
                     deliveries.first().map(|delivery| delivery.destination.as_str()).unwrap_or_default();
                 let one = deliveries.iter().all(|delivery| delivery.destination == first);
@@ -151,48 +163,97 @@ async fn pause(
     Ok(Handed { changed: usize::from(changed), unchanged: Vec::new() })
 }
 
-/// Changes deliveries, all in as few commits as the journal makes of them.
+/// Changes deliveries.
 async fn amend(
     journal: &Journal,
     request: &HandRequest,
     deliveries: &[Delivery],
     change: Change,
 ) -> Result<Handed, String> {
-    let at_us = Timestamp::now().as_microsecond();
-    let reason = Some(request.told(if change == Change::Cancel { "cancelled" } else { "set aside" }));
-    let mut asked = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        let (done, answer) = oneshot::channel();
-        let (number, destination) = (delivery.number, Arc::from(delivery.destination.as_str()));
-        let amendment = Amendment { delivery: number, destination, change, at_us, reason: reason.clone() };
-        journal.amend(amendment, move |result: Result<Amended, CommitError>| {
-            // Whoever asked may have gone; the change holds all the same.
-            let _ = done.send(result);
-        });
-        asked.push((delivery, answer));
-    }
+    let reason = request.told(if change == Change::Cancel { "cancelled" } else { "set aside" });
     let mut handed = Handed::default();
-    for (delivery, answer) in asked {
-        match answer.await {
-            Ok(Ok(Amended { changed: true, .. })) => handed.changed += 1,
-            Ok(Ok(Amended { before, .. })) => handed.leave(delivery, &format!("it is {}", before.name())),
-            Ok(Err(error)) => handed.leave(delivery, &error.to_string()),
-            Err(_) => handed.leave(delivery, "the journal is closing; try again"),
+    for (delivery, amended) in change_each(journal, deliveries, change, Some(reason)).await {
+        match amended {
+            Ok(Amended { changed: true, .. }) => handed.changed += 1,
+            Ok(Amended { before, .. }) => handed.leave(delivery, format!("it is {}", before.name())),
+            Err(why) => handed.leave(delivery, why),
         }
     }
-    let act = request.act(at_us, handed.changed);
-    let noted = match handed.changed {
-        0 => Ok(()),
-        _ => tokio::task::block_in_place(|| journal.note_act(&act)),
-    };
-    noted.map_err(|error| {
-        format!("{} deliveries were changed, and this could not be noted: {error}", handed.changed)
-    })?;
     Ok(handed)
 }
 
+/// Sends deliveries again. Those that become new ones do so in the order given.
+async fn resend(journal: &Journal, request: &HandRequest, deliveries: &[Delivery]) -> Result<Handed, String> {
+    let mut handed = Handed::default();
+    let mut settled = Vec::new();
+    let reason = request.told("sent again");
+    for (delivery, amended) in change_each(journal, deliveries, Change::Retry, Some(reason)).await {
+        match amended {
+            Ok(Amended { changed: true, .. }) => handed.changed += 1,
+            Ok(Amended { before, .. }) if before.is_settled() => settled.push(delivery),
+            Ok(Amended { .. }) => handed.leave(delivery, NOTHING_TO_SEND.to_owned()),
+            // Its file is sealed, so it is settled.
+            Err(_) => settled.push(delivery),
+        }
+    }
+    let at_us = Timestamp::now().as_microsecond();
+    let asked = settled.into_iter().map(|delivery| {
+        let (message_id, number) = (delivery.message_id, delivery.number);
+        let destination = Arc::from(delivery.destination.as_str());
+        let resend = Resend { message_id, delivery: number, destination, at_us };
+        (delivery, asked(|done| journal.resend(resend, done)))
+    });
+    for (delivery, answer) in asked.collect::<Vec<_>>() {
+        match answered(answer).await {
+            Ok(_) => handed.changed += 1,
+            Err(CommitError::NoSuchDelivery { .. }) => handed.leave(delivery, NOTHING_TO_SEND.to_owned()),
+            Err(error) => handed.leave(delivery, error.to_string()),
+        }
+    }
+    Ok(handed)
+}
+
+const NOTHING_TO_SEND: &str = "no output was made of it; `orderly replay` makes it";
+
+/// Asks for all changes before it waits for the first: they share commits.
+async fn change_each<'d>(
+    journal: &Journal,
+    deliveries: &'d [Delivery],
+    change: Change,
+    reason: Option<String>,
+) -> Vec<(&'d Delivery, Result<Amended, String>)> {
+    let at_us = Timestamp::now().as_microsecond();
+    let asked = deliveries.iter().map(|delivery| {
+        let destination = Arc::from(delivery.destination.as_str());
+        let (number, reason) = (delivery.number, reason.clone());
+        let amendment = Amendment { delivery: number, destination, change, at_us, reason };
+        (delivery, asked(|done| journal.amend(amendment, done)))
+    });
+    let asked: Vec<_> = asked.collect();
+    let mut changed = Vec::with_capacity(asked.len());
+    for (delivery, answer) in asked {
+        changed.push((delivery, answered(answer).await.map_err(|error| error.to_string())));
+    }
+    changed
+}
+
+type Answer<T> = oneshot::Receiver<Result<T, CommitError>>;
+
+fn asked<T: Send + 'static>(ask: impl FnOnce(Box<dyn FnOnce(Result<T, CommitError>) + Send>)) -> Answer<T> {
+    let (done, answer) = oneshot::channel();
+    ask(Box::new(move |result| {
+        // Whoever asked may have gone; the change holds all the same.
+        let _ = done.send(result);
+    }));
+    answer
+}
+
+async fn answered<T>(answer: Answer<T>) -> Result<T, CommitError> {
+    answer.await.unwrap_or(Err(CommitError::Closed))
+}
+
 impl Handed {
-    fn leave(&mut self, delivery: &Delivery, why: &str) {
-        self.unchanged.push(Unchanged { delivery: delivery.clone(), why: why.to_owned() });
+    fn leave(&mut self, delivery: &Delivery, why: String) {
+        self.unchanged.push(Unchanged { delivery: delivery.clone(), why });
     }
 }

@@ -16,6 +16,8 @@ pub struct ReleaseRequest {
     pub messages: Vec<Parked>,
     /// Only say what would become of them.
     pub dry_run: bool,
+    /// The user's name on this machine.
+    pub who: String,
 }
 
 /// A message and the numbers of its deliveries that are parked.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::convert;
+use crate::foresee::{Foreseen, foresee};
 use crate::plans::{InForce, Plans};
 
 /// What to replay.
@@ -22,6 +23,14 @@ pub struct ReplayRequest {
     pub also_delivered: bool,
     /// Leave alone the deliveries that are not in the state of this name.
     pub only: Option<String>,
+    /// Leave alone the deliveries to other destinations.
+    pub destination: Option<String>,
+    /// Only say what would become of them.
+    pub dry_run: bool,
+    /// With that, also where what would be sent differs from what is stored.
+    pub differences: bool,
+    /// The user's name on this machine.
+    pub who: String,
 }
 
 /// What became of one replayed message.
@@ -37,6 +46,24 @@ pub struct Replayed {
     pub failed: usize,
     /// Why it could not be replayed.
     pub problem: Option<String>,
+    /// Of a replay that was only asked about: what would become of each delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Vec<Foreseen>>,
+}
+
+impl Replayed {
+    fn not(id: u64, problem: String) -> Replayed {
+        Replayed { id, fate: None, waiting: 0, failed: 0, problem: Some(problem), foreseen: None }
+    }
+}
+
+impl ReplayRequest {
+    /// Which deliveries it touches, when not all.
+    fn only(&self) -> Option<Only> {
+        let state = self.only.as_deref().and_then(DeliveryState::named);
+        let destination = self.destination.as_deref().map(Arc::from);
+        (state.is_some() || destination.is_some()).then_some(Only::Of { state, destination })
+    }
 }
 
 /// Replays messages one after the other, in the order asked for.
@@ -45,7 +72,7 @@ pub(crate) async fn replay(journal: &Journal, plans: &Plans, request: &ReplayReq
     for id in &request.ids {
         replayed.push(match one(journal, plans, *id, request).await {
             Ok(replayed) => replayed,
-            Err(problem) => Replayed { id: *id, fate: None, waiting: 0, failed: 0, problem: Some(problem) },
+            Err(problem) => Replayed::not(*id, problem),
         });
     }
     replayed
@@ -55,10 +82,16 @@ async fn one(journal: &Journal, plans: &Plans, id: u64, request: &ReplayRequest)
     let held = plans.hold().await;
     let again = Again::process(journal, &held, id)?;
     let failed = again.made.iter().filter(|delivery| delivery.state == DeliveryState::Failed).count();
-    let only = request.only.as_deref().and_then(DeliveryState::named).map(Only::State);
+    let only = request.only();
     let fate = Some(again.fate.name().to_owned());
+    if request.dry_run {
+        let (also, with) = (request.also_delivered, request.differences);
+        let foreseen = foresee(&again.stored.deliveries, &again.made, also, only.as_ref(), with);
+        let waiting = foreseen.iter().filter(|one| one.is_sent()).count();
+        return Ok(Replayed { id, fate, waiting, failed, problem: None, foreseen: Some(foreseen) });
+    }
     let waiting = again.commit(journal, &held, request.also_delivered, only).await?;
-    Ok(Replayed { id, fate, waiting, failed, problem: None })
+    Ok(Replayed { id, fate, waiting, failed, problem: None, foreseen: None })
 }
 
 /// A stored message that was processed again, before anything of it is stored.

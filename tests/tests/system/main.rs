@@ -20,6 +20,7 @@ mod receivers;
 mod releasing;
 mod reloading;
 mod replaying;
+mod resending;
 mod showing;
 mod starting;
 mod surveying;
