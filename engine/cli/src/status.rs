@@ -137,6 +137,7 @@ fn destinations(destinations: &[DestinationStatus]) -> impl std::fmt::Display + 
             DestinationState::Idle => "nothing sent yet".to_owned(),
             DestinationState::Reachable => format!("reachable since {}", destination.since),
             DestinationState::Trying => format!("trying since {}", destination.since),
+            DestinationState::Blocked => format!("blocked by a refusal since {}", destination.since),
             DestinationState::Undeclared => "the configuration no longer has it".to_owned(),
         };
         let error = destination.last_error.as_ref();

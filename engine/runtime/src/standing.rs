@@ -270,6 +270,14 @@ impl DestinationStanding {
         }
     }
 
+    /// A refusal keeps everything else from being sent.
+    pub(crate) fn blocked(&self, at_us: i64) {
+        let mut known = self.known();
+        if known.state != DestinationState::Blocked {
+            (known.state, known.since_us) = (DestinationState::Blocked, at_us);
+        }
+    }
+
     fn status(&self, waiting: u64) -> DestinationStatus {
         let Known { state, since_us, last_error } = self.known().clone();
         DestinationStatus { name: self.name.to_string(), state, since: time(since_us), waiting, last_error }
