@@ -79,6 +79,7 @@ fn state(destination: &DestinationStatus) -> String {
         DestinationState::Idle => "nothing sent yet".to_owned(),
         DestinationState::Reachable => format!("reachable since {}", destination.since),
         DestinationState::Trying => format!("trying since {}", destination.since),
+        DestinationState::Blocked => format!("blocked by a refusal since {}", destination.since),
         DestinationState::Undeclared => "the configuration no longer has it".to_owned(),
         DestinationState::Stopped => "no engine runs".to_owned(),
     }

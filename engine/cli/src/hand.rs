@@ -30,7 +30,7 @@ pub(crate) struct PauseArgs {
     common: CommonArgs,
 }
 
-/// Send to a paused destination again, from where it was paused.
+/// Send to a paused destination again, from where it was paused; to one that a refusal has blocked, what was refused.
 #[derive(Args)]
 pub(crate) struct ResumeArgs {
     /// The destination.
@@ -161,7 +161,7 @@ pub(crate) fn pause(args: &PauseArgs) -> CommandResult {
 /// Resumes a destination.
 pub(crate) fn resume(args: &ResumeArgs) -> CommandResult {
     let handed = args.common.lay(&Engine::of(&args.common.journal)?, Deed::Resume(args.name.clone()))?;
-    tell_pause(args.common.json, &args.name, &handed, "resumed", "not paused");
+    tell_pause(args.common.json, &args.name, &handed, "resumed", "not paused; what blocks it is tried again");
     Ok(ExitCode::SUCCESS)
 }
 

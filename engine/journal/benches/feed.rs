@@ -142,7 +142,8 @@ impl Worker {
                         std::thread::sleep(Duration::from_micros(200));
                     }
                     let recorded = Arc::clone(&recorded);
-                    journal.record(attempt(&delivery), move |result| {
+                    let outgoing = reader.outgoing(delivery.seq).unwrap().unwrap();
+                    journal.record(attempt(delivery.seq, &outgoing), move |result| {
                         result.unwrap();
                         recorded.fetch_add(1, Ordering::Release);
                     });
@@ -235,20 +236,13 @@ fn message(id: u64) -> NewMessage {
 }
 
 fn query(after: u64) -> WaitingQuery<'static> {
-    WaitingQuery {
-        destination: DESTINATION,
-        class: Place::USUAL,
-        after,
-        limit: 64,
-        bytes_max: 4 << 20,
-        parked: false,
-    }
+    WaitingQuery { destination: DESTINATION, class: Place::USUAL, after, limit: 64, parked: false }
 }
 
-fn attempt(delivery: &WaitingDelivery) -> AttemptRecord {
+fn attempt(delivery: u64, outgoing: &Outgoing) -> AttemptRecord {
     AttemptRecord {
-        delivery: delivery.seq,
-        revision: delivery.revision,
+        delivery,
+        revision: outgoing.revision,
         at_us: 1_700_000_000_000_000,
         duration_us: 300,
         outcome: Some(AttemptOutcome::Delivered),

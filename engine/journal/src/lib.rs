@@ -77,5 +77,5 @@ pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
 };
 pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};
-pub use waiting::{Place, WaitingBatch, WaitingDelivery, WaitingQuery};
+pub use waiting::{Outgoing, Place, WaitingBatch, WaitingDelivery, WaitingQuery};
 pub use writer::Writer;

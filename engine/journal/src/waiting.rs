@@ -1,7 +1,8 @@
 //! What waits for a destination, in order; and how a delivery stands to the others of its destination.
 //!
-//! What always holds: a batch is in order, and nothing that waits is left out of it before its last place. Nothing here knows what a
-//! class or a lane stands for.
+//! What always holds: a batch is in order, and nothing that waits is left out of it before its last place. Batches hold no payloads:
+//! each is read when it is to be sent, so that what waits costs little memory and what was replaced is never sent. Nothing here knows
+//! what a class or a lane stands for.
 
 use std::sync::Arc;
 
@@ -56,11 +57,9 @@ pub struct WaitingQuery<'q> {
     pub class: u8,
     /// behind this number,
     pub after: u64,
-    /// at most so many,
+    /// at most so many;
     pub limit: usize,
-    /// and no more once so many bytes are reached (but one always);
-    pub bytes_max: usize,
-    /// also what is parked among them, without its payload.
+    /// also what is parked among them.
     pub parked: bool,
 }
 
@@ -69,26 +68,16 @@ pub struct WaitingQuery<'q> {
 pub struct WaitingDelivery {
     /// Its number: its place in its destination's order.
     pub seq: u64,
-    /// The message it comes from.
-    pub message_id: u64,
-    /// The route that made it.
-    pub route: Arc<str>,
-    /// The payload's own id, by which its acknowledgement is matched.
-    pub control_id: Option<String>,
-    /// Where at the destination it goes, in the destination's own words.
-    pub target: Option<String>,
-    /// What is to be sent; empty when processing made no output.
-    pub payload: Vec<u8>,
+    /// It is parked, and not to be sent.
+    pub parked: bool,
+    /// How often a replay replaced it; goes into the record of what becomes of it without an attempt.
+    pub revision: u32,
+    /// How it stands to the others.
+    pub place: Place,
     /// Attempts so far.
     pub attempts: u32,
     /// Not before this moment, in microseconds since 1970-01-01T00:00:00Z.
     pub next_attempt_at_us: Option<i64>,
-    /// How often a replay replaced it; goes into the attempt's record.
-    pub revision: u32,
-    /// It is parked, and not to be sent.
-    pub parked: bool,
-    /// How it stands to the others.
-    pub place: Place,
     /// When it was accepted, or a replay made it anew; in microseconds since 1970-01-01T00:00:00Z. Unknown where a program that did
     /// not note it replayed a message of a sealed file.
     pub since_us: Option<i64>,
@@ -101,73 +90,57 @@ pub struct WaitingDelivery {
 pub struct WaitingBatch {
     /// The first of them.
     pub deliveries: Vec<WaitingDelivery>,
-    /// Whether a limit cut the batch short, so that more may wait after the last of them.
+    /// Whether the limit cut the batch short, so that more may wait after the last of them.
     pub more: bool,
+}
+
+/// What is sent of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The message it comes from.
+    pub message_id: u64,
+    /// The route that made it.
+    pub route: Arc<str>,
+    /// The payload's own id, by which its acknowledgement is matched.
+    pub control_id: Option<String>,
+    /// Where at the destination it goes, in the destination's own words.
+    pub target: Option<String>,
+    /// What is to be sent; empty when processing made no output.
+    pub payload: Vec<u8>,
+    /// How often a replay replaced it; goes into the attempt's record.
+    pub revision: u32,
 }
 
 impl Reader {
     /// What waits for a destination, in order.
     pub fn waiting(&self, query: &WaitingQuery<'_>) -> Result<WaitingBatch, JournalError> {
-        let mut open = Vec::new();
+        let mut deliveries = Vec::new();
         for file in self.files.list()?.iter().filter(|file| file.state == FileState::Open) {
-            open.push((file.number, self.pool.segment(file.number)?));
-        }
-        // One snapshot a file for all that is read: each statement alone would lock and look for changes again.
-        let mut snapshots = Vec::with_capacity(open.len());
-        let mut places = Vec::new();
-        for (index, (_, database)) in open.iter().enumerate() {
-            snapshots.push(database.snapshot()?);
-            let seqs = waiting_in(database, query)?;
-            places.extend(seqs.into_iter().map(|seq| (seq, index)));
+            deliveries.extend(waiting_in(&*self.pool.segment(file.number)?, query)?);
         }
         // Replays append to earlier files too, so the files' own order is not enough.
-        places.sort_unstable();
-        places.truncate(query.limit);
-        let mut more = places.len() == query.limit;
-        let mut deliveries = Vec::with_capacity(places.len());
-        let mut bytes = 0;
-        for (seq, index) in places {
-            let Some((number, database)) = open.get(index) else { continue };
-            let delivery = match self.waiting_delivery(*number, database, seq) {
-                // What can be read goes out; the one that cannot be is first next time, and its error is told then.
-                Err(_) if !deliveries.is_empty() => {
-                    more = true;
-                    break;
-                }
-                delivery => delivery?,
-            };
-            let Some(delivery) = delivery else { continue };
-            bytes += delivery.payload.len();
-            if bytes > query.bytes_max && !deliveries.is_empty() {
-                more = true;
-                break;
-            }
-            deliveries.push(delivery);
-        }
-        Ok(WaitingBatch { deliveries, more })
+        deliveries.sort_unstable_by_key(|delivery| delivery.seq);
+        deliveries.truncate(query.limit);
+        Ok(WaitingBatch { more: deliveries.len() == query.limit, deliveries })
     }
 
-    fn waiting_delivery(
-        &self,
-        number: u32,
-        database: &Database,
-        seq: u64,
-    ) -> Result<Option<WaitingDelivery>, JournalError> {
-        let found: Option<(WaitingDelivery, Option<i64>)> = database.run(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT d.seq, d.message, r.name, d.control_id, d.attempts, d.next_attempt_at_us, d.revision, d.target,
-                            d.state, d.class, d.lanes, d.since_us, d.failing_since_us, d.content
-                     FROM delivery d JOIN name r ON r.id = d.route WHERE d.seq = ?1 AND d.state IN (0, 3)",
-                )?
-                .query_row([int(seq)], |row| Ok((waiting_delivery(row)?, row.get(13)?)))
-                .optional()
-        })?;
-        let Some((mut delivery, content)) = found else { return Ok(None) };
-        if let Some(content) = content.filter(|_| !delivery.parked) {
-            delivery.payload = content::load(&self.pool.options, number, database, content)?;
+    /// What is to be sent of a delivery; nothing when it does not wait any more.
+    pub fn outgoing(&self, seq: u64) -> Result<Option<Outgoing>, JournalError> {
+        // Commonly it stands in the last file that began before it; a replay may have put it into an earlier one.
+        for file in self.files.list()?.iter().rev().filter(|file| file.state == FileState::Open) {
+            if file.first_delivery > seq {
+                continue;
+            }
+            let database = self.pool.segment(file.number)?;
+            let _snapshot = database.snapshot()?;
+            if let Some((mut outgoing, content)) = outgoing_in(&database, seq)? {
+                if let Some(content) = content {
+                    outgoing.payload = content::load(&self.pool.options, file.number, &database, content)?;
+                }
+                return Ok(Some(outgoing));
+            }
         }
-        Ok(Some(delivery))
+        Ok(None)
     }
 }
 
@@ -208,8 +181,8 @@ fn as_new(row: &Row<'_>) -> rusqlite::Result<NewDelivery> {
     })
 }
 
-/// The numbers of what waits for a destination in one file, in order.
-fn waiting_in(database: &Database, query: &WaitingQuery<'_>) -> Result<Vec<u64>, JournalError> {
+/// What waits for a destination in one file, in order.
+fn waiting_in(database: &Database, query: &WaitingQuery<'_>) -> Result<Vec<WaitingDelivery>, JournalError> {
     let statement = if query.parked { WAITING_OR_PARKED } else { WAITING };
     database.run(|connection| {
         let destination: Option<i64> = connection
@@ -217,34 +190,56 @@ fn waiting_in(database: &Database, query: &WaitingQuery<'_>) -> Result<Vec<u64>,
             .query_row([query.destination], |row| row.get(0))
             .optional()?;
         let parameters = params![destination, query.class, int(query.after), int(query.limit as u64)];
-        connection.prepare_cached(statement)?.query_map(parameters, |row| unsigned(row, 0))?.collect()
+        connection.prepare_cached(statement)?.query_map(parameters, waiting_delivery)?.collect()
     })
 }
 
-const WAITING: &str = "SELECT seq FROM delivery INDEXED BY delivery_waiting
+const WAITING: &str =
+    "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision
+    FROM delivery INDEXED BY delivery_waiting
     WHERE state = 0 AND destination = ?1 AND class = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
 
 /// Both parts are read in the order of their index, and no further than the limit.
-const WAITING_OR_PARKED: &str = "SELECT seq FROM delivery INDEXED BY delivery_waiting
+const WAITING_OR_PARKED: &str =
+    "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision
+    FROM delivery INDEXED BY delivery_waiting
     WHERE state = 0 AND destination = ?1 AND class = ?2 AND seq > ?3
-    UNION ALL SELECT seq FROM delivery INDEXED BY delivery_held
+    UNION ALL SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision
+    FROM delivery INDEXED BY delivery_held
     WHERE state IN (3, 4) AND state = 3 AND destination = ?1 AND class = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
 
 fn waiting_delivery(row: &Row<'_>) -> rusqlite::Result<WaitingDelivery> {
     Ok(WaitingDelivery {
         seq: unsigned(row, 0)?,
-        message_id: unsigned(row, 1)?,
-        route: Arc::from(row.get_ref(2)?.as_str()?),
-        control_id: row.get(3)?,
-        payload: Vec::new(),
+        parked: coded(row, 1, DeliveryState::from_code)? == DeliveryState::Parked,
+        place: Place { class: row.get(2)?, lanes: lanes_of(row.get_ref(3)?.as_blob_or_null()?) },
         attempts: row.get(4)?,
         next_attempt_at_us: row.get(5)?,
-        revision: row.get(6)?,
-        target: row.get(7)?,
-        parked: coded(row, 8, DeliveryState::from_code)? == DeliveryState::Parked,
-        place: Place { class: row.get(9)?, lanes: lanes_of(row.get_ref(10)?.as_blob_or_null()?) },
-        since_us: row.get(11)?,
-        failing_since_us: row.get(12)?,
+        since_us: row.get(6)?,
+        failing_since_us: row.get(7)?,
+        revision: row.get(8)?,
+    })
+}
+
+fn outgoing_in(database: &Database, seq: u64) -> Result<Option<(Outgoing, Option<i64>)>, JournalError> {
+    database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT d.message, r.name, d.control_id, d.target, d.revision, d.content
+                 FROM delivery d JOIN name r ON r.id = d.route WHERE d.seq = ?1 AND d.state = 0",
+            )?
+            .query_row([int(seq)], |row| {
+                let outgoing = Outgoing {
+                    message_id: unsigned(row, 0)?,
+                    route: Arc::from(row.get_ref(1)?.as_str()?),
+                    control_id: row.get(2)?,
+                    target: row.get(3)?,
+                    payload: Vec::new(),
+                    revision: row.get(4)?,
+                };
+                Ok((outgoing, row.get(5)?))
+            })
+            .optional()
     })
 }
 

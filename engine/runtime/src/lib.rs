@@ -32,6 +32,7 @@ mod reload;
 mod replay;
 mod standing;
 pub mod status;
+mod treatment;
 mod watch;
 mod worker;
 

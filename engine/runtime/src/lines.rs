@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use orderly_journal::{Commit, Fresh, Journal};
 use orderly_pipeline::plan;
+use orderly_queue::item::Class;
 use orderly_transport::listeners::{BindError, Listener, Place, TakenAddress};
 use tokio::sync::watch;
 use tracing::info;
@@ -21,7 +22,8 @@ use crate::ingest::{self, Ingest};
 use crate::part::{self, Part, is_said};
 use crate::plans::Plans;
 use crate::standing::{SourceStanding, Standing};
-use crate::worker::{self, Worker};
+use crate::treatment::Treatment;
+use crate::worker::Worker;
 
 /// How long what is in flight may take to end, first on its way in, then on its way out; after that its outcome is unknown, and it is sent
 /// again: by the sender that read no answer, or by us. Twice this is shorter than the 30 seconds after which service managers kill.
@@ -160,8 +162,8 @@ impl Lines {
     pub(crate) fn change_destination(&self, destination: &plan::Destination) {
         if let Some(line) = self.destinations.get(&destination.name) {
             let settings = deliver::settings(destination, &self.base);
-            let retry = worker::retry_schedule(destination);
-            line.inbox.tell(|news| news.changed = Some((settings, retry)));
+            let treatment = Treatment::of(destination);
+            line.inbox.tell(|news| news.changed = Some((settings, treatment)));
         }
     }
 
@@ -174,7 +176,8 @@ impl Lines {
 
     /// Whether two plans reach a destination differently.
     pub(crate) fn is_other_destination(&self, one: &plan::Destination, other: &plan::Destination) -> bool {
-        one.retry != other.retry || deliver::settings(one, &self.base) != deliver::settings(other, &self.base)
+        Treatment::of(one) != Treatment::of(other)
+            || deliver::settings(one, &self.base) != deliver::settings(other, &self.base)
     }
 
     /// Ends these sources after what is in flight there is answered; the addresses that nobody has taken over are free then.
@@ -233,7 +236,7 @@ impl Lines {
 
 fn tell(inbox: &Inbox, fresh: &Fresh) {
     inbox.tell(|news| {
-        news.arrived = true;
+        news.arrived.insert(Class::numbered(fresh.class));
         news.rewound |= fresh.rewound;
     });
 }

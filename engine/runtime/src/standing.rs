@@ -259,6 +259,14 @@ impl DestinationStanding {
         }
     }
 
+    /// A refusal keeps everything else from being sent.
+    pub(crate) fn blocked(&self, at_us: i64) {
+        let mut known = self.known();
+        if known.state != DestinationState::Blocked {
+            (known.state, known.since_us) = (DestinationState::Blocked, at_us);
+        }
+    }
+
     /// Without what the journal keeps of it.
     pub(crate) fn status(&self) -> DestinationStatus {
         let Known { state, since_us, last_error } = self.known().clone();

@@ -128,6 +128,8 @@ pub enum DestinationState {
     Reachable,
     /// The last attempt failed; it is tried again.
     Trying,
+    /// It refused what was sent last, and gets nothing more until somebody has looked.
+    Blocked,
     /// The configuration no longer has it.
     Undeclared,
     /// No engine runs.

@@ -127,14 +127,7 @@ pub(crate) fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> Att
 
 /// All that waits for a destination.
 pub(crate) fn all(destination: &str) -> WaitingQuery<'_> {
-    WaitingQuery {
-        destination,
-        class: Place::USUAL,
-        after: 0,
-        limit: 1000,
-        bytes_max: usize::MAX,
-        parked: false,
-    }
+    WaitingQuery { destination, class: Place::USUAL, after: 0, limit: 1000, parked: false }
 }
 
 pub(crate) fn waiting(reader: &Reader, destination: &str) -> Vec<u64> {
