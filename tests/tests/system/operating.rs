@@ -117,6 +117,33 @@ async fn what_blocks_the_line_is_set_aside_and_the_line_goes_on() {
     orderly(&site, ["balance"]).await.ended(0);
 }
 
+/// A line that a refusal blocks: skipping what was refused lets it go on, resuming has that be tried again.
+#[tokio::test]
+async fn a_blocked_line_is_skipped_or_resumed() {
+    let refuses_x = |before: usize, message: &[u8]| {
+        let refused = control_id(message).starts_with('X') && before < 2;
+        acknowledgement(message, if refused { AckCode::AE } else { AckCode::AA })
+    };
+    let hospital = Peer::answering(refuses_x).await;
+    let site = Site::relay(hospital.address);
+    site.amend("orderly.yaml", "  hospital:\n", "  hospital:\n    on_refusal: block\n");
+    let engine = Running::start(&site).await;
+    feed(&engine, &["X1", "X2", "P3"]).await;
+    let attempts = |id| site.journal().message(id).unwrap().unwrap().deliveries[0].attempts.len();
+    until("the refusal", || (attempts(1) == 1).then_some(())).await;
+    assert_eq!(
+        (hospital_of(&site).await["state"].as_str(), site.state_of(1)),
+        (Some("blocked"), vec![Waiting])
+    );
+    orderly(&site, ["skip", "hospital"]).await.ended(0);
+    until("the next refusal", || (attempts(2) == 1).then_some(())).await;
+    assert_eq!(site.state_of(1), [Parked]);
+    let ran = orderly(&site, ["resume", "hospital"]).await.ended(0);
+    assert_eq!(ran.out, "hospital was not paused; what blocks it is tried again\n");
+    until("the last delivery", || (site.state_of(3) == [Delivered]).then_some(())).await;
+    assert_eq!(hospital.control_ids(), ["X1", "X2", "X2", "P3"]);
+}
+
 #[tokio::test]
 async fn what_is_cancelled_is_never_sent() {
     let hospital = stumbling().await;
