@@ -62,6 +62,7 @@ pub(crate) fn run(args: &DrainArgs) -> CommandResult {
     let drained = drain(args, &engine, &args.journal.reader()?)?;
     match (args.json, &drained.why) {
         (true, _) => print_json(&drained),
+        (false, None) if drained.waited == 0 => print(format_args!("{}: nothing waits", args.name)),
         (false, None) => print(format_args!("{}: all {} are settled", args.name, drained.waited)),
         (false, Some(why)) => {
             print(format_args!("{}: {} of {} still wait: {why}", args.name, drained.left, drained.waited));
