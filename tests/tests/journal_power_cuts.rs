@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use orderly_journal::{
     AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Fate, Journal, Key, KeyKind, KeyMatch, Match,
-    NewDelivery, NewMessage, Options, Query, Reprocessed,
+    NewDelivery, NewMessage, Options, Place, Query, Reprocessed,
 };
 use orderly_tests::faulty_disk::{Fault, FaultyDisk};
 
@@ -207,6 +207,7 @@ fn delivery(payload: &Arc<[u8]>) -> NewDelivery {
         payload: Some(Arc::clone(payload)),
         control_id: None,
         target: None,
+        place: Place::default(),
     }
 }
 
@@ -229,7 +230,7 @@ fn attempt(delivery: u64, revision: u32) -> AttemptRecord {
         revision,
         at_us: 1,
         duration_us: 1,
-        outcome: AttemptOutcome::Delivered,
+        outcome: Some(AttemptOutcome::Delivered),
         code: Some("AA".into()),
         text: None,
         answer: b"AA".to_vec(),

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::output::{print, print_json};
+use crate::site::plural;
 
 /// Receive messages over MLLP, answer each one, and count messages, repeats (a control id seen before) and order
 /// breaks (a number lower than one that came before it, by the control ids' common prefix).
@@ -282,15 +283,20 @@ impl Counts {
 impl Totals {
     fn text(&self) -> String {
         format!(
-            "{} messages over {} connections in {:.1} s ({:.0} a second)\n{} repeats, {} order breaks, {} unreadable, {} broken frames",
+            "{} message{} over {} connection{} in {:.1} s ({:.0} a second)\n{} repeat{}, {} order break{}, {} unreadable, {} broken frame{}",
             self.messages,
+            plural(self.messages),
             self.connections,
+            plural(self.connections),
             self.seconds,
             self.messages_per_second,
             self.repeats,
+            plural(self.repeats),
             self.order_breaks,
+            plural(self.order_breaks),
             self.unreadable,
             self.broken_frames,
+            plural(self.broken_frames),
         )
     }
 }

@@ -178,8 +178,8 @@ pub(crate) fn source_of_file<'p>(
 }
 
 /// "s" unless there is one.
-pub(crate) fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
+pub(crate) fn plural<N: From<u8> + PartialEq>(count: N) -> &'static str {
+    if count == N::from(1) { "" } else { "s" }
 }
 
 /// Texts by the name that diagnostics use.

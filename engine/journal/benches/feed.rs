@@ -130,7 +130,7 @@ impl Worker {
             let recorded = Arc::new(AtomicU64::new(0));
             let (mut after, mut sent) = (0, 0);
             while sent < messages {
-                let waiting = reader.waiting(DESTINATION, after, 64, 4 << 20).unwrap().deliveries;
+                let waiting = reader.waiting(&query(after)).unwrap().deliveries;
                 if waiting.is_empty() {
                     let _ = woken.recv_timeout(Duration::from_millis(100));
                     continue;
@@ -142,7 +142,8 @@ impl Worker {
                         std::thread::sleep(Duration::from_micros(200));
                     }
                     let recorded = Arc::clone(&recorded);
-                    journal.record(attempt(&delivery), move |result| {
+                    let outgoing = reader.outgoing(delivery.seq).unwrap().unwrap();
+                    journal.record(attempt(delivery.seq, &outgoing), move |result| {
                         result.unwrap();
                         recorded.fetch_add(1, Ordering::Release);
                     });
@@ -229,17 +230,22 @@ fn message(id: u64) -> NewMessage {
             payload: Some(payload),
             control_id: Some(format!("MSG{id}")),
             target: None,
+            place: Place { lanes: Arc::new([patient]), ..Place::default() },
         }],
     }
 }
 
-fn attempt(delivery: &WaitingDelivery) -> AttemptRecord {
+fn query(after: u64) -> WaitingQuery<'static> {
+    WaitingQuery { destination: DESTINATION, class: Place::USUAL, after, limit: 64, parked: false }
+}
+
+fn attempt(delivery: u64, outgoing: &Outgoing) -> AttemptRecord {
     AttemptRecord {
-        delivery: delivery.seq,
-        revision: delivery.revision,
+        delivery,
+        revision: outgoing.revision,
         at_us: 1_700_000_000_000_000,
         duration_us: 300,
-        outcome: AttemptOutcome::Delivered,
+        outcome: Some(AttemptOutcome::Delivered),
         code: Some("AA".into()),
         text: None,
         answer: vec![b'a'; 80],

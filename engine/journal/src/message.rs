@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::codes::UnmappedCode;
 use crate::intake::Origin;
 use crate::keys::Key;
+use crate::waiting::Place;
 
 /// A message as accepted, with all deliveries that follow from it; stored by one commit.
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub struct NewDelivery {
     pub control_id: Option<String>,
     /// Where at the destination it goes, in the destination's own words: a file's name.
     pub target: Option<String>,
+    /// How it stands to the destination's other deliveries.
+    pub place: Place,
 }
 
 /// Where an accepted message stands.
@@ -72,7 +75,7 @@ pub struct Accepted {
     pub deliveries: Range<u64>,
 }
 
-/// The result of one attempt to deliver.
+/// The result of one attempt to deliver, or what becomes of a delivery without one.
 #[derive(Debug, Clone)]
 pub struct AttemptRecord {
     /// Sequence number of the delivery.
@@ -84,8 +87,8 @@ pub struct AttemptRecord {
     pub at_us: i64,
     /// How long it took, in microseconds.
     pub duration_us: u64,
-    /// What kind of end it had.
-    pub outcome: AttemptOutcome,
+    /// What kind of end it had; `None` when nothing was sent, and only the state changes.
+    pub outcome: Option<AttemptOutcome>,
     /// The answer's code (AA, AE, 503...), when there was an answer.
     pub code: Option<String>,
     /// What went wrong, in words. No patient data.
@@ -125,20 +128,35 @@ pub struct Reprocessed {
 /// Which deliveries a replay touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Only {
-    /// Those in this state.
-    State(DeliveryState),
+    /// Those in this state and to this destination, where they are given.
+    Of {
+        /// The state.
+        state: Option<DeliveryState>,
+        /// The destination.
+        destination: Option<Arc<str>>,
+    },
     /// Those of these numbers that are parked.
     Parked(Vec<u64>),
 }
 
 impl Only {
-    /// Whether a delivery is one of them; `seq` is its number where it can be replaced.
-    pub(crate) fn takes(&self, seq: Option<u64>, state: DeliveryState) -> bool {
+    /// Whether a delivery to this destination is one of them; `seq` is its number where it can be replaced.
+    pub fn takes(&self, seq: Option<u64>, state: DeliveryState, destination: &str) -> bool {
         match self {
-            Only::State(only) => state == *only,
+            Only::Of { state: only, .. } => {
+                only.is_none_or(|only| only == state) && self.takes_new(destination)
+            }
             Only::Parked(numbers) => {
                 state == DeliveryState::Parked && seq.is_some_and(|seq| numbers.contains(&seq))
             }
+        }
+    }
+
+    /// Whether a delivery to this destination may be one of them that was not made before.
+    pub fn takes_new(&self, destination: &str) -> bool {
+        match self {
+            Only::Of { destination: only, .. } => only.as_ref().is_none_or(|only| **only == *destination),
+            Only::Parked(_) => true,
         }
     }
 }

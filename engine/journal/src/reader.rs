@@ -1,4 +1,4 @@
-//! Reading beside the writer: what waits, one message with everything about it, and both ledgers.
+//! Reading beside the writer: one message with everything about it, and both ledgers.
 //!
 //! What stands in one segment file is seen as of one moment; results of attempts may lag behind by the writer's linger.
 
@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row};
 
-use crate::catalog::FileState;
 use crate::content;
 use crate::error::JournalError;
 use crate::files::Files;
@@ -25,38 +24,6 @@ use crate::sqlite::{Database, coded, int, unsigned};
 pub struct Reader {
     pub(crate) files: Files,
     pub(crate) pool: Arc<Pool>,
-}
-
-/// A delivery that is to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingDelivery {
-    /// Its number: its place in its destination's order.
-    pub seq: u64,
-    /// The message it comes from.
-    pub message_id: u64,
-    /// The route that made it.
-    pub route: Arc<str>,
-    /// The payload's own id, by which its acknowledgement is matched.
-    pub control_id: Option<String>,
-    /// Where at the destination it goes, in the destination's own words.
-    pub target: Option<String>,
-    /// What is to be sent; empty when processing made no output.
-    pub payload: Vec<u8>,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Not before this moment, in microseconds since 1970-01-01T00:00:00Z.
-    pub next_attempt_at_us: Option<i64>,
-    /// How often a replay replaced it; goes into the attempt's record.
-    pub revision: u32,
-}
-
-/// Deliveries that wait, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingBatch {
-    /// The first of them.
-    pub deliveries: Vec<WaitingDelivery>,
-    /// Whether a limit cut the batch short, so that more may wait after the last of them.
-    pub more: bool,
 }
 
 /// A message with everything about it.
@@ -193,89 +160,6 @@ impl Reader {
 
     pub(crate) fn beside(files: Files, pool: Arc<Pool>) -> Reader {
         Reader { files, pool }
-    }
-
-    /// What waits for a destination after a number, in order: at most `limit`, and no more once `bytes_max` is reached (but one always).
-    pub fn waiting(
-        &self,
-        destination: &str,
-        after_seq: u64,
-        limit: usize,
-        bytes_max: usize,
-    ) -> Result<WaitingBatch, JournalError> {
-        let mut open = Vec::new();
-        for file in self.files.list()?.iter().filter(|file| file.state == FileState::Open) {
-            open.push((file.number, self.pool.segment(file.number)?));
-        }
-        // One snapshot a file for all that is read: each statement alone would lock and look for changes again.
-        let mut snapshots = Vec::with_capacity(open.len());
-        let mut places = Vec::new();
-        for (index, (_, database)) in open.iter().enumerate() {
-            snapshots.push(database.snapshot()?);
-            let seqs = waiting_in(database, destination, after_seq, limit)?;
-            places.extend(seqs.into_iter().map(|seq| (seq, index)));
-        }
-        // Replays append to earlier files too, so the files' own order is not enough.
-        places.sort_unstable();
-        places.truncate(limit);
-        let mut more = places.len() == limit;
-        let mut deliveries = Vec::with_capacity(places.len());
-        let mut bytes = 0;
-        for (seq, index) in places {
-            let Some((number, database)) = open.get(index) else { continue };
-            let delivery = match self.waiting_delivery(*number, database, seq) {
-                // What can be read goes out; the one that cannot be is first next time, and its error is told then.
-                Err(_) if !deliveries.is_empty() => {
-                    more = true;
-                    break;
-                }
-                delivery => delivery?,
-            };
-            let Some(delivery) = delivery else { continue };
-            bytes += delivery.payload.len();
-            if bytes > bytes_max && !deliveries.is_empty() {
-                more = true;
-                break;
-            }
-            deliveries.push(delivery);
-        }
-        Ok(WaitingBatch { deliveries, more })
-    }
-
-    fn waiting_delivery(
-        &self,
-        number: u32,
-        database: &Database,
-        seq: u64,
-    ) -> Result<Option<WaitingDelivery>, JournalError> {
-        let found = database.run(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT d.message, r.name, d.control_id, d.attempts, d.next_attempt_at_us, d.revision, d.target,
-                            d.content
-                     FROM delivery d JOIN name r ON r.id = d.route WHERE d.seq = ?1 AND d.state = 0",
-                )?
-                .query_row([int(seq)], |row| {
-                    let delivery = WaitingDelivery {
-                        seq,
-                        message_id: unsigned(row, 0)?,
-                        route: Arc::from(row.get_ref(1)?.as_str()?),
-                        control_id: row.get(2)?,
-                        payload: Vec::new(),
-                        attempts: row.get(3)?,
-                        next_attempt_at_us: row.get(4)?,
-                        revision: row.get(5)?,
-                        target: row.get(6)?,
-                    };
-                    Ok((delivery, row.get(7)?))
-                })
-                .optional()
-        })?;
-        let Some((mut delivery, content)) = found else { return Ok(None) };
-        if let Some(content) = content {
-            delivery.payload = content::load(&self.pool.options, number, database, content)?;
-        }
-        Ok(Some(delivery))
     }
 
     /// A message by its id, with its deliveries and their attempts.
@@ -465,25 +349,6 @@ impl Reader {
                 .collect()
         })
     }
-}
-
-/// The places that wait for a destination in one file, in order.
-fn waiting_in(
-    database: &Database,
-    destination: &str,
-    after_seq: u64,
-    limit: usize,
-) -> Result<Vec<u64>, JournalError> {
-    database.run(|connection| {
-        connection
-            .prepare_cached(
-                "SELECT seq FROM delivery INDEXED BY delivery_waiting
-                 WHERE state = 0 AND destination = (SELECT id FROM name WHERE name = ?1) AND seq > ?2
-                 ORDER BY seq LIMIT ?3",
-            )?
-            .query_map(params![destination, int(after_seq), int(limit as u64)], |row| unsigned(row, 0))?
-            .collect()
-    })
 }
 
 fn stored_delivery(row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {

@@ -19,8 +19,9 @@ use crate::layout;
 use crate::message::{AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage};
 use crate::options::Options;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
+use crate::waiting;
 
-const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE];
+const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE];
 /// The schema of version 1.
 const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.
@@ -342,8 +343,9 @@ impl SegmentFile {
             connection
                 .prepare_cached(
                     "INSERT INTO delivery (seq, message, route, destination, part, state, reason, attempts,
-                                           next_attempt_at_us, revision, content, control_id, target)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, NULL, 0, ?8, ?9, ?10)",
+                                           next_attempt_at_us, revision, content, control_id, target, class, lanes,
+                                           since_us)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, NULL, 0, ?8, ?9, ?10, ?11, ?12, ?13)",
                 )?
                 .execute(params![
                     int(seq),
@@ -356,6 +358,9 @@ impl SegmentFile {
                     content,
                     delivery.control_id,
                     delivery.target,
+                    delivery.place.class,
+                    waiting::lanes_stored(&delivery.place.lanes),
+                    at_us,
                 ])
                 .map(drop)
         })?;
@@ -381,33 +386,36 @@ impl SegmentFile {
         Ok(Some(content))
     }
 
-    /// Keeps an attempt and moves its delivery on; false when the file has no such delivery. A delivery that a replay replaced, or
+    /// Keeps an attempt, if there was one, and moves its delivery on; false when the file has no such delivery. A delivery that a replay replaced, or
     /// that was settled otherwise since, is left as it is (but what was delivered, was delivered).
     pub(crate) fn record_attempt(&mut self, attempt: &AttemptRecord) -> Result<bool, JournalError> {
         let Some(standing) = self.standing(attempt.delivery)? else { return Ok(false) };
-        let n = standing.attempts + 1;
+        let n = standing.attempts + u32::from(attempt.outcome.is_some());
         let current = standing.revision == attempt.revision
             && (standing.state == DeliveryState::Waiting || attempt.state == DeliveryState::Delivered);
         self.database.run(|connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO attempt (delivery, n, at_us, duration_us, outcome, code, text, answer)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    int(attempt.delivery),
-                    n,
-                    attempt.at_us,
-                    int(attempt.duration_us),
-                    attempt.outcome.code(),
-                    attempt.code,
-                    attempt.text,
-                    attempt.answer,
-                ])?;
+            if let Some(outcome) = attempt.outcome {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO attempt (delivery, n, at_us, duration_us, outcome, code, text, answer)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    )?
+                    .execute(params![
+                        int(attempt.delivery),
+                        n,
+                        attempt.at_us,
+                        int(attempt.duration_us),
+                        outcome.code(),
+                        attempt.code,
+                        attempt.text,
+                        attempt.answer,
+                    ])?;
+            }
             if current {
                 connection
                     .prepare_cached(
-                        "UPDATE delivery SET state = ?2, reason = ?3, attempts = ?4, next_attempt_at_us = ?5
+                        "UPDATE delivery SET state = ?2, reason = ?3, attempts = ?4, next_attempt_at_us = ?5,
+                                             failing_since_us = iif(?2 = 0, ifnull(failing_since_us, ?6), NULL)
                          WHERE seq = ?1",
                     )?
                     .execute(params![
@@ -415,7 +423,8 @@ impl SegmentFile {
                         attempt.state.code(),
                         attempt.reason,
                         n,
-                        attempt.next_attempt_at_us
+                        attempt.next_attempt_at_us,
+                        attempt.at_us
                     ])
             } else {
                 connection
@@ -431,7 +440,8 @@ impl SegmentFile {
         Ok(true)
     }
 
-    fn standing(&self, delivery: u64) -> Result<Option<Standing>, JournalError> {
+    /// How a delivery of this file stands.
+    pub(crate) fn standing(&self, delivery: u64) -> Result<Option<Standing>, JournalError> {
         self.database.run(|connection| {
             connection
                 .prepare_cached(

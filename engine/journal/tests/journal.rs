@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "journal/balance.rs"]
+mod balance;
+#[path = "journal/hand.rs"]
+mod hand;
 mod harness;
 
 use std::fs;
@@ -9,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use harness::{Running, attempt, delivery, eventually, message, waiting};
+use harness::{Running, all, attempt, delivery, eventually, message, waiting};
 use orderly_journal::*;
 
 #[test]
@@ -144,23 +148,102 @@ fn a_result_for_an_unknown_delivery_is_refused_alone() {
 }
 
 #[test]
-fn a_batch_of_waiting_deliveries_is_limited_by_count_and_by_bytes() {
+fn a_batch_of_waiting_deliveries_is_limited() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::open(Options::new(folder.path()));
     for _ in 0..5 {
         running.accept(running.message("1234567890", &["lab"])).unwrap();
     }
     let reader = running.journal().reader();
-    let batch = |after, limit, bytes| {
-        let batch = reader.waiting("lab", after, limit, bytes).unwrap();
+    let batch = |after, limit| {
+        let batch = reader.waiting(&WaitingQuery { after, limit, ..all("lab") }).unwrap();
         (batch.deliveries.iter().map(|delivery| delivery.seq).collect::<Vec<_>>(), batch.more)
     };
-    assert_eq!(batch(0, 100, usize::MAX), (vec![1, 2, 3, 4, 5], false));
-    assert_eq!(batch(1, 2, usize::MAX), (vec![2, 3], true));
-    assert_eq!(batch(0, 100, 25), (vec![1, 2], true));
-    assert_eq!(batch(0, 100, 1), (vec![1], true), "one always");
-    assert_eq!(batch(5, 100, 1), (vec![], false));
-    assert!(reader.waiting("nobody", 0, 100, 100).unwrap().deliveries.is_empty());
+    assert_eq!(batch(0, 100), (vec![1, 2, 3, 4, 5], false));
+    assert_eq!(batch(1, 2), (vec![2, 3], true));
+    assert_eq!(batch(5, 100), (vec![], false));
+    assert!(reader.waiting(&all("nobody")).unwrap().deliveries.is_empty());
+}
+
+#[test]
+fn what_is_sent_is_what_waits_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options { segment_bytes_max: 1, ..Options::new(folder.path()) });
+    for _ in 0..2 {
+        running.accept(running.message("first", &["lab"])).unwrap();
+    }
+    let reader = running.journal().reader();
+    let outgoing = |seq| {
+        let found = reader.outgoing(seq).unwrap();
+        found.map(|outgoing| (outgoing.message_id, outgoing.payload, outgoing.revision))
+    };
+    assert_eq!(outgoing(1), Some((1, b"first".to_vec(), 0)));
+    running.reprocess(replay(1, &["lab", "ehr"], false)).unwrap();
+    assert_eq!(outgoing(1), Some((1, b"again".to_vec(), 1)));
+    // Appended to the first file, behind what stands in the second.
+    assert_eq!(outgoing(3), Some((1, b"again".to_vec(), 0)));
+    running.record(attempt(1, 1, DeliveryState::Delivered)).unwrap();
+    assert_eq!((outgoing(1), outgoing(4)), (None, None));
+    assert_eq!(outgoing(2), Some((2, b"first".to_vec(), 0)));
+}
+
+#[test]
+fn what_waits_is_read_by_class_and_what_is_parked_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options { segment_bytes_max: 1, ..Options::new(folder.path()) });
+    let body: Arc<[u8]> = b"out".as_slice().into();
+    for (class, lanes, state) in [
+        (1, &[7][..], DeliveryState::Parked),
+        (0, &[7, u64::MAX], DeliveryState::Waiting),
+        (1, &[], DeliveryState::Waiting),
+        (1, &[9], DeliveryState::Failed),
+    ] {
+        let place = Place { class, lanes: lanes.into() };
+        let deliveries = vec![NewDelivery { state, place, ..delivery("lab", Some(&body)) }];
+        running.accept(NewMessage { deliveries, ..running.message("MSH|1", &[]) }).unwrap();
+    }
+    let reader = running.journal().reader();
+    let read = |class, after, parked| {
+        let batch = reader.waiting(&WaitingQuery { class, after, parked, ..all("lab") }).unwrap();
+        let found = batch.deliveries.into_iter();
+        found.map(|one| (one.seq, one.place.lanes.to_vec(), one.parked)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(0, 0, true), [(2, vec![7, u64::MAX], false)]);
+    assert_eq!(read(1, 0, true), [(1, vec![7], true), (3, vec![], false)]);
+    assert_eq!(read(1, 0, false), [(3, vec![], false)]);
+    assert_eq!(read(1, 3, true), []);
+}
+
+#[test]
+fn a_delivery_fails_since_its_first_failure_and_a_replay_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["lab"])).unwrap();
+    let reader = running.journal().reader();
+    let since = || {
+        let batch = reader.waiting(&all("lab")).unwrap();
+        batch.deliveries.first().map(|one| (one.since_us.unwrap(), one.failing_since_us, one.attempts))
+    };
+    let accepted = reader.message(1).unwrap().unwrap().accepted_at_us;
+    assert_eq!(since(), Some((accepted, None, 0)));
+    for at_us in [50, 60] {
+        running.record(AttemptRecord { at_us, ..attempt(1, 0, DeliveryState::Waiting) }).unwrap();
+    }
+    assert_eq!(since(), Some((accepted, Some(50), 2)));
+    running.reprocess(replay(1, &["lab"], false)).unwrap();
+    assert_eq!(since(), Some((9, None, 2)));
+}
+
+#[test]
+fn what_expires_was_not_attempted() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["lab"])).unwrap();
+    running.record(AttemptRecord { outcome: None, ..attempt(1, 0, DeliveryState::Expired) }).unwrap();
+    let message = running.journal().reader().message(1).unwrap().unwrap();
+    let [expired] = message.deliveries.as_slice() else { panic!("{message:?}") };
+    assert_eq!((expired.state, expired.attempts.len()), (DeliveryState::Expired, 0));
+    assert!(waiting(&running.journal().reader(), "lab").is_empty());
 }
 
 #[test]
@@ -173,7 +256,8 @@ fn subscribers_hear_which_destinations_have_something_new() {
     running.accept(running.message("one", &["lab", "ehr"])).unwrap();
     running.reprocess(replay(1, &["lab"], false)).unwrap();
     drop(running);
-    let fresh = |destination: &str, rewound| Fresh { destination: destination.into(), rewound };
+    let fresh =
+        |destination: &str, rewound| Fresh { destination: destination.into(), class: Place::USUAL, rewound };
     let heard = heard.lock().unwrap();
     assert_eq!(heard[0].waiting, [fresh("lab", false), fresh("ehr", false)]);
     // Also a destination whose delivery was taken away: its worker may hold it.
@@ -200,14 +284,32 @@ fn a_replay_of_one_state_leaves_the_others_alone() {
     let running = Running::open(Options::new(folder.path()));
     running.accept(running.message("one", &["ehr", "lab", "gone"])).unwrap();
     running.record(attempt(2, 0, DeliveryState::Parked)).unwrap();
-    let parked_only =
-        Reprocessed { only: Some(Only::State(DeliveryState::Parked)), ..replay(1, &["ehr", "lab"], false) };
+    let parked_only = Reprocessed {
+        only: Some(Only::Of { state: Some(DeliveryState::Parked), destination: None }),
+        ..replay(1, &["ehr", "lab"], false)
+    };
     assert_eq!(running.reprocess(parked_only), Ok(1));
     let stored = running.journal().reader().message(1).unwrap().unwrap();
     let states: Vec<_> =
         stored.deliveries.iter().map(|delivery| (delivery.state, delivery.revision)).collect();
     let waiting = DeliveryState::Waiting;
     assert_eq!(states, [(waiting, 0), (waiting, 1), (waiting, 0)]);
+}
+
+#[test]
+fn a_replay_for_one_destination_leaves_the_others_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["ehr", "lab", "gone"])).unwrap();
+    let for_lab = Reprocessed {
+        only: Some(Only::Of { state: None, destination: Some("lab".into()) }),
+        ..replay(1, &["ehr", "lab", "new"], false)
+    };
+    assert_eq!(running.reprocess(for_lab), Ok(1));
+    let stored = running.journal().reader().message(1).unwrap().unwrap();
+    let told: Vec<_> = stored.deliveries.iter().map(|one| (one.destination.as_str(), one.revision)).collect();
+    assert_eq!(told, [("ehr", 0), ("lab", 1), ("gone", 0)]);
+    assert!(stored.deliveries.iter().all(|delivery| delivery.state == DeliveryState::Waiting));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod acknowledge;
 mod compile;
+mod difference;
 mod format;
 mod journey;
 mod judge;
@@ -21,6 +22,7 @@ mod tolerances;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
+pub use difference::{Difference, differences};
 pub use format::{Format, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};

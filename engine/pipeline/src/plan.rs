@@ -2,6 +2,8 @@
 //!
 //! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
 
+mod handling;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use globset::GlobSet;
 use orderly_mapping::{Condition, Mapping, Template};
 
 use crate::compile::Text;
+pub use handling::{Handling, OnAnswer, Rate, Retry};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
 #[derive(Debug)]
@@ -256,19 +259,10 @@ pub struct Destination {
     pub name: Arc<str>,
     /// What it is, for people.
     pub about: String,
-    /// When a failed attempt is tried again; the queue's default when nothing is said.
-    pub retry: Option<Retry>,
+    /// How its deliveries are handled.
+    pub handling: Handling,
     /// How it is connected.
     pub endpoint: Endpoint,
-}
-
-/// `retry:` of a destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retry {
-    /// Waits after the first, second, ... failure.
-    pub schedule: Vec<Duration>,
-    /// The wait after every later one.
-    pub then: Duration,
 }
 
 /// How a destination is connected.

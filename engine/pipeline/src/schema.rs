@@ -3,6 +3,7 @@
 //! That their keys and words are those of the loader, a test holds (`tests/schemas.rs`).
 
 mod files;
+mod handling;
 
 use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, text, with};
 use serde_json::{Value as Json, json};
@@ -205,26 +206,17 @@ fn mllp_listener() -> Json {
 }
 
 fn destination() -> Json {
-    let waits = json!({
-        "description": "The waits after the first, second, ... failure: [1s, 5s, 30s]",
-        "anyOf": [list("", &duration("")), duration("")],
-    });
-    let retry = object(
-        "When a failed delivery is tried again (default: after 1s, 5s, 30s, 2m, then every 10m)",
-        &[],
-        json!({
-            "schedule": waits,
-            "then": duration("The wait after every later failure; the last of the schedule when nothing is said"),
-        }),
-    );
-    let retry = with(retry, json!({ "minProperties": 1 }));
     let keys = object(
         "A destination: one receiver, over MLLP or as files",
         &[],
         json!({
             "about": text("What it is, for people"),
             "order": choice("In which order messages are sent", &[("fifo", "that of acceptance, one in flight (default)")]),
-            "retry": retry,
+            "retry": handling::retry(),
+            "on_refusal": handling::on_refusal(),
+            "on_answer": handling::on_answer(),
+            "expires_after": duration("What is older than this, since it was accepted, is not sent any more; nothing expires when nothing is said"),
+            "rate": handling::rate(),
             "mllp": object("HL7 v2 over MLLP", &["address"], json!({
                 "address": {
                     "description": "Host and port: ehr.example.org:2575",

@@ -4,6 +4,7 @@
 
 mod files_source;
 mod folders;
+pub(crate) mod handling;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
     Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer,
-    MllpEndpoint, MllpListener, Processing, Reload, Retry, Source,
+    MllpEndpoint, MllpListener, Processing, Reload, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
 
@@ -234,25 +235,12 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let fields = Fields::of(&entry.value, "a destination", problems)?;
     let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
     fields.choice("order", &[("fifo", ())]);
-    let retry = fields.optional("retry").and_then(|node| retry(node, problems));
+    let handling = handling::read(&fields, problems);
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     fields.finish();
     let endpoint = one_of(mllp, files, entry, &DESTINATION_KINDS, problems)?;
-    Some(Destination { name: Arc::from(entry.key.as_str()), about, retry, endpoint })
-}
-
-fn retry(node: &Node, problems: &Problems) -> Option<Retry> {
-    let errors_before = problems.errors();
-    let fields = Fields::of(node, "a retry", problems)?;
-    let schedule = fields.durations("schedule");
-    let then = fields.duration("then");
-    fields.finish();
-    let then = then.or_else(|| schedule.last().copied());
-    if then.is_none() && problems.errors() == errors_before {
-        problems.error("config-retry", &node.span, "a retry needs waits").help("add `schedule:` or `then:`");
-    }
-    Some(Retry { schedule, then: then? })
+    Some(Destination { name: Arc::from(entry.key.as_str()), about, handling, endpoint })
 }
 
 fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {

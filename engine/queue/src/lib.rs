@@ -1,11 +1,16 @@
 //! From the journal to the destinations: in which order deliveries leave, when a failed one is tried again.
 //!
-//! Both parts are state without IO: they are told what happened and the time, and say what to do next, so that a
+//! All parts are state without IO: they are told what happened and the time, and say what to do next, so that a
 //! test can run them by the million. The runtime does what they say.
 //!
+//! - [`line`]: one destination's deliveries in order: all one behind the other, or lane by lane.
 //! - [`retry`]: how long to wait after the n-th failure; plain data from `orderly.yaml`.
-//! - [`fifo`]: one destination's deliveries in journal order, one in flight.
+//! - [`answers`]: what a refusal means here; plain data too.
+//! - [`rate`]: at most so many in a time.
 
-pub mod fifo;
+pub mod answers;
+pub mod item;
+pub mod line;
 pub mod planted;
+pub mod rate;
 pub mod retry;

@@ -1,4 +1,4 @@
-//! Faults that the crash tests plant to prove that they see: each breaks one promise of the engine, here or in the runtime.
+//! Faults that tests plant to prove that they see: each breaks one promise of the engine, here or in the runtime.
 //!
 //! Only with the feature `planted-faults`, which the product is never built with; without it, [`is_planted`] is
 //! always false and the code behind it is compiled away.
@@ -19,6 +19,12 @@ pub enum Fault {
     FileReleasedBeforeMove = 5,
     /// Processing panics at every second message.
     ProcessingPanics = 6,
+    /// What comes too late is taken for the answer to what is under way now.
+    LateAnswerCredited = 7,
+    /// What is set aside does not hold its lanes.
+    ParkedHoldsNoLane = 8,
+    /// A merge ties only one of its lanes.
+    MergeHoldsOneLane = 9,
 }
 
 /// Whether this fault is planted.

@@ -21,6 +21,7 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
         payload: None,
         control_id: None,
         target: None,
+        place: journal::Place::default(),
     };
     match fate {
         PairFate::Filtered(reason) => without(journal::DeliveryState::Filtered, reason),
@@ -38,6 +39,7 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
             payload: Some(payload.bytes.map_or_else(|| body.clone(), Arc::from)),
             control_id: Some(payload.control_id),
             target: payload.file_name,
+            place: journal::Place::default(),
         },
     }
 }

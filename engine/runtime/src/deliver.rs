@@ -34,7 +34,7 @@ pub(crate) async fn attempt(
     let classify = |answer: &[u8]| match judge_answer(answer, control_id) {
         Verdict::Foreign => Classified::Foreign,
         Verdict::Delivered => Classified::Outcome(Outcome::Delivered),
-        Verdict::Retryable { code, text } => Classified::Outcome(Outcome::Retryable { code, text }),
+        Verdict::Retryable { code, text } => Classified::Outcome(Outcome::retryable(&code, text)),
         Verdict::Refused { code, text } => Classified::Outcome(Outcome::Permanent { code, text }),
     };
     destination.attempt(delivery, &classify).await

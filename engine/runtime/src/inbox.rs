@@ -3,11 +3,14 @@
 //! Written by the journal's writer thread, read by the worker. News of one kind merge, so it never grows beyond the
 //! results that may be unrecorded.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use orderly_queue::retry::RetrySchedule;
+use orderly_queue::item::Class;
 use orderly_transport::destinations::DestinationSettings;
 use tokio::sync::Notify;
+
+use crate::treatment::Treatment;
 
 /// A destination's inbox.
 #[derive(Debug, Default)]
@@ -19,8 +22,8 @@ pub(crate) struct Inbox {
 /// What has happened since it was last read.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// New deliveries wait.
-    pub(crate) arrived: bool,
+    /// New deliveries of these classes wait.
+    pub(crate) arrived: BTreeSet<Class>,
     /// Deliveries at earlier places wait again.
     pub(crate) rewound: bool,
     /// Results on disk.
@@ -28,7 +31,9 @@ pub(crate) struct News {
     /// Results could not be written; why.
     pub(crate) record_failed: Option<String>,
     /// The destination is reached another way from now on.
-    pub(crate) changed: Option<(DestinationSettings, RetrySchedule)>,
+    pub(crate) changed: Option<(DestinationSettings, Treatment)>,
+    /// Whether it is paused from now on, when that was said.
+    pub(crate) paused: Option<bool>,
     /// Send nothing more.
     pub(crate) stop: bool,
 }

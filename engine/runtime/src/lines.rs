@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use orderly_journal::{Commit, Fresh, Journal};
 use orderly_pipeline::plan;
+use orderly_queue::item::Class;
 use orderly_transport::listeners::{BindError, Listener, Place, TakenAddress};
 use tokio::sync::watch;
+use tracing::info;
 
 use crate::arrive;
 use crate::deliver;
+use crate::engine::StartError;
 use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
 use crate::part::{self, Part, is_said};
 use crate::plans::Plans;
 use crate::standing::{SourceStanding, Standing};
-use crate::worker::{self, Worker};
+use crate::treatment::Treatment;
+use crate::worker::Worker;
 
 /// How long what is in flight may take to end, first on its way in, then on its way out; after that its outcome is unknown, and it is sent
 /// again: by the sender that read no answer, or by us. Twice this is shorter than the 30 seconds after which service managers kill.
@@ -134,9 +138,13 @@ impl Lines {
         Ok(())
     }
 
-    /// Begins to deliver what waits for a destination.
-    pub(crate) fn begin_destination(&mut self, destination: &plan::Destination) -> io::Result<()> {
+    /// Begins to deliver what waits for a destination, unless it is paused.
+    pub(crate) fn begin_destination(&mut self, destination: &plan::Destination) -> Result<(), StartError> {
         let inbox = Arc::<Inbox>::default();
+        if let Some(pause) = self.journal.reader().pause_of(&destination.name)? {
+            info!(destination = %destination.name, by = pause.who, "paused: `orderly resume` has it sent to again");
+            inbox.tell(|news| news.paused = Some(true));
+        }
         let transport = deliver::settings(destination, &self.base);
         let standing = self.standing.destination(&destination.name);
         let worker = Worker::new(destination, transport, self.journal.clone(), inbox.clone(), standing);
@@ -144,7 +152,8 @@ impl Lines {
         let stop = move || told.tell(|news| news.stop = true);
         // It reads what waits when it begins: nothing is missed that is told before.
         self.change_inboxes(|inboxes| inboxes.insert(destination.name.clone(), inbox.clone()));
-        let part = Part::thread(&format!("to-{}", destination.name), stop, worker.run())?;
+        let part = Part::thread(&format!("to-{}", destination.name), stop, worker.run())
+            .map_err(StartError::Thread)?;
         self.destinations.insert(destination.name.clone(), DestinationLine { part, inbox });
         Ok(())
     }
@@ -153,14 +162,22 @@ impl Lines {
     pub(crate) fn change_destination(&self, destination: &plan::Destination) {
         if let Some(line) = self.destinations.get(&destination.name) {
             let settings = deliver::settings(destination, &self.base);
-            let retry = worker::retry_schedule(destination);
-            line.inbox.tell(|news| news.changed = Some((settings, retry)));
+            let treatment = Treatment::of(destination);
+            line.inbox.tell(|news| news.changed = Some((settings, treatment)));
+        }
+    }
+
+    /// Has nothing be sent to a destination from now on, or has it be sent to again.
+    pub(crate) fn pause_destination(&self, destination: &str, paused: bool) {
+        if let Some(line) = self.destinations.get(destination) {
+            line.inbox.tell(|news| news.paused = Some(paused));
         }
     }
 
     /// Whether two plans reach a destination differently.
     pub(crate) fn is_other_destination(&self, one: &plan::Destination, other: &plan::Destination) -> bool {
-        one.retry != other.retry || deliver::settings(one, &self.base) != deliver::settings(other, &self.base)
+        Treatment::of(one) != Treatment::of(other)
+            || deliver::settings(one, &self.base) != deliver::settings(other, &self.base)
     }
 
     /// Ends these sources after what is in flight there is answered; the addresses that nobody has taken over are free then.
@@ -219,7 +236,7 @@ impl Lines {
 
 fn tell(inbox: &Inbox, fresh: &Fresh) {
     inbox.tell(|news| {
-        news.arrived = true;
+        news.arrived.insert(Class::numbered(fresh.class));
         news.rewound |= fresh.rewound;
     });
 }

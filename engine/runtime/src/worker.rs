@@ -1,35 +1,34 @@
-//! One destination's worker: does what its [`Fifo`] says, on a thread of its own.
+//! One destination's worker: does what its [`Line`] says, on a thread of its own.
 //!
 //! A thread a destination, because reading the journal and writing files block, and because the operating system then
-//! shares the processors fairly between feeds and deliveries.
+//! shares the processors fairly between feeds and deliveries. What always holds: each attempt is made with a payload that
+//! waited in the journal when it began, and on a connection that no other attempt uses meanwhile.
+
+mod records;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use orderly_journal::{
-    AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Journal, Reader, WaitingDelivery,
-};
+use orderly_journal::{AttemptRecord, CommitError, Journal, Outgoing, Reader, WaitingDelivery, WaitingQuery};
 use orderly_pipeline::plan;
-use orderly_queue::fifo::{Action, Ending, Event, Fifo, Item, Micros};
+use orderly_queue::answers::{Answers, Attempted};
+use orderly_queue::item::{Class, Item, Micros};
+use orderly_queue::line::{Action, Ending, Event, Line, Settled};
 use orderly_queue::planted::{self, Fault};
-use orderly_queue::retry::RetrySchedule;
 use orderly_transport::destinations::{Attempt, Delivery, Destination, DestinationSettings, Outcome};
+use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 use crate::deliver;
 use crate::inbox::{Inbox, News};
 use crate::standing::DestinationStanding;
+use crate::treatment::Treatment;
+use records::Made;
 
-/// How many deliveries are read at a time, and how many bytes of them: enough that reading costs little a delivery, few
-/// enough that memory stays flat however much waits.
-const FETCH_MAX: usize = 128;
-const FETCH_BYTES_MAX: usize = 4 << 20;
-
-/// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
-/// journal with it.
-const ANSWER_BYTES_KEPT: usize = 64 << 10;
+/// How many deliveries are read at a time, without their payloads: enough that reading costs little a delivery.
+const FETCH_MAX: usize = 512;
 
 /// How long a result that could not be recorded waits before it is written again, in microseconds.
 const RECORD_RETRY_US: Micros = 1_000_000;
@@ -38,12 +37,18 @@ const RECORD_RETRY_US: Micros = 1_000_000;
 pub(crate) struct Worker {
     name: Arc<str>,
     settings: DestinationSettings,
-    fifo: Fifo<Arc<WaitingDelivery>>,
+    answers: Answers,
+    line: Line,
     journal: Journal,
     reader: Reader,
     inbox: Arc<Inbox>,
-    /// The attempt just made, until the line says what it means.
-    made: Option<Made>,
+    /// Ways to the destination that no attempt uses.
+    idle: Vec<Destination>,
+    /// How often the way there was changed: what was opened before a change is not used after it.
+    generation: u64,
+    under_way: JoinSet<Ended>,
+    /// Attempts that have ended, until the line says what they mean; by delivery.
+    made: BTreeMap<u64, Made>,
     /// Results on their way to the journal, kept until they are there.
     unrecorded: BTreeMap<u64, AttemptRecord>,
     /// When results that could not be written are written again.
@@ -54,21 +59,21 @@ pub(crate) struct Worker {
     failing: bool,
 }
 
-/// An attempt and what was sent.
-struct Made {
-    revision: u32,
-    at: Micros,
-    attempt: Attempt,
+/// An attempt that has ended.
+struct Ended {
+    ticket: u64,
+    seq: u64,
+    message_id: u64,
+    destination: Destination,
+    generation: u64,
+    made: Made,
 }
 
 /// What to do after the actions of a step.
 enum Next {
-    Send(Item<Arc<WaitingDelivery>>),
     Wait(Option<Micros>),
     Finish,
 }
-
-type Actions = Vec<Action<Arc<WaitingDelivery>>>;
 
 impl Worker {
     pub(crate) fn new(
@@ -78,14 +83,19 @@ impl Worker {
         inbox: Arc<Inbox>,
         standing: Arc<DestinationStanding>,
     ) -> Self {
+        let Treatment { policy, answers } = Treatment::of(destination);
         Worker {
             name: destination.name.clone(),
             settings,
-            fifo: Fifo::new(retry_schedule(destination)),
+            answers,
+            line: Line::new(policy),
             reader: journal.reader(),
             journal,
             inbox,
-            made: None,
+            idle: Vec::new(),
+            generation: 0,
+            under_way: JoinSet::new(),
+            made: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
             record_again: None,
             standing,
@@ -95,31 +105,18 @@ impl Worker {
 
     /// Delivers until it is told to stop.
     pub(crate) async fn run(mut self) {
-        let mut destination = self.settings.clone().open().await;
-        let mut actions = self.fifo.step(Event::Tick, now());
+        self.idle.push(self.settings.clone().open().await);
+        let mut actions = self.line.step(Event::Tick, now());
         loop {
             let news = self.inbox.take();
-            if let Some((settings, _)) = &news.changed {
-                info!(destination = %self.name, "the destination is reached another way from now on");
-                destination = settings.clone().open().await;
-            }
             actions.extend(self.hear(news));
-            match self.perform(actions) {
-                Next::Send(item) => {
-                    let ending = self.attempt(&mut destination, &item).await;
-                    actions = self.fifo.step(Event::Attempted(ending), now());
-                }
-                Next::Wait(until) => {
-                    self.wait(until).await;
-                    actions = self.fifo.step(Event::Tick, now());
-                }
-                Next::Finish => return,
-            }
+            let Next::Wait(until) = self.perform(actions) else { return };
+            actions = self.wait(until).await;
         }
     }
 
-    fn hear(&mut self, news: News) -> Actions {
-        let mut events: Vec<Event<_>> = Vec::new();
+    fn hear(&mut self, news: News) -> Vec<Action> {
+        let mut events: Vec<Event> = Vec::new();
         for seq in news.recorded {
             self.unrecorded.remove(&seq);
             events.push(Event::Recorded(seq));
@@ -128,86 +125,145 @@ impl Worker {
             error!(destination = %self.name, "a result could not be recorded, writing it again: {problem}");
             self.record_again = Some(now() + RECORD_RETRY_US);
         }
-        events.extend(news.changed.map(|(_, retry)| Event::Changed(retry)));
+        if let Some((settings, treatment)) = news.changed {
+            info!(destination = %self.name, "the destination is reached another way from now on");
+            self.generation += 1;
+            self.idle.clear();
+            (self.settings, self.answers) = (settings, treatment.answers);
+            events.push(Event::Changed(treatment.policy));
+        }
         events.extend(news.rewound.then_some(Event::Rewound));
-        events.extend(news.arrived.then_some(Event::Arrived));
+        events.extend(news.arrived.into_iter().map(Event::Arrived));
+        events.extend(news.paused.map(|paused| if paused { Event::Pause } else { Event::Resume }));
         events.extend(news.stop.then_some(Event::Stop));
-        events.into_iter().flat_map(|event| self.fifo.step(event, now())).collect()
+        events.into_iter().flat_map(|event| self.line.step(event, now())).collect()
     }
 
-    /// Does what is to be done at once, and says what is left: to send, to wait or to end.
-    fn perform(&mut self, mut actions: Actions) -> Next {
+    /// Does what is to be done at once, and says what is left: to wait or to end.
+    fn perform(&mut self, mut actions: Vec<Action>) -> Next {
         let mut wake = None;
-        let mut send = None;
         let mut finished = false;
         while !actions.is_empty() {
             let mut following = Vec::new();
             for action in actions {
                 match action {
-                    Action::Fetch { after } => following.extend(self.fetch(after)),
-                    Action::Record { seq, ending, not_before, .. } => self.record(seq, ending, not_before),
-                    Action::Send(item) => send = Some(item),
+                    Action::Fetch { class, after, parked } => {
+                        following.extend(self.fetch(class, after, parked))
+                    }
+                    Action::Record { seq, result } => self.record(seq, result),
+                    Action::Send { item, ticket } => following.extend(self.send(&item, ticket)),
                     Action::WakeAt(time) => wake = Some(wake.map_or(time, |other: Micros| other.min(time))),
+                    Action::Choked(class) => error!(
+                        destination = %self.name,
+                        "so much is parked that nothing more of the class {class:?} is read: clear some of it"
+                    ),
                     Action::Finished => finished = true,
                 }
             }
             actions = following;
         }
-        match send {
-            Some(item) => Next::Send(item),
-            None if finished => Next::Finish,
-            None => Next::Wait(wake),
-        }
+        if finished { Next::Finish } else { Next::Wait(wake) }
     }
 
-    fn fetch(&mut self, after: u64) -> Actions {
-        let event = match self.reader.waiting(&self.name, after, FETCH_MAX, FETCH_BYTES_MAX) {
+    fn fetch(&mut self, class: Class, after: u64, parked: bool) -> Vec<Action> {
+        let query =
+            WaitingQuery { destination: &self.name, class: class.number(), after, limit: FETCH_MAX, parked };
+        let event = match self.reader.waiting(&query) {
             Ok(batch) => {
                 let items = batch.deliveries.into_iter().map(item).collect();
-                Event::Fetched { items, more: batch.more }
+                Event::Fetched { class, items, more: batch.more }
             }
             Err(problem) => {
                 error!(destination = %self.name, "the journal cannot be read, trying again: {problem}");
-                Event::FetchFailed
+                Event::FetchFailed(class)
             }
         };
-        self.fifo.step(event, now())
+        self.line.step(event, now())
     }
 
-    async fn attempt(&mut self, destination: &mut Destination, item: &Item<Arc<WaitingDelivery>>) -> Ending {
-        let waiting = &item.payload;
-        let id = waiting.seq.to_string();
-        let delivery = Delivery {
-            id: &id,
-            name: waiting.target.as_deref().unwrap_or_default(),
-            payload: &waiting.payload,
+    /// Begins an attempt with what the journal has for this delivery now.
+    fn send(&mut self, item: &Item, ticket: u64) -> Vec<Action> {
+        let ending = match self.reader.outgoing(item.seq) {
+            Ok(Some(outgoing)) => {
+                self.begin(item.seq, ticket, outgoing);
+                return Vec::new();
+            }
+            Ok(None) => Ending::Withdrawn,
+            Err(problem) => {
+                error!(destination = %self.name, "the journal cannot be read, trying again: {problem}");
+                Ending::Unread
+            }
         };
-        let control_id = waiting.control_id.as_deref().unwrap_or_default();
+        self.line.step(Event::Attempted { ticket, ending }, now())
+    }
+
+    fn begin(&mut self, seq: u64, ticket: u64, outgoing: Outgoing) {
         let at = now();
         if planted::is_planted(Fault::MarkedBeforeAnswer) {
-            self.mark_unanswered(waiting, at);
+            self.journal.record(records::unanswered(seq, outgoing.revision, at), |_| {});
         }
-        let attempt = deliver::attempt(destination, &delivery, control_id).await;
-        let ending = match attempt.outcome {
-            Outcome::Delivered => Ending::Delivered,
-            Outcome::Retryable { .. } => Ending::Retryable,
-            Outcome::Permanent { .. } => Ending::Refused,
+        let (idle, settings, generation) = (self.idle.pop(), self.settings.clone(), self.generation);
+        self.under_way.spawn(async move {
+            let mut destination = match idle {
+                Some(destination) => destination,
+                None => settings.open().await,
+            };
+            let attempt = attempt(&mut destination, seq, &outgoing).await;
+            let made = Made { revision: outgoing.revision, at, attempt };
+            Ended { ticket, seq, message_id: outgoing.message_id, destination, generation, made }
+        });
+    }
+
+    /// Waits for news, the end of an attempt or the time, whichever is first; then writes again what could not be recorded.
+    async fn wait(&mut self, until: Option<Micros>) -> Vec<Action> {
+        let until = [until, self.record_again].into_iter().flatten().min();
+        let wait = until.map(|time| Duration::from_micros(u64::try_from(time - now()).unwrap_or(0)));
+        let ended = tokio::select! {
+            Some(ended) = self.under_way.join_next() => Some(ended),
+            () = self.inbox.wait() => None,
+            () = time(wait) => None,
         };
-        self.standing.attempted(now(), &attempt.outcome);
-        self.note(waiting, &attempt.outcome);
-        self.made = Some(Made { revision: waiting.revision, at, attempt });
-        ending
+        if self.record_again.is_some_and(|time| time <= now()) {
+            self.record_again = None;
+            for record in self.unrecorded.values().cloned() {
+                self.hand_over(record);
+            }
+        }
+        match ended {
+            Some(Ok(ended)) => self.ended(ended),
+            Some(Err(problem)) => {
+                // An attempt panicked: its outcome stays unknown, as after a crash, and this part says so and ends.
+                if let Ok(panic) = problem.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+                Vec::new()
+            }
+            None => self.line.step(Event::Tick, now()),
+        }
     }
 
-    fn mark_unanswered(&self, waiting: &WaitingDelivery, at: Micros) {
-        let attempt = Attempt { outcome: Outcome::Delivered, answer: None, duration: Duration::ZERO };
-        let made = Made { revision: waiting.revision, at, attempt };
-        self.journal.record(attempt_record(waiting.seq, made, Ending::Delivered, None), |_| {});
+    fn ended(&mut self, ended: Ended) -> Vec<Action> {
+        let Ended { ticket, seq, message_id, destination, generation, made } = ended;
+        if generation == self.generation {
+            self.idle.push(destination);
+        }
+        self.standing.attempted(now(), &made.attempt.outcome);
+        self.note(seq, message_id, &made.attempt.outcome);
+        let ending = self.answers.ending(judged(&made.attempt));
+        self.made.insert(seq, made);
+        let actions = self.line.step(Event::Attempted { ticket, ending }, now());
+        if self.line.is_blocked() {
+            self.standing.blocked(now());
+        }
+        actions
     }
 
-    fn record(&mut self, seq: u64, ending: Ending, not_before: Option<Micros>) {
-        let Some(made) = self.made.take() else { return };
-        let record = attempt_record(seq, made, ending, not_before);
+    fn record(&mut self, seq: u64, result: Settled) {
+        let record = match (self.made.remove(&seq), result) {
+            (_, Settled::Expired { revision }) => records::expired(seq, revision, now()),
+            (Some(made), result) => records::attempted(seq, made, result),
+            (None, _) => return,
+        };
         self.unrecorded.insert(seq, record.clone());
         self.hand_over(record);
     }
@@ -227,92 +283,67 @@ impl Worker {
         });
     }
 
-    /// Waits for news or for the time, whichever is first; then writes again what could not be recorded.
-    async fn wait(&mut self, until: Option<Micros>) {
-        let until = [until, self.record_again].into_iter().flatten().min();
-        match until {
-            None => self.inbox.wait().await,
-            Some(time) => {
-                let wait = Duration::from_micros(u64::try_from(time - now()).unwrap_or(0));
-                // Either way the line is asked anew.
-                let _ = tokio::time::timeout(wait, self.inbox.wait()).await;
-            }
-        }
-        if self.record_again.is_some_and(|time| time <= now()) {
-            self.record_again = None;
-            for record in self.unrecorded.values().cloned() {
-                self.hand_over(record);
-            }
-        }
-    }
-
-    fn note(&mut self, waiting: &WaitingDelivery, outcome: &Outcome) {
-        let (destination, id, delivery) = (&self.name, waiting.message_id, waiting.seq);
+    fn note(&mut self, delivery: u64, id: u64, outcome: &Outcome) {
+        let destination = &self.name;
         match outcome {
             Outcome::Delivered if self.failing => info!(%destination, "delivering again"),
             Outcome::Delivered => {}
-            Outcome::Retryable { code, text } if self.failing => {
+            Outcome::Retryable { code, text, .. } if self.failing => {
                 debug!(%destination, id, delivery, code, "failed again: {text}");
             }
-            Outcome::Retryable { code, text } => {
+            Outcome::Retryable { code, text, .. } => {
                 warn!(%destination, id, delivery, code, "cannot deliver, will try again: {text}");
             }
             Outcome::Permanent { code, text } => {
-                warn!(%destination, id, delivery, code, "refused, parked: {text}");
+                warn!(%destination, id, delivery, code, "refused: {text}");
             }
         }
         self.failing = matches!(outcome, Outcome::Retryable { .. });
     }
 }
 
-/// A destination's waits between attempts.
-pub(crate) fn retry_schedule(destination: &plan::Destination) -> RetrySchedule {
-    destination.retry.as_ref().map_or_else(RetrySchedule::default, |retry| RetrySchedule {
-        schedule: retry.schedule.clone(),
-        then: retry.then,
-    })
+async fn attempt(destination: &mut Destination, seq: u64, outgoing: &Outgoing) -> Attempt {
+    let id = seq.to_string();
+    let delivery = Delivery {
+        id: &id,
+        name: outgoing.target.as_deref().unwrap_or_default(),
+        payload: &outgoing.payload,
+    };
+    let control_id = outgoing.control_id.as_deref().unwrap_or_default();
+    deliver::attempt(destination, &delivery, control_id).await
 }
 
-fn item(waiting: WaitingDelivery) -> Item<Arc<WaitingDelivery>> {
+/// An attempt's outcome in the words of the queue.
+fn judged(attempt: &Attempt) -> Attempted<'_> {
+    match &attempt.outcome {
+        Outcome::Delivered => Attempted::Delivered,
+        Outcome::Retryable { code, retry_after, .. } => {
+            Attempted::Retryable { code, asked: *retry_after, answered: attempt.answer.is_some() }
+        }
+        Outcome::Permanent { code, .. } => Attempted::Refused { code },
+    }
+}
+
+fn item(waiting: WaitingDelivery) -> Item {
     Item {
         seq: waiting.seq,
+        class: Class::numbered(waiting.place.class),
+        revision: waiting.revision,
+        lanes: waiting.place.lanes,
         attempts: waiting.attempts,
         not_before: waiting.next_attempt_at_us,
-        payload: Arc::new(waiting),
+        since: waiting.since_us,
+        failing_since: waiting.failing_since_us,
+        parked: waiting.parked,
     }
 }
 
-/// What the journal is told of an attempt. What is refused is parked: it waits for a person, and holds nobody up.
-fn attempt_record(seq: u64, made: Made, ending: Ending, not_before: Option<Micros>) -> AttemptRecord {
-    let Made { revision, at, attempt } = made;
-    let (state, outcome) = match ending {
-        Ending::Delivered => (DeliveryState::Delivered, AttemptOutcome::Delivered),
-        Ending::Retryable => (DeliveryState::Waiting, AttemptOutcome::Retryable),
-        Ending::Refused => (DeliveryState::Parked, AttemptOutcome::Permanent),
-    };
-    let (code, text) = match attempt.outcome {
-        Outcome::Delivered => (None, None),
-        Outcome::Retryable { code, text } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
-    };
-    AttemptRecord {
-        delivery: seq,
-        revision,
-        at_us: at,
-        duration_us: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
-        outcome,
-        reason: text.clone().filter(|_| state != DeliveryState::Delivered),
-        code,
-        text,
-        answer: attempt.answer.map(kept).unwrap_or_default(),
-        state,
-        next_attempt_at_us: not_before,
+/// Ready after the wait, or never when there is none.
+async fn time(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
-}
-
-/// The part of an answer that is kept.
-fn kept(mut answer: Vec<u8>) -> Vec<u8> {
-    answer.truncate(ANSWER_BYTES_KEPT);
-    answer
 }
 
 fn now() -> Micros {

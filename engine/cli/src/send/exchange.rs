@@ -39,16 +39,13 @@ pub(super) async fn exchange(
             Classified::Outcome(Outcome::Delivered)
         }
         Ok(_) => Classified::Foreign,
-        Err(diagnostic) => Classified::Outcome(Outcome::Retryable {
-            code: diagnostic.code.to_owned(),
-            text: diagnostic.message,
-        }),
+        Err(diagnostic) => Classified::Outcome(Outcome::retryable(diagnostic.code, diagnostic.message)),
     };
     let attempt = sender.attempt(&Delivery { id: "", name: "", payload }, &classify).await;
     let reply = match attempt.outcome {
         Outcome::Delivered => read_reply(&attempt.answer.unwrap_or_default())
             .map_err(|diagnostic| Unanswered { code: diagnostic.code.to_owned(), text: diagnostic.message }),
-        Outcome::Retryable { code, text } | Outcome::Permanent { code, text } => {
+        Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => {
             Err(Unanswered { code, text })
         }
     };

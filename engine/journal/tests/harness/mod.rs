@@ -39,6 +39,17 @@ impl Running {
         answer(|done| self.journal().reprocess(replay, done))
     }
 
+    pub(crate) fn amend(&self, delivery: u64, change: Change) -> Result<Amended, CommitError> {
+        let reason = Some("by hand".to_owned());
+        let amendment = Amendment { delivery, destination: "ehr".into(), change, at_us: 800, reason };
+        answer(|done| self.journal().amend(amendment, done))
+    }
+
+    pub(crate) fn resend(&self, message_id: u64, delivery: u64) -> Result<u64, CommitError> {
+        let resend = Resend { message_id, delivery, destination: "ehr".into(), at_us: 900 };
+        answer(|done| self.journal().resend(resend, done))
+    }
+
     pub(crate) fn message(&self, text: &str, destinations: &[&str]) -> NewMessage {
         message(self.journal().next_id(), text, destinations)
     }
@@ -91,6 +102,7 @@ pub(crate) fn delivery(destination: &str, payload: Option<&Arc<[u8]>>) -> NewDel
         payload: payload.cloned(),
         control_id: Some("out".into()),
         target: None,
+        place: Place::default(),
     }
 }
 
@@ -100,11 +112,10 @@ pub(crate) fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> Att
         revision,
         at_us: 5,
         duration_us: 7,
-        outcome: if state == DeliveryState::Delivered {
-            AttemptOutcome::Delivered
-        } else {
-            AttemptOutcome::Retryable
-        },
+        outcome: Some(match state {
+            DeliveryState::Delivered => AttemptOutcome::Delivered,
+            _ => AttemptOutcome::Retryable,
+        }),
         code: Some("AA".into()),
         text: None,
         answer: b"MSA|AA|out".to_vec(),
@@ -114,14 +125,13 @@ pub(crate) fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> Att
     }
 }
 
+/// All that waits for a destination.
+pub(crate) fn all(destination: &str) -> WaitingQuery<'_> {
+    WaitingQuery { destination, class: Place::USUAL, after: 0, limit: 1000, parked: false }
+}
+
 pub(crate) fn waiting(reader: &Reader, destination: &str) -> Vec<u64> {
-    reader
-        .waiting(destination, 0, 1000, usize::MAX)
-        .unwrap()
-        .deliveries
-        .iter()
-        .map(|waiting| waiting.seq)
-        .collect()
+    reader.waiting(&all(destination)).unwrap().deliveries.iter().map(|waiting| waiting.seq).collect()
 }
 
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

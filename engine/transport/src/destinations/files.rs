@@ -278,7 +278,7 @@ mod tests {
             (io::ErrorKind::StorageFull, "disk-full", "make room on that disk"),
             (io::ErrorKind::Other, "write-failed", "cannot write into"),
         ] {
-            let Outcome::Retryable { code, text } = destination.failed(&kind.into()) else {
+            let Outcome::Retryable { code, text, .. } = destination.failed(&kind.into()) else {
                 panic!("{kind}")
             };
             assert_eq!(code, expected_code);

@@ -83,6 +83,8 @@ pub enum Outcome {
         code: String,
         /// What happened, for a person. Holds no patient data.
         text: String,
+        /// How long the receiver asks to be left alone (HTTP's `Retry-After`), when it says so.
+        retry_after: Option<Duration>,
     },
     /// The receiver will not take it; trying the same again is of no use.
     Permanent {
@@ -94,8 +96,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn retryable(code: &str, text: impl ToString) -> Self {
-        Self::Retryable { code: code.to_owned(), text: text.to_string() }
+    /// What may work later, where the receiver does not say when.
+    pub fn retryable(code: &str, text: impl ToString) -> Self {
+        Self::Retryable { code: code.to_owned(), text: text.to_string(), retry_after: None }
     }
 }
 

@@ -1,0 +1,369 @@
+//! One destination's deliveries, in order: a state machine without IO.
+//!
+//! [`Line::step`] is told what happened and answers with what to do. An order is made of *lanes*: deliveries that have a lane in common
+//! go one after the other, others beside each other. `fifo` is the order with one lane for all. What always holds, whatever the events:
+//!
+//! - Of each class, a delivery is sent only when every earlier one of its lanes has been delivered or set aside.
+//! - One that failed for now stays first in its lanes. One that is set aside holds its lanes, except in `fifo`, where the next goes on.
+//! - One delivery of a lane is in flight at a time, also of different classes.
+//! - At most [`UNKNOWN_MAX`] are in flight or have results that are not on disk, so after a crash at most that many are sent twice.
+//! - A delivery whose result is known is not sent again while that result is being recorded.
+//! - A result counts for the attempt that it names, and only once.
+//! - A payload that was replaced is not sent after that was told, except by an attempt under way.
+
+mod away;
+mod hand;
+#[cfg(test)]
+mod model;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::item::{Class, Item, Lane, Micros, later};
+use crate::planted::{self, Fault};
+use crate::rate::Bucket;
+use away::Away;
+use reading::Reading;
+pub use words::{Action, Ending, Event, Order, Policy, Settled};
+
+/// How many deliveries may be in flight or wait for their result's commit: the promise of DESIGN section 2.2 ("at most 64" may come
+/// twice).
+pub const UNKNOWN_MAX: usize = 64;
+
+/// How many deliveries of a destination may be in flight, at most.
+pub const LANES_MAX: usize = UNKNOWN_MAX;
+
+/// The lane of deliveries that have none of their own, and of all in `fifo`.
+const SHARED: Lane = 0;
+
+/// The order of one destination.
+#[derive(Debug)]
+pub struct Line {
+    policy: Policy,
+    classes: [Reading; Class::ALL.len()],
+    in_flight: BTreeMap<u64, Flight>,
+    /// The lanes of what is in flight.
+    busy: HashSet<Lane>,
+    /// Deliveries whose results are not on disk, and their class.
+    unrecorded: Unrecorded,
+    next_ticket: u64,
+    bucket: Bucket,
+    away: Away,
+    paused: bool,
+    blocked: bool,
+    /// Nothing is sent before what is in flight has ended.
+    draining: bool,
+    stopping: bool,
+}
+
+type Unrecorded = BTreeMap<u64, Class>;
+
+/// An attempt under way.
+#[derive(Debug)]
+struct Flight {
+    class: Class,
+    item: Item,
+    lanes: Vec<Lane>,
+    /// It may have been replaced since it was sent: the journal knows.
+    overtaken: bool,
+}
+
+/// The wait after the journal could not be read.
+const FETCH_RETRY: Duration = Duration::from_secs(1);
+
+impl Line {
+    /// A destination's line, starting at the first waiting delivery of the journal.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Line {
+            policy,
+            classes: Class::ALL.map(Reading::new),
+            in_flight: BTreeMap::new(),
+            busy: HashSet::new(),
+            unrecorded: BTreeMap::new(),
+            next_ticket: 0,
+            bucket: Bucket::default(),
+            away: Away::default(),
+            paused: false,
+            blocked: false,
+            draining: false,
+            stopping: false,
+        }
+    }
+
+    /// Takes in what happened at `now` and says what to do, in this order.
+    pub fn step(&mut self, event: Event, now: Micros) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Arrived(class) => of(&mut self.classes, class).arrived(),
+            Event::Rewound => self.rewind(),
+            Event::Fetched { class, items, more } => self.fetched(class, items, more),
+            Event::FetchFailed(class) => of(&mut self.classes, class).failed(later(now, FETCH_RETRY)),
+            Event::Attempted { ticket, ending } => actions.extend(self.attempted(ticket, ending, now)),
+            Event::Recorded(seq) => self.recorded(seq),
+            Event::Changed(policy) => self.change(policy),
+            Event::Pause => self.paused = true,
+            Event::Resume => (self.paused, self.blocked) = (false, false),
+            Event::Tick => {}
+            Event::Stop => self.stopping = true,
+        }
+        self.go_on(now, &mut actions);
+        actions
+    }
+
+    /// How many deliveries are with the destination right now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// How many may be with the destination at a time.
+    #[must_use]
+    pub fn in_flight_max(&self) -> usize {
+        match self.policy.order {
+            Order::Fifo => 1,
+            Order::Lanes { in_flight_max } => in_flight_max.clamp(1, LANES_MAX),
+        }
+    }
+
+    /// Whether a delivery keeps everything else from being sent until a person has looked.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    fn rewind(&mut self) {
+        self.blocked = false;
+        for flight in self.in_flight.values_mut() {
+            flight.overtaken = true;
+        }
+        self.classes.iter_mut().for_each(Reading::rewind);
+    }
+
+    fn change(&mut self, policy: Policy) {
+        let is_other_order = self.policy.order != policy.order;
+        self.policy = policy;
+        (self.away, self.blocked) = (Away::default(), false);
+        if is_other_order {
+            // What is in flight holds lanes of the old order: it ends first.
+            self.draining = true;
+            self.rewind();
+        }
+        self.classes.iter_mut().for_each(Reading::hurry);
+    }
+
+    fn fetched(&mut self, class: Class, items: Vec<Item>, more: bool) {
+        let (order, unrecorded) = (self.policy.order, &self.unrecorded);
+        let reading = of(&mut self.classes, class);
+        reading.take_in(items, more, |item| lanes(order, item), unrecorded);
+    }
+
+    fn recorded(&mut self, seq: u64) {
+        if let Some(class) = self.unrecorded.remove(&seq) {
+            of(&mut self.classes, class).recorded(seq);
+        }
+    }
+
+    fn attempted(&mut self, ticket: u64, ending: Ending, now: Micros) -> Option<Action> {
+        let ticket = self.meant(ticket);
+        let Flight { class, mut item, lanes, overtaken } = self.in_flight.remove(&ticket)?;
+        lanes.iter().for_each(|lane| _ = self.busy.remove(lane));
+        self.away.hear(ending, ticket, self.next_ticket);
+        let result = self.settle(&mut item, ending, now);
+        let seq = item.seq;
+        if overtaken {
+            // Whatever its result, another payload may wait at its place.
+            of(&mut self.classes, class).hand.remove(seq);
+            self.rewind();
+        } else {
+            self.place(class, item, &lanes, ending, result);
+        }
+        let result = result?;
+        self.unrecorded.insert(seq, class);
+        Some(Action::Record { seq, result })
+    }
+
+    /// The attempt that a result is about.
+    fn meant(&self, ticket: u64) -> u64 {
+        match self.in_flight.keys().next() {
+            Some(first) if planted::is_planted(Fault::LateAnswerCredited) => *first,
+            _ => ticket,
+        }
+    }
+
+    /// What becomes of a delivery after an attempt; nothing is to be recorded when nothing was sent.
+    fn settle(&mut self, item: &mut Item, ending: Ending, now: Micros) -> Option<Settled> {
+        if ending == Ending::Unread {
+            item.not_before = Some(later(now, FETCH_RETRY));
+        }
+        if matches!(ending, Ending::Unread | Ending::Withdrawn) {
+            return None;
+        }
+        item.attempts = item.attempts.saturating_add(1);
+        item.not_before = None;
+        Some(match ending {
+            Ending::Delivered => Settled::Delivered,
+            Ending::Retryable { asked, answered } => self.fail(item, asked, answered, now),
+            Ending::Blocking => {
+                self.blocked = true;
+                Settled::Waiting { not_before: None }
+            }
+            Ending::Parked | Ending::Withdrawn | Ending::Unread => Settled::Parked,
+        })
+    }
+
+    fn fail(&mut self, item: &mut Item, asked: Option<Duration>, answered: bool, now: Micros) -> Settled {
+        let since = *item.failing_since.get_or_insert(now);
+        if self.policy.retry.is_over(since, now) {
+            return Settled::GivenUp;
+        }
+        let failures = if answered { item.attempts } else { item.attempts.max(self.away.times) };
+        let due = later(now, self.policy.retry.wait_after(item.seq, failures, asked));
+        item.not_before = Some(due);
+        self.away.wait_until(due);
+        Settled::Waiting { not_before: Some(due) }
+    }
+
+    /// Where a delivery goes after an attempt.
+    fn place(&mut self, class: Class, item: Item, lanes: &[Lane], ending: Ending, result: Option<Settled>) {
+        let holds_its_lanes =
+            self.policy.order != Order::Fifo && !planted::is_planted(Fault::ParkedHoldsNoLane);
+        let seq = item.seq;
+        let hand = &mut of(&mut self.classes, class).hand;
+        match result {
+            Some(Settled::Waiting { .. }) => hand.put_back(item),
+            None if ending == Ending::Unread => hand.put_back(item),
+            Some(Settled::Parked | Settled::GivenUp) if holds_its_lanes => {
+                hand.close(lanes, seq);
+                hand.remove(seq);
+            }
+            _ => drop(hand.remove(seq)),
+        }
+    }
+
+    fn go_on(&mut self, now: Micros, actions: &mut Vec<Action>) {
+        if self.stopping {
+            if self.in_flight.is_empty() && self.unrecorded.is_empty() {
+                actions.push(Action::Finished);
+            }
+            return;
+        }
+        let mut wake = Wake { now, at: None };
+        self.expire(actions, &mut wake);
+        let is_free = self.send(actions, &mut wake);
+        self.fetch(is_free, actions, &mut wake);
+        actions.extend(wake.at.map(Action::WakeAt));
+    }
+
+    /// Settles what is too old, wherever in its lane it waits.
+    fn expire(&mut self, actions: &mut Vec<Action>, wake: &mut Wake) {
+        let Some(expires_after) = self.policy.expires_after else { return };
+        for class in Class::ALL {
+            while self.has_room()
+                && let Some((since, seq)) = of(&mut self.classes, class).hand.oldest(&self.unrecorded)
+            {
+                let expiry = later(since, expires_after);
+                if expiry > wake.now {
+                    wake.at(expiry);
+                    break;
+                }
+                let Some(item) = of(&mut self.classes, class).hand.remove(seq) else { break };
+                self.unrecorded.insert(seq, class);
+                actions.push(Action::Record { seq, result: Settled::Expired { revision: item.revision } });
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight.len() + self.unrecorded.len() < UNKNOWN_MAX
+    }
+
+    /// Sends what may go; says whether more could be sent, if there were more in hand.
+    fn send(&mut self, actions: &mut Vec<Action>, wake: &mut Wake) -> bool {
+        self.draining &= !self.in_flight.is_empty();
+        if self.paused || self.blocked || self.draining {
+            return false;
+        }
+        if let Some(until) = self.away.until.filter(|until| *until > wake.now) {
+            wake.at(until);
+            return false;
+        }
+        while self.in_flight.len() < self.in_flight_max() && self.has_room() {
+            let Some((class, seq)) = self.next(wake) else { return true };
+            if let Some(rate) = self.policy.rate
+                && let Err(from) = self.bucket.take(rate, wake.now)
+            {
+                wake.at(from);
+                return false;
+            }
+            let Some((item, lanes)) = of(&mut self.classes, class).hand.send(seq) else { return false };
+            let ticket = self.next_ticket;
+            self.next_ticket += 1;
+            self.busy.extend(&lanes);
+            self.in_flight.insert(ticket, Flight { class, item: item.clone(), lanes, overtaken: false });
+            actions.push(Action::Send { item, ticket });
+        }
+        false
+    }
+
+    /// The first that may go, of the first class that has one.
+    fn next(&mut self, wake: &mut Wake) -> Option<(Class, u64)> {
+        for (class, reading) in Class::ALL.into_iter().zip(&mut self.classes) {
+            if let Some(seq) = reading.hand.next(wake.now, &self.busy, &self.unrecorded) {
+                return Some((class, seq));
+            }
+            reading.hand.next_time().into_iter().for_each(|time| wake.at(time));
+        }
+        None
+    }
+
+    fn fetch(&mut self, is_free: bool, actions: &mut Vec<Action>, wake: &mut Wake) {
+        let parked = self.policy.order != Order::Fifo;
+        for class in Class::ALL {
+            let in_flight = self.in_flight.values().filter(|flight| flight.class == class).count();
+            let unrecorded = self.unrecorded.values().any(|other| *other == class);
+            let reading = of(&mut self.classes, class);
+            let waiting = reading.hand.len().saturating_sub(in_flight);
+            let looks_ahead = is_free && parked && reading.hand.len() < hand::HAND_MAX;
+            if waiting == 0 || looks_ahead {
+                actions.extend(reading.fetch(unrecorded, parked, wake));
+            }
+        }
+    }
+}
+
+fn of(classes: &mut [Reading; Class::ALL.len()], class: Class) -> &mut Reading {
+    let [stat, normal, backfill] = classes;
+    match class {
+        Class::Stat => stat,
+        Class::Normal => normal,
+        Class::Backfill => backfill,
+    }
+}
+
+/// The lanes of a delivery in an order.
+fn lanes(order: Order, item: &Item) -> Vec<Lane> {
+    match order {
+        Order::Lanes { .. } if !item.lanes.is_empty() => {
+            let count = if planted::is_planted(Fault::MergeHoldsOneLane) { 1 } else { item.lanes.len() };
+            item.lanes.iter().copied().take(count).collect()
+        }
+        Order::Lanes { .. } | Order::Fifo => vec![SHARED],
+    }
+}
+
+/// The next time at which something is to be done.
+struct Wake {
+    now: Micros,
+    at: Option<Micros>,
+}
+
+impl Wake {
+    fn at(&mut self, time: Micros) {
+        self.at = Some(self.at.map_or(time, |at| at.min(time)));
+    }
+}

@@ -1,0 +1,91 @@
+//! What the journal is told of attempts, and of deliveries that expire without one.
+
+use std::time::Duration;
+
+use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
+use orderly_queue::item::Micros;
+use orderly_queue::line::Settled;
+use orderly_transport::destinations::{Attempt, Outcome};
+
+/// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
+/// journal with it.
+const ANSWER_BYTES_KEPT: usize = 64 << 10;
+
+/// An attempt that was made, and what was sent.
+pub(super) struct Made {
+    pub(super) revision: u32,
+    pub(super) at: Micros,
+    pub(super) attempt: Attempt,
+}
+
+/// The record of an attempt.
+pub(super) fn attempted(seq: u64, made: Made, result: Settled) -> AttemptRecord {
+    let Made { revision, at, attempt } = made;
+    let (code, text) = match attempt.outcome {
+        Outcome::Delivered => (None, None),
+        Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
+    };
+    let (state, outcome) = match result {
+        Settled::Delivered => (DeliveryState::Delivered, AttemptOutcome::Delivered),
+        Settled::Waiting { not_before: Some(_) } => (DeliveryState::Waiting, AttemptOutcome::Retryable),
+        Settled::Waiting { not_before: None } => (DeliveryState::Waiting, AttemptOutcome::Permanent),
+        Settled::GivenUp => (DeliveryState::Parked, AttemptOutcome::Retryable),
+        Settled::Parked => (DeliveryState::Parked, AttemptOutcome::Permanent),
+        Settled::Expired { .. } => (DeliveryState::Expired, AttemptOutcome::Retryable),
+    };
+    let told = text.as_deref().unwrap_or_default();
+    let reason = match result {
+        Settled::Delivered => None,
+        Settled::GivenUp => Some(format!("tried for as long as `retry: for` says; at last: {told}")),
+        Settled::Waiting { not_before: None } => {
+            Some(format!("nothing more is sent until somebody has looked: {told}"))
+        }
+        _ => text.clone(),
+    };
+    let next_attempt_at_us = match result {
+        Settled::Waiting { not_before } => not_before,
+        _ => None,
+    };
+    AttemptRecord {
+        delivery: seq,
+        revision,
+        at_us: at,
+        duration_us: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
+        outcome: Some(outcome),
+        code,
+        text,
+        answer: attempt.answer.map(kept).unwrap_or_default(),
+        state,
+        reason,
+        next_attempt_at_us,
+    }
+}
+
+/// The record of a delivery that was too old to be sent.
+pub(super) fn expired(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
+    AttemptRecord {
+        delivery: seq,
+        revision,
+        at_us: at,
+        duration_us: 0,
+        outcome: None,
+        code: None,
+        text: None,
+        answer: Vec::new(),
+        state: DeliveryState::Expired,
+        reason: Some("older than the destination's `expires_after`".to_owned()),
+        next_attempt_at_us: None,
+    }
+}
+
+/// The record of an attempt that nobody has answered: a planted fault.
+pub(super) fn unanswered(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
+    let attempt = Attempt { outcome: Outcome::Delivered, answer: None, duration: Duration::ZERO };
+    attempted(seq, Made { revision, at, attempt }, Settled::Delivered)
+}
+
+/// The part of an answer that is kept.
+fn kept(mut answer: Vec<u8>) -> Vec<u8> {
+    answer.truncate(ANSWER_BYTES_KEPT);
+    answer
+}
