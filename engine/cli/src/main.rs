@@ -18,6 +18,7 @@ mod reload;
 mod replay;
 mod run;
 mod schema;
+mod secure;
 mod send;
 mod show;
 mod site;

@@ -2,6 +2,8 @@
 //!
 //! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use globset::GlobSet;
 use orderly_mapping::{Condition, Mapping, Template};
 
 use crate::compile::Text;
+
+pub use network::{At, TlsEndpoint, TlsIdentity, TlsListener};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
 #[derive(Debug)]
@@ -167,6 +171,8 @@ pub struct MllpListener {
     pub connections_max: Option<usize>,
     /// When a connection that sends nothing is closed.
     pub idle_timeout: Option<Duration>,
+    /// TLS; plain MLLP when nothing is said.
+    pub tls: Option<TlsListener>,
 }
 
 /// `files:` of a source. Folders are relative to the folder of `orderly.yaml`.
@@ -289,6 +295,8 @@ pub struct MllpEndpoint {
     pub connect_timeout: Option<Duration>,
     /// How long the answer may take.
     pub answer_timeout: Option<Duration>,
+    /// TLS; plain MLLP when nothing is said.
+    pub tls: Option<TlsEndpoint>,
 }
 
 /// `files:` of a destination.

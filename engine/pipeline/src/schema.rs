@@ -3,6 +3,7 @@
 //! That their keys and words are those of the loader, a test holds (`tests/schemas.rs`).
 
 mod files;
+mod tls;
 
 use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, text, with};
 use serde_json::{Value as Json, json};
@@ -200,6 +201,7 @@ fn mllp_listener() -> Json {
             "frame_size_max": size("The largest message (default 64MiB)"),
             "connections_max": number("How many connections at a time (default 64)"),
             "idle_timeout": duration("A connection that sends nothing for so long is closed (default 10m)"),
+            "tls": tls::listener(),
         }),
     )
 }
@@ -233,6 +235,7 @@ fn destination() -> Json {
                 },
                 "connect_timeout": duration("How long connecting may take (default 10s)"),
                 "answer_timeout": duration("How long an answer may take (default 30s)"),
+                "tls": tls::endpoint(),
             })),
             "files": files::destination(),
         }),

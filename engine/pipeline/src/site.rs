@@ -4,6 +4,9 @@
 
 mod files_source;
 mod folders;
+#[cfg(test)]
+mod tests;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -220,12 +223,14 @@ fn mllp_listener(node: &Node, problems: &Problems) -> Option<MllpListener> {
     let frame = fields.size("frame_size_max");
     let connections = fields.number("connections_max");
     let idle_timeout = fields.duration("idle_timeout");
+    let tls = tls::listener(&fields, problems);
     fields.finish();
     Some(MllpListener {
         listen: listen?,
         frame_bytes_max: frame.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         connections_max: connections.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         idle_timeout,
+        tls,
     })
 }
 
@@ -270,8 +275,9 @@ fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {
     });
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
+    let tls = tls::endpoint(&fields, problems);
     fields.finish();
-    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout })
+    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout, tls })
 }
 
 fn files_endpoint(node: &Node, problems: &Problems) -> Option<FilesEndpoint> {

@@ -8,7 +8,9 @@ use orderly_transport::destinations::{
     Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, MllpSettings, Outcome,
 };
 
-/// The transport's settings for a destination; relative folders count from `base`.
+use crate::outside;
+
+/// The transport's settings for a destination; relative paths count from `base`.
 pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> DestinationSettings {
     match &destination.endpoint {
         Endpoint::Mllp(mllp) => {
@@ -16,6 +18,7 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
             DestinationSettings::Mllp(MllpSettings {
                 connect_timeout: mllp.connect_timeout.unwrap_or(defaults.connect_timeout),
                 answer_timeout: mllp.answer_timeout.unwrap_or(defaults.answer_timeout),
+                tls: mllp.tls.as_ref().map(|tls| outside::tls_client(tls, base)),
                 ..defaults
             })
         }

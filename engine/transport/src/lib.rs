@@ -14,3 +14,5 @@ pub mod listeners;
 pub mod mllp_client;
 pub mod mllp_frame;
 pub mod receiver;
+mod stream;
+pub mod tls;
