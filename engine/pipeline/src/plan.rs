@@ -2,6 +2,7 @@
 //!
 //! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
 
+mod http;
 mod network;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use orderly_mapping::{Condition, Mapping, Template};
 
 use crate::compile::Text;
 
-pub use network::{At, TlsEndpoint, TlsIdentity, TlsListener};
+pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
+pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
 #[derive(Debug)]
@@ -284,6 +286,8 @@ pub enum Endpoint {
     Mllp(MllpEndpoint),
     /// One file a message.
     Files(FilesEndpoint),
+    /// One HTTP request a message.
+    Http(HttpEndpoint),
 }
 
 /// `mllp:` of a destination.

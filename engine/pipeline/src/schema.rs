@@ -3,6 +3,7 @@
 //! That their keys and words are those of the loader, a test holds (`tests/schemas.rs`).
 
 mod files;
+mod http;
 mod tls;
 
 use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, text, with};
@@ -221,7 +222,7 @@ fn destination() -> Json {
     );
     let retry = with(retry, json!({ "minProperties": 1 }));
     let keys = object(
-        "A destination: one receiver, over MLLP or as files",
+        "A destination: one receiver, over MLLP, as files or by HTTP",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -238,9 +239,11 @@ fn destination() -> Json {
                 "tls": tls::endpoint(),
             })),
             "files": files::destination(),
+            "http": http::destination(),
         }),
     );
-    with(keys, json!({ "oneOf": [{ "required": ["mllp"] }, { "required": ["files"] }] }))
+    let one = ["mllp", "files", "http"].map(|kind| json!({ "required": [kind] }));
+    with(keys, json!({ "oneOf": one }))
 }
 
 fn duration(about: &str) -> Json {

@@ -4,6 +4,8 @@
 
 mod files_source;
 mod folders;
+mod http;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -109,7 +111,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     let refuse = refuse(&fields, files.is_none(), problems);
     fields.finish();
-    let listener = one_of(mllp, files, entry, &SOURCE_KINDS, problems)?;
+    let listener = one_of([("mllp", mllp), ("files", files)], entry, &SOURCE_KINDS, problems)?;
     Some(Source {
         name: Arc::from(entry.key.as_str()),
         about,
@@ -165,31 +167,31 @@ const SOURCE_KINDS: Kinds = Kinds {
 
 const DESTINATION_KINDS: Kinds = Kinds {
     code_two: "config-two-endpoints",
-    two: "a destination is one of `mllp` and `files`, not both",
-    two_help: "make two destinations of it",
+    two: "a destination is one of `mllp`, `files` and `http`, not several",
+    two_help: "make a destination of each",
     code_none: "config-no-endpoint",
     none: "nothing says where this destination is",
-    none_help: "add `mllp:` with an address, or `files:` with a folder",
+    none_help: "add `mllp:` with an address, `files:` with a folder, or `http:` with a URL",
 };
 
 /// The one kind that was declared; a kind with errors of its own, which are reported there, is `Some(None)`.
-fn one_of<T>(
-    mllp: Option<Option<T>>,
-    files: Option<Option<T>>,
+fn one_of<T, const N: usize>(
+    declared: [(&str, Option<Option<T>>); N],
     entry: &Entry,
     kinds: &Kinds,
     problems: &Problems,
 ) -> Option<T> {
-    let declared = |key: &str| entry.value.get(key).is_some();
-    match (mllp, files) {
-        (Some(one), None) | (None, Some(one)) => one,
+    // A key without a value is reported already.
+    let is_said = declared.iter().any(|(key, _)| entry.value.get(key).is_some());
+    let mut found = declared.into_iter().filter_map(|(_, kind)| kind);
+    match (found.next(), found.next()) {
+        (Some(one), None) => one,
         (Some(_), Some(_)) => {
             problems.error(kinds.code_two, &entry.key_span, kinds.two).help(kinds.two_help);
             None
         }
-        (None, None) => {
-            // A key without a value is reported already.
-            if !declared("mllp") && !declared("files") {
+        (None, _) => {
+            if !is_said {
                 problems.error(kinds.code_none, &entry.key_span, kinds.none).help(kinds.none_help);
             }
             None
@@ -242,8 +244,10 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let retry = fields.optional("retry").and_then(|node| retry(node, problems));
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
+    let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
     fields.finish();
-    let endpoint = one_of(mllp, files, entry, &DESTINATION_KINDS, problems)?;
+    let kinds = [("mllp", mllp), ("files", files), ("http", http)];
+    let endpoint = one_of(kinds, entry, &DESTINATION_KINDS, problems)?;
     Some(Destination { name: Arc::from(entry.key.as_str()), about, retry, endpoint })
 }
 

@@ -227,7 +227,14 @@ fn documents(kind: Kind) -> Vec<Json> {
                 "listen": "127.0.0.1:1",
                 "tls": { "certificate": "a.pem", "key": "a.key" },
             } } },
-            "destinations": { "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1", "tls": {} } } },
+            "destinations": {
+                "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1", "tls": {} } },
+                "h": { "http": {
+                    "url": "https://h/",
+                    "basic": { "user": "u", "password": "${env:P}" },
+                    "tls": {},
+                } },
+            },
         })],
         "route" => vec![json!({ "route": "r", "from": "s", "to": [{ "destination": "d" }] })],
         "mapping" => vec![

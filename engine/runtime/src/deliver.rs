@@ -1,11 +1,13 @@
 //! A destination of the plan, ready for attempts: settings for the transport, and the judge of its answers.
 
 use std::path::Path;
+use std::time::Duration;
 
-use orderly_pipeline::plan::{self, Endpoint};
-use orderly_pipeline::{Verdict, judge_answer};
+use orderly_pipeline::plan::{self, Endpoint, HttpEndpoint};
+use orderly_pipeline::{HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer};
 use orderly_transport::destinations::{
-    Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, MllpSettings, Outcome,
+    Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, HeaderContent,
+    HttpSettings, MediaType, Method, MllpSettings, Origin, Outcome,
 };
 
 use crate::outside;
@@ -25,8 +27,42 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
         Endpoint::Files(files) => {
             DestinationSettings::Files(FilesSettings { folder: base.join(&files.folder) })
         }
+        Endpoint::Http(http) => DestinationSettings::Http(Box::new(http_settings(http, base))),
     }
 }
+
+fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
+    let media_types = match &http.content_type {
+        Some(name) => vec![MediaType { beginning: b"", name: name.clone() }],
+        None => MEDIA_TYPES.map(|(beginning, name)| MediaType { beginning, name: name.to_owned() }).into(),
+    };
+    let header = |(name, content): &(String, plan::HeaderContent)| match content {
+        plan::HeaderContent::Text(text) => (name.clone(), HeaderContent::Text(text.clone())),
+        plan::HeaderContent::Secret(secret) => {
+            (name.clone(), HeaderContent::Secret(outside::secret(secret, base)))
+        }
+    };
+    HttpSettings {
+        origin: Origin { is_secure: http.url.is_secure, address: http.url.address.clone() },
+        path: http.url.fixed_path(),
+        method: match http.method {
+            plan::HttpMethod::Post => Method::POST,
+            plan::HttpMethod::Put => Method::PUT,
+            plan::HttpMethod::Patch => Method::PATCH,
+        },
+        headers: http.headers.iter().map(header).collect(),
+        credentials: http.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
+        media_types,
+        judged: HL7_V2_MEDIA_TYPES.to_vec(),
+        connect_timeout: http.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        answer_timeout: http.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
+        tls: http.tls.as_ref().map(|tls| outside::tls_client(tls, base)).unwrap_or_default(),
+    }
+}
+
+/// How long a server may take to be connected to, and to take a message and to answer: as receivers over MLLP.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes one attempt with a payload whose MSH-10 is `control_id`.
 pub(crate) async fn attempt(

@@ -81,6 +81,18 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// A stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "connect-refused",
+            Self::TimedOut { .. } => "connect-timeout",
+            Self::Handshake { error, .. } => error.code(),
+            Self::Other { .. } => "connect-failed",
+        }
+    }
+}
+
 /// Why no frame came. In all cases the connection cannot be used any further.
 #[derive(Debug, thiserror::Error)]
 pub enum NoFrame {

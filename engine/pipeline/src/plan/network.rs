@@ -1,6 +1,6 @@
-//! What sources and destinations on a network have in common: TLS.
+//! What sources and destinations on a network have in common: TLS, secrets.
 //!
-//! Files are named here and read elsewhere, when they are needed: nothing that is in them ever stands in a plan.
+//! Files and secrets are named here and read elsewhere, when they are needed: nothing that is in them ever stands in a plan.
 
 use orderly_record::Place;
 
@@ -49,4 +49,22 @@ pub struct TlsIdentity {
     pub certificate: String,
     /// Its private key.
     pub key: String,
+}
+
+/// A secret, by where its value is found: `${env:NAME}` or `${file:path}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Where its value is found.
+    pub source: SecretSource,
+    /// Where it is named.
+    pub at: At,
+}
+
+/// Where a secret's value is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this variable of the engine's environment.
+    Environment(String),
+    /// In this file, relative to the folder of `orderly.yaml`.
+    File(String),
 }

@@ -1,8 +1,12 @@
 //! What sources and destinations on a network may say, and what is told about what they may not: each line by hand.
 
+use std::time::Duration;
+
 use orderly_record::Place;
 
-use crate::plan::{Endpoint, Listener, Plan, TlsIdentity};
+use crate::plan::{
+    Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
+};
 use crate::{Compiled, Text, Texts, compile};
 
 /// A site with a source `clinic` and a destination `hub`, each with these lines.
@@ -90,6 +94,131 @@ fn tls_that_cannot_be() {
              `client_ca:`, the authorities of their certificates",
             "8:9 config-unknown-key TLS of a source has no key `cipher` | there are certificate, key, client_ca, clients",
             "14:9 config-tls `certificate` and `key` belong together | name both, or none",
+        ]
+    );
+}
+
+const WEB: &[&str] = &["http:"];
+
+#[test]
+fn a_server_that_takes_messages() {
+    let lines = [
+        "  url: 'https://hub.example.org:8443/hl7/${message.type}?site=${PID-3 | first}'",
+        "  method: PUT",
+        "  headers:",
+        "    X-Site: riverside",
+        "    X-Api-Key: ${env:HUB_KEY}",
+        "  basic:",
+        "    user: orderly",
+        "    password: ${file:secrets/hub password}",
+        "  answer_timeout: 1m",
+        "  tls:",
+        "    ca: tls/ca.pem",
+    ];
+    let plan = plan(CLINIC, &[WEB, &lines].concat());
+    let Endpoint::Http(http) = &plan.destination("hub").unwrap().endpoint else { panic!("no HTTP") };
+    assert_eq!((http.url.is_secure, http.url.address.as_str()), (true, "hub.example.org:8443"));
+    assert_eq!((http.url.fixed_path().as_str(), http.url.path.len()), ("/hl7/?site=", 4));
+    assert_eq!(http.method, HttpMethod::Put);
+    let [(site, HeaderContent::Text(text)), (key, HeaderContent::Secret(secret))] = &http.headers[..] else {
+        panic!("{:?}", http.headers)
+    };
+    assert_eq!((site.as_str(), text.as_str(), key.as_str()), ("X-Site", "riverside", "X-Api-Key"));
+    assert_eq!(secret.source, SecretSource::Environment("HUB_KEY".to_owned()));
+    let Some(Credentials::Basic { user, password }) = &http.credentials else { panic!("no user") };
+    assert_eq!(user, "orderly");
+    assert_eq!(password.source, SecretSource::File("secrets/hub password".to_owned()));
+    assert_eq!(http.answer_timeout, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn urls_as_they_are_written() {
+    for (written, address, path) in [
+        ("https://hub.example.org", "hub.example.org:443", "/"),
+        ("http://localhost/hl7", "localhost:80", "/hl7"),
+        ("https://[::1]:8443/a?b=c", "[::1]:8443", "/a?b=c"),
+        ("https://[::1]", "[::1]:443", "/"),
+        ("https://hub.example.org?to=lab", "hub.example.org:443", "/?to=lab"),
+    ] {
+        let line = format!("  url: '{written}'");
+        let plan = plan(CLINIC, &[WEB, &[line.as_str()]].concat());
+        let Endpoint::Http(http) = &plan.destination("hub").unwrap().endpoint else { panic!("no HTTP") };
+        assert_eq!((http.url.address.as_str(), http.url.fixed_path().as_str()), (address, path), "{written}");
+    }
+}
+
+/// Lines below `http:`, which is the seventh of the file, and what is said of them.
+const WRONG: &[(&[&str], &str)] = &[
+    (
+        &["url: hub.example.org"],
+        "8:12 config-url `url` begins with https:// or http:// | write https://hub.example.org/hl7",
+    ),
+    (
+        &["url: 'https://${PID-3}.example.org/'"],
+        "8:12 config-url the host is the same for all messages: `${...}` stands in the path | write https://hub.example.org/hl7",
+    ),
+    (
+        &["url: https://me:secret@hub.example.org/"],
+        "8:12 config-url user and password do not stand in `url` | say who sends with `bearer` or `basic`",
+    ),
+    (
+        &["url: https://hub.example.org:port/"],
+        "8:12 config-url `url` has no host, or its port is none | write https://hub.example.org/hl7",
+    ),
+    (
+        &["url: https://hub.example.org/a b"],
+        "8:35 config-url this cannot stand in a URL | escape it as %20 and the like, and leave out what begins with #",
+    ),
+    (
+        &["url: https://h/", "bearer: geheim"],
+        "7:5 config-secret `bearer` takes no secret as it is, only where it is found | write `bearer: ${env:NAME}` for a variable of the environment, or `bearer: ${file:secrets/name}`",
+    ),
+    (
+        &["url: https://h/", "bearer: ${env:}"],
+        "7:5 config-secret `bearer` takes no secret as it is, only where it is found | write `bearer: ${env:NAME}` for a variable of the environment, or `bearer: ${file:secrets/name}`",
+    ),
+    (
+        &["url: https://h/", "bearer: ${env:A}", "basic:", "  user: u", "  password: ${env:B}"],
+        "7:5 config-credentials there are two kinds of credentials, `bearer` and `basic` | remove one of them",
+    ),
+    (
+        &["url: https://h/", "headers:", "  Authorization: Bearer x"],
+        "10:9 config-header no header can be given as `Authorization` | say who sends with `bearer` or `basic`",
+    ),
+    (
+        &["url: https://h/", "headers:", "  X Site: a"],
+        "10:9 config-header no header can be given as `X Site` | names are made of letters, digits and `-`",
+    ),
+    (
+        &["url: https://h/", "headers:", "  X-Site: \"a\\nb\""],
+        "10:17 config-header a header's text is made of printable ASCII | escape other letters as the receiver wants them",
+    ),
+    (
+        &["url: http://hub.example.org/", "bearer: ${env:A}"],
+        "8:7 config-plain-secret the credentials go over the network for everybody to read | write https://, if the receiver speaks it",
+    ),
+    (
+        &["url: http://127.0.0.1:80/", "tls: {}"],
+        "8:7 config-url `tls` is for URLs that begin with https | write https://",
+    ),
+    (&["method: POST"], "8:7 config-missing-key an HTTP destination needs `url` | add `url:`"),
+];
+
+#[test]
+fn a_server_that_cannot_be() {
+    for (lines, told) in WRONG {
+        let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(wrong(CLINIC, &[WEB, &lines].concat()), [*told]);
+    }
+}
+
+#[test]
+fn a_destination_is_of_one_kind() {
+    assert_eq!(
+        wrong(CLINIC, &[HUB, WEB, &["  url: https://h/"]].concat()),
+        [
+            "6:3 config-two-endpoints a destination is one of `mllp`, `files` and `http`, not several | make a destination of each"
         ]
     );
 }

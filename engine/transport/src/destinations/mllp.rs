@@ -81,7 +81,7 @@ impl MllpDestination {
         classify: &Classify<'_>,
     ) -> Result<(Outcome, Vec<u8>), Outcome> {
         // The connection is put back only after a matching answer: whatever else happens drops it, and closes it.
-        let mut client = self.connected().await.map_err(unconnected)?;
+        let mut client = self.connected().await.map_err(|error| Outcome::retryable(error.code(), error))?;
         self.encode(payload);
         let deadline = Instant::now() + self.settings.answer_timeout;
         if let Err(error) = client.send(&self.out, deadline).await {
@@ -159,17 +159,6 @@ async fn unsent(
 /// Where the connection did not just break, what the receiver said by TLS.
 fn lost(error: &io::Error) -> &'static str {
     HandshakeError::within(error).map_or("connection-lost", |error| error.code())
-}
-
-/// What keeps an attempt from its beginning.
-pub(super) fn unconnected(error: ConnectError) -> Outcome {
-    let code = match &error {
-        ConnectError::Refused { .. } => "connect-refused",
-        ConnectError::TimedOut { .. } => "connect-timeout",
-        ConnectError::Handshake { error, .. } => error.code(),
-        ConnectError::Other { .. } => "connect-failed",
-    };
-    Outcome::retryable(code, error)
 }
 
 fn unanswered(error: NoFrame) -> Outcome {
