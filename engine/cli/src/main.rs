@@ -28,6 +28,7 @@ mod replay;
 mod resend;
 mod run;
 mod schema;
+mod secure;
 mod send;
 mod show;
 mod site;

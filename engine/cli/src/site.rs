@@ -9,6 +9,7 @@ use orderly_pipeline::plan::Source;
 use orderly_pipeline::suite::{Suite, TestText, Tested, compile_suites};
 use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
 use orderly_record::Fault;
+use orderly_runtime::check_outside;
 
 use crate::diagnostics;
 use crate::failure::Failure;
@@ -98,6 +99,16 @@ impl Site {
         self.compiled.diagnostics.append(&mut self.unread_tests);
         self.compiled.diagnostics.extend(found);
         suites
+    }
+
+    /// Looks at what the files only name: certificates, keys. What is wrong with it forbids to run, and not to test or to explain.
+    pub(crate) fn check_outside(&mut self) {
+        let Some(plan) = &self.compiled.plan else { return };
+        let found = check_outside(plan, &self.base);
+        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            self.compiled.plan = None;
+        }
+        self.compiled.diagnostics.extend(found);
     }
 
     /// A diagnostic about the configuration as text for people.
