@@ -19,11 +19,16 @@ const NUMBER_MAX: usize = 10_000;
 impl<'a> Message<'a> {
     /// Puts raw structure in the place of the part: bytes with escapes and with the delimiters of the levels below.
     pub fn replace(&mut self, at: &Position, raw: &[u8]) -> Result<(), Unencodable> {
-        let steps = steps(at, &self.encoding.delimiters)?;
         if raw.iter().any(|&byte| byte == b'\r' || splits_around(&self.encoding.delimiters, level(at), byte))
         {
             return Err(Unencodable::Splits);
         }
+        self.put(at, raw)
+    }
+
+    /// Puts bytes that split nothing around the part in its place.
+    fn put(&mut self, at: &Position, raw: &[u8]) -> Result<(), Unencodable> {
+        let steps = steps(at, &self.encoding.delimiters)?;
         let absent = raw.is_empty() && self.view(at).raw().is_empty();
         if absent {
             return self.place(at).map(|_| ());
@@ -36,8 +41,9 @@ impl<'a> Message<'a> {
 
     /// Puts text in the place of the part, escaped and in the message's charset.
     pub fn set_text(&mut self, at: &Position, text: &str) -> Result<(), Unencodable> {
+        // What was escaped splits nothing.
         let raw = escape(text, &self.encoding)?;
-        self.replace(at, &raw)
+        self.put(at, &raw)
     }
 
     /// Empties a field or component; takes a repetition out of its field.
