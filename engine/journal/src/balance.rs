@@ -103,26 +103,26 @@ impl Reader {
         Ok(counting.balance())
     }
 
-    /// Calls `each` with the control id and the fate of every message of a source that was accepted in a period, in no order. A message
-    /// without control id has an empty one.
+    /// Calls `each` with the id, the control id and the fate of every message of a source that was accepted in a period, in no order. A
+    /// message without control id has an empty one.
     pub fn control_ids(
         &self,
         source: &str,
         accepted: Option<Range<i64>>,
-        mut each: impl FnMut(&str, Fate),
+        mut each: impl FnMut(u64, &str, Fate),
     ) -> Result<(), JournalError> {
         let Range { start, end } = accepted.unwrap_or(ALWAYS);
         for file in self.files.list()?.iter() {
             self.pool.segment(file.number)?.run(|connection| {
                 let mut statement = connection.prepare_cached(
-                    "SELECT control_id, fate FROM message WHERE source = (SELECT id FROM name WHERE name = ?1)
+                    "SELECT id, control_id, fate FROM message WHERE source = (SELECT id FROM name WHERE name = ?1)
                        AND accepted_at_us >= ?2 AND accepted_at_us < ?3",
                 )?;
                 let mut rows = statement.query(params![source, start, end])?;
                 while let Some(row) = rows.next()? {
                     // An unknown fate is told by the balance.
-                    let fate = Fate::from_code(row.get(1)?).unwrap_or(Fate::Failed);
-                    each(row.get_ref(0)?.as_str()?, fate);
+                    let fate = Fate::from_code(row.get(2)?).unwrap_or(Fate::Failed);
+                    each(unsigned(row, 0)?, row.get_ref(1)?.as_str()?, fate);
                 }
                 Ok(())
             })?;

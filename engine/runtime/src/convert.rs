@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orderly_journal as journal;
-use orderly_pipeline::{Fate, Pair, PairFate, Processed, Unmapped, keys};
+use orderly_pipeline::{Facts, Fate, Pair, PairFate, Processed, Unmapped, keys};
 
 /// The journal's deliveries of a processed message.
 pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::NewDelivery> {
@@ -41,6 +41,34 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
             target: payload.file_name,
             place: journal::Place::default(),
         },
+    }
+}
+
+/// A processed message as the journal takes it in, by its source and the version of the plan.
+pub(crate) fn new_message(
+    (source, version): (&Arc<str>, &Arc<str>),
+    facts: &Facts<'_>,
+    processed: &mut Processed,
+    body: Arc<[u8]>,
+    origin: Option<journal::Origin>,
+) -> journal::NewMessage {
+    let pairs = std::mem::take(&mut processed.pairs);
+    let summary = std::mem::take(&mut processed.summary);
+    journal::NewMessage {
+        id: facts.id,
+        source: source.clone(),
+        accepted_at_us: facts.accepted_at.as_microsecond(),
+        format: Arc::from(processed.format),
+        message_type: summary.kind,
+        event: summary.event,
+        control_id: summary.control_id,
+        fate: fate(processed.fate),
+        reason: processed.reason.take(),
+        plan: version.clone(),
+        origin,
+        keys: search_keys(processed),
+        deliveries: deliveries(pairs, &body),
+        body,
     }
 }
 

@@ -16,6 +16,7 @@ mod large;
 mod network;
 mod operating;
 mod privacy;
+mod quarantining;
 mod receivers;
 mod releasing;
 mod reloading;
