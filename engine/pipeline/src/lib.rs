@@ -10,6 +10,7 @@ mod format;
 mod journey;
 mod judge;
 pub mod keys;
+mod lanes;
 pub mod ledger;
 pub mod plan;
 mod process;
@@ -26,6 +27,7 @@ pub use difference::{Difference, differences};
 pub use format::{Format, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
+pub use lanes::LANES_MAX;
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{

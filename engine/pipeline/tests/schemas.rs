@@ -226,7 +226,9 @@ fn documents(kind: Kind) -> Vec<Json> {
             "sources": { "s": { "mllp": { "listen": "127.0.0.1:1" } } },
             "destinations": { "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1" } } },
         })],
-        "route" => vec![json!({ "route": "r", "from": "s", "to": [{ "destination": "d" }] })],
+        "route" => vec![json!({
+            "route": "r", "from": "s", "priority": { "stat": "PV1-2 = 'E'" }, "to": [{ "destination": "d" }],
+        })],
         "mapping" => vec![
             json!({
                 "mapping": "m", "input": "hl7v2 2.5.1", "output": "hl7v2",
