@@ -29,6 +29,7 @@ mod replay;
 mod resend;
 mod run;
 mod schema;
+mod secure;
 mod send;
 mod show;
 mod site;
