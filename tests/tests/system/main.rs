@@ -13,6 +13,7 @@ mod finding;
 mod frames;
 mod large;
 mod network;
+mod ordering;
 mod privacy;
 mod receivers;
 mod releasing;
