@@ -25,7 +25,6 @@ pub use compile::{Compiled, Text, Texts, compile};
 pub use format::{Format, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
-pub use lanes::LANES_MAX;
 pub use orderly_record::{Diagnostic, Severity};
 pub use plan::Plan;
 pub use process::{
