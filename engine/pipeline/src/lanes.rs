@@ -14,7 +14,7 @@ use crate::plan::Destination;
 
 /// How many lanes a message can be in. A merge is about two patients or a few; what names more is a list, such as a roster, and tied to
 /// the first of them.
-pub const LANES_MAX: usize = 64;
+const LANES_MAX: usize = 64;
 
 /// The lanes of a record's patients, and of the identifiers that are given up in it (MRG). None when it names no patient.
 pub(crate) fn of(record: &Record) -> Arc<[u64]> {

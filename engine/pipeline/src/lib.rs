@@ -27,7 +27,6 @@ pub use difference::{Difference, differences};
 pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
-pub use lanes::LANES_MAX;
 pub use orderly_record::{Diagnostic, Fault, Severity};
 pub use plan::Plan;
 pub use process::{

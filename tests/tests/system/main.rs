@@ -15,6 +15,7 @@ mod frames;
 mod large;
 mod network;
 mod operating;
+mod ordering;
 mod privacy;
 mod quarantining;
 mod receivers;
