@@ -5,4 +5,5 @@ pub mod lab;
 pub mod load;
 pub mod peers;
 pub mod running;
+pub mod simulation;
 pub mod site;

@@ -23,6 +23,7 @@ mod newer;
 mod output;
 mod pace;
 mod plans;
+mod quarantine;
 mod reload;
 mod replay;
 mod resend;
@@ -69,6 +70,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Resend(resend::ResendArgs),
     Balance(balance::BalanceArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Status(status::StatusArgs),
     Destinations(destinations::DestinationsArgs),
     Pause(hand::PauseArgs),
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Balance(args) => balance::run(&args),
         Command::Resend(args) => resend::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Destinations(args) => destinations::run(&args),
         Command::Pause(args) => hand::pause(&args),

@@ -1,4 +1,4 @@
-//! `plans.db`: what is kept beside the messages: plans, pauses, and who did what.
+//! `plans.db`: what is kept beside the messages: plans, pauses, repairs, and who did what.
 //!
 //! Written a few times a day, so the file is opened for each use: only the process that holds the journal's lock writes it, one change
 //! at a time.
@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::layout;
 use crate::options::Options;
 use crate::plans;
+use crate::repairs;
 use crate::sqlite::{Database, Purpose, renew_log};
 
 impl Journal {
@@ -28,7 +29,7 @@ impl Journal {
             make_empty(options, &path)?;
         }
         let database = Database::open(options, &path, Purpose::Durable)?;
-        database.prepare(plans::SCHEMA, &[hand::UPGRADE])?;
+        database.prepare(plans::SCHEMA, &[hand::UPGRADE, repairs::UPGRADE])?;
         let transaction = database.snapshot()?;
         let changed = change(&database)?;
         transaction.commit().map_err(|source| JournalError::Database { path, source })?;

@@ -49,6 +49,7 @@ mod options;
 mod plans;
 mod pool;
 mod reader;
+mod repairs;
 mod reprocess;
 mod retention;
 mod search;
@@ -76,6 +77,7 @@ pub use plans::{PlanFile, PlanInForce};
 pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
 };
+pub use repairs::Repair;
 pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};
 pub use waiting::{Outgoing, Place, WaitingBatch, WaitingDelivery, WaitingQuery};
 pub use writer::Writer;

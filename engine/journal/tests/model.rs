@@ -274,6 +274,10 @@ fn agrees(model: &Model, reader: &Reader) {
         .collect();
     assert_eq!(counted, ledger);
     assert_eq!(counts.messages.iter().map(|count| count.count).sum::<u64>(), model.messages.len() as u64);
+    // The model's messages are routed without deliveries too, and its deliveries delivered without an attempt.
+    let is_the_models = |what: &str| what.contains("have no delivery") || what.contains("without an attempt");
+    let balance = reader.balance(None).unwrap();
+    assert!(balance.contradictions.iter().all(|one| is_the_models(one.what)), "{:?}", balance.contradictions);
     for (index, destination) in DESTINATIONS.iter().enumerate() {
         let waits = |delivery: &ModelDelivery| {
             delivery.destination == index && delivery.state == DeliveryState::Waiting

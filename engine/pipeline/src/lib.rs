@@ -10,6 +10,7 @@ mod format;
 mod journey;
 mod judge;
 pub mod keys;
+mod lanes;
 pub mod ledger;
 pub mod plan;
 mod process;

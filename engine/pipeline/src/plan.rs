@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use globset::GlobSet;
-use orderly_mapping::{Condition, Mapping, Template};
+use orderly_mapping::{Condition, Input, Mapping, Template};
 
 use crate::compile::Text;
-pub use handling::{Handling, OnAnswer, Rate, Retry};
+pub use handling::{Handling, OnAnswer, Order, Priority, Rate, Retry};
 
 pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
@@ -268,6 +268,8 @@ pub struct Destination {
     pub about: String,
     /// How its deliveries are handled.
     pub handling: Handling,
+    /// What ties its deliveries to one another with `order: per_patient`; the message's patients when nothing is said.
+    pub lane: Vec<Template>,
     /// How it is connected.
     pub endpoint: Endpoint,
 }
@@ -314,8 +316,19 @@ pub struct Route {
     pub source: usize,
     /// Which messages it takes.
     pub when: Option<Condition>,
+    /// Which of them have another priority than the usual: the first that fits.
+    pub priority: Vec<(Priority, Option<Condition>)>,
     /// Where they go, in the order of the file.
     pub to: Vec<Target>,
+}
+
+impl Route {
+    /// How its deliveries of a message go: by the first priority that fits it.
+    pub(crate) fn priority_of(&self, input: &Input<'_>) -> Priority {
+        let fits = |when: &Option<Condition>| when.as_ref().is_none_or(|when| when.holds(input));
+        let found = self.priority.iter().find(|(_, when)| fits(when));
+        found.map(|(priority, _)| *priority).unwrap_or_default()
+    }
 }
 
 /// One destination of a route.

@@ -17,7 +17,8 @@ use crate::acknowledge::Reply;
 use crate::format::{Format, PART};
 use crate::journey::{Depth, Journey};
 use crate::keys::{self, Key};
-use crate::plan::{Destination, Endpoint, Plan, Route, Source, Target};
+use crate::lanes;
+use crate::plan::{Destination, Endpoint, Plan, Priority, Route, Source, Target};
 
 /// What became of a message, and what follows from it.
 #[derive(Debug)]
@@ -86,6 +87,10 @@ pub struct Pair {
     pub fate: PairFate,
     /// Of a parked one, the code that a row of a table would release.
     pub unmapped: Option<Unmapped>,
+    /// Which deliveries it goes before.
+    pub priority: Priority,
+    /// What ties it to others of the destination, where its order is `per_patient`; none when it is tied to nothing that has a lane.
+    pub lanes: Arc<[u64]>,
 }
 
 /// A code without a row, and the mapping whose table lacks it. For people who mend the table, and not for logs.
@@ -235,10 +240,16 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
     let mut processed = routed(chosen, &input, processed);
     // The whole record is made only when a route or a mapping asked for it; search needs far less of it.
     let control_id = &processed.summary.control_id;
-    processed.keys = match input.known_record() {
-        Some(record) => keys::of(record, control_id),
-        None => keys::of(&orderly_hl7v2::identify(message), control_id),
+    let identified;
+    let record = match input.known_record() {
+        Some(record) => record,
+        None => {
+            identified = orderly_hl7v2::identify(message);
+            &identified
+        }
     };
+    processed.keys = keys::of(record, control_id);
+    processed.tie(chosen.plan, record);
     processed
 }
 
@@ -263,7 +274,9 @@ fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
         diagnostics: document.diagnostics().to_vec(),
         reply: Reply::accept(None),
     };
-    routed(chosen, &input, processed)
+    let mut processed = routed(chosen, &input, processed);
+    processed.tie(chosen.plan, &record);
+    processed
 }
 
 /// Finds the routes of what could be read and applies their mappings, unless there is a reason against it already.
@@ -279,6 +292,16 @@ fn routed(chosen: &Chosen<'_>, input: &Input<'_>, mut processed: Processed) -> P
 }
 
 impl Processed {
+    /// Gives its patients' lanes to all pairs whose destination declares no others.
+    fn tie(&mut self, plan: &Plan, record: &Record) {
+        let lanes = lanes::of(record);
+        for pair in &mut self.pairs {
+            if plan.destination(&pair.destination).is_some_and(|destination| destination.lane.is_empty()) {
+                pair.lanes = lanes.clone();
+            }
+        }
+    }
+
     /// The message's fate from those of its pairs.
     fn judge(&mut self) {
         let all_failed = self.pairs.iter().all(|pair| matches!(pair.fate, PairFate::Failed(_)));
@@ -308,20 +331,23 @@ fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
     if !takes {
         return Vec::new();
     }
+    let priority = route.priority_of(input);
     let of_target = |target: &Target| {
         let destination = chosen.plan.destinations.get(target.destination)?;
+        let lanes = lanes::declared(destination, input);
         let (wanted, question) = chosen.ask(target.when.as_ref(), input);
         chosen.write_down(|journey| journey.turn(destination, target, wanted, question));
         let fates = match wanted {
             false => vec![(PairFate::Filtered("the route's condition for it".to_owned()), None)],
             true => mapped(chosen, target, destination, input),
         };
-        let pair = |(fate, unmapped)| {
+        let pair = move |(fate, unmapped)| {
             let fate = match fate {
                 PairFate::Ready(payload) => named(payload, destination, input),
                 other => other,
             };
-            Pair { route: route.name.clone(), destination: destination.name.clone(), fate, unmapped }
+            let (route, destination) = (route.name.clone(), destination.name.clone());
+            Pair { route, destination, fate, unmapped, priority, lanes: lanes.clone() }
         };
         Some(fates.into_iter().map(pair))
     };

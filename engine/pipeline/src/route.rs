@@ -7,7 +7,7 @@ use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Document, Fields, Node, Scalar};
 use orderly_mapping::{Condition, Format, Mapping, compile_condition};
 
-use crate::plan::{Destination, Endpoint, Route, Target};
+use crate::plan::{Destination, Endpoint, Priority, Route, Target};
 use crate::site::Site;
 
 /// What a route may name.
@@ -24,10 +24,40 @@ pub(crate) fn read(document: &Document, known: &Known<'_>, problems: &Problems) 
     fields.text("about");
     let source = fields.required_text("from").and_then(|text| find_source(text, known, problems));
     let when = fields.optional("when").and_then(|node| condition(node, problems));
+    let priority = fields.optional("priority").map(|node| priority(node, problems)).unwrap_or_default();
     let to = fields.required("to").map(|node| targets(node, known, problems)).unwrap_or_default();
     refuse_same_destination_twice(&to, known, fields.optional("to"), problems);
     fields.finish();
-    Some(Route { name: name?, source: source?, when, to })
+    Some(Route { name: name?, source: source?, when, priority, to })
+}
+
+/// The priorities that a route may give. What has none is normal.
+pub(crate) const PRIORITIES: [(&str, Priority); 2] =
+    [("stat", Priority::Stat), ("backfill", Priority::Backfill)];
+
+/// A word for all messages of the route, or a condition for each word.
+fn priority(node: &Node, problems: &Problems) -> Vec<(Priority, Option<Condition>)> {
+    let named = |name: &str| PRIORITIES.into_iter().find(|(word, _)| *word == name);
+    if let Some(written) = node.text() {
+        return match named(written) {
+            Some((_, priority)) => vec![(priority, None)],
+            None if written == "normal" => Vec::new(),
+            None => {
+                let words = ["stat", "normal", "backfill"];
+                let message = format!("`priority` is one of {}", words.join(", "));
+                problems.error("config-choice", &node.span, message).suggest(written, words);
+                Vec::new()
+            }
+        };
+    }
+    let Some(fields) = Fields::of(node, "a priority", problems) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (word, priority) in PRIORITIES {
+        let when = fields.optional(word).and_then(|node| condition(node, problems));
+        found.extend(when.map(|when| (priority, Some(when))));
+    }
+    fields.finish();
+    found
 }
 
 /// Each pair of route and destination has one fate: two of them could not be told apart.

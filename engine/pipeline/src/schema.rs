@@ -63,6 +63,7 @@ pub fn route() -> Json {
             "about": text("What it is for, in a sentence for people"),
             "from": text("The source of orderly.yaml whose messages it takes, by its name"),
             "when": condition("Which of them it takes; all, when nothing is said"),
+            "priority": handling::priority(),
             "to": to,
         }),
     );
@@ -214,7 +215,9 @@ fn destination() -> Json {
         &[],
         json!({
             "about": text("What it is, for people"),
-            "order": choice("In which order messages are sent", &[("fifo", "that of acceptance, one in flight (default)")]),
+            "order": handling::order(),
+            "lanes": handling::lanes(),
+            "lane": handling::lane(),
             "retry": handling::retry(),
             "on_refusal": handling::on_refusal(),
             "on_answer": handling::on_answer(),

@@ -241,15 +241,16 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     check_name(entry, "a destination", problems);
     let fields = Fields::of(&entry.value, "a destination", problems)?;
     let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
-    fields.choice("order", &[("fifo", ())]);
     let handling = handling::read(&fields, problems);
+    let lane = fields.optional("lane").map(Node::items).unwrap_or_default();
+    let lane = lane.iter().filter_map(|node| template(node, problems)).collect();
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
     fields.finish();
     let kinds = [("mllp", mllp), ("files", files), ("http", http)];
     let endpoint = one_of(kinds, entry, &DESTINATION_KINDS, problems)?;
-    Some(Destination { name: Arc::from(entry.key.as_str()), about, handling, endpoint })
+    Some(Destination { name: Arc::from(entry.key.as_str()), about, handling, lane, endpoint })
 }
 
 fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {

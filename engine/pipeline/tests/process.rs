@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use orderly_pipeline::plan::Priority;
 use orderly_pipeline::{
     FRAME_TOLERANCES, Facts, Fate, NotTaken, PairFate, Plan, Processed, Text, Texts, compile, frame_refused,
     is_part, process, tolerances,
@@ -421,4 +422,41 @@ proptest! {
         let compiled = compile(&texts);
         prop_assert!(compiled.plan.is_some() || !compiled.diagnostics.is_empty());
     }
+}
+
+/// Priority and number of lanes of each delivery.
+fn places(segments: &str, site: &str, priority: &str) -> Vec<(Priority, usize)> {
+    let text = |file: &str, text: String| Text { file: file.to_owned(), text };
+    let site = format!(
+        "sources:\n  emr:\n    mllp:\n      listen: 127.0.0.1:0\ndestinations:\n  ehr:\n    mllp:\n      address: h:1\n    {site}\n"
+    );
+    let route = format!("route: r\nfrom: emr\npriority: {priority}\nto:\n  - destination: ehr\n");
+    let (site, routes) = (text("orderly.yaml", site), vec![text("routes/r.yaml", route)]);
+    let compiled = compile(&Texts { site, routes, ..Texts::default() });
+    let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
+    let bytes = format!("MSH|^~\\&|A||||20260305||ADT^A40|M1|P|2.5.1\r{segments}\r");
+    let facts = Facts { id: 7, source: "emr", accepted_at: "2026-03-05T12:00:00Z".parse().unwrap() };
+    let pairs = process(&plan, &facts, bytes.as_bytes()).pairs;
+    pairs.iter().map(|pair| (pair.priority, pair.lanes.len())).collect()
+}
+
+#[test]
+fn deliveries_have_the_lanes_of_the_patients_or_those_of_the_destination() {
+    let merge = "PID|1||70014^^^NORTH^MR||||||||||||||V1\rMRG|70988^^^NORTH^MR";
+    assert_eq!(places(merge, "order: per_patient", "normal"), [(Priority::Normal, 2)]);
+    let account = "order: per_patient\n    lane: ${PID-18.1}";
+    assert_eq!(places(merge, account, "normal"), [(Priority::Normal, 0)]);
+    let both = "order: per_patient\n    lane: ['${PID-3.1}', '${MRG-1.1}']";
+    assert_eq!(places(merge, both, "normal"), [(Priority::Normal, 2)]);
+    // Also where the order is another today: it may be changed while they wait.
+    assert_eq!(places(merge, "order: fifo", "normal"), [(Priority::Normal, 2)]);
+}
+
+#[test]
+fn a_route_gives_a_priority_to_all_its_messages_or_to_some() {
+    let emergency = "{ stat: PV1-2 = 'E', backfill: PV1-2 = 'H' }";
+    for (class, priority) in [("E", Priority::Stat), ("H", Priority::Backfill), ("I", Priority::Normal)] {
+        assert_eq!(places(&format!("PV1|1|{class}"), "order: fifo", emergency), [(priority, 0)]);
+    }
+    assert_eq!(places("PV1|1|I", "order: fifo", "backfill"), [(Priority::Backfill, 0)]);
 }

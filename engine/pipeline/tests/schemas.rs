@@ -236,7 +236,9 @@ fn documents(kind: Kind) -> Vec<Json> {
                 } },
             },
         })],
-        "route" => vec![json!({ "route": "r", "from": "s", "to": [{ "destination": "d" }] })],
+        "route" => vec![json!({
+            "route": "r", "from": "s", "priority": { "stat": "PV1-2 = 'E'" }, "to": [{ "destination": "d" }],
+        })],
         "mapping" => vec![
             json!({
                 "mapping": "m", "input": "hl7v2 2.5.1", "output": "hl7v2",

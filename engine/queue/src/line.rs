@@ -115,15 +115,8 @@ impl Line {
         actions
     }
 
-    /// How many deliveries are with the destination right now.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
-    }
-
     /// How many may be with the destination at a time.
-    #[must_use]
-    pub fn in_flight_max(&self) -> usize {
+    fn in_flight_max(&self) -> usize {
         match self.policy.order {
             Order::Fifo => 1,
             Order::Lanes { in_flight_max } => in_flight_max.clamp(1, LANES_MAX),

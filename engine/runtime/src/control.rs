@@ -17,6 +17,7 @@ use crate::desk::Desk;
 use crate::engine::StartError;
 use crate::hand::{HandRequest, Handed};
 use crate::house::House;
+use crate::inject::{InjectRequest, Injected};
 use crate::release::{ReleaseRequest, Released};
 use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed};
@@ -39,6 +40,8 @@ pub enum Request {
     Release(ReleaseRequest),
     /// Do what a person does by hand.
     Hand(HandRequest),
+    /// Take in bytes that a person repaired.
+    Inject(InjectRequest),
     /// Read the configuration's files again, and bring them into force.
     Reload,
 }
@@ -65,6 +68,8 @@ pub enum Response {
     },
     /// To [`Request::Hand`].
     Handed(Handed),
+    /// To [`Request::Inject`].
+    Injected(Injected),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To [`Request::Reload`], when something is wrong.

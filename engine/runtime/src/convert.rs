@@ -1,9 +1,11 @@
-//! Between the words of the pipeline and those of the journal, which do not know each other.
+//! Between the words of the pipeline and those of the journal, and of the queue, which do not know each other.
 
 use std::sync::Arc;
 
 use orderly_journal as journal;
-use orderly_pipeline::{Fate, Pair, PairFate, Processed, Unmapped, keys};
+use orderly_pipeline::plan::Priority;
+use orderly_pipeline::{Facts, Fate, Pair, PairFate, Processed, Unmapped, keys};
+use orderly_queue::item::Class;
 
 /// The journal's deliveries of a processed message.
 pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::NewDelivery> {
@@ -11,7 +13,8 @@ pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::New
 }
 
 fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
-    let Pair { route, destination, fate, unmapped } = pair;
+    let Pair { route, destination, fate, unmapped, priority, lanes } = pair;
+    let place = journal::Place { class: class(priority).number(), lanes };
     let without = |state, reason| journal::NewDelivery {
         route: route.clone(),
         destination: destination.clone(),
@@ -21,7 +24,7 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
         payload: None,
         control_id: None,
         target: None,
-        place: journal::Place::default(),
+        place: place.clone(),
     };
     match fate {
         PairFate::Filtered(reason) => without(journal::DeliveryState::Filtered, reason),
@@ -39,8 +42,45 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
             payload: Some(payload.bytes.map_or_else(|| body.clone(), Arc::from)),
             control_id: Some(payload.control_id),
             target: payload.target,
-            place: journal::Place::default(),
+            place: place.clone(),
         },
+    }
+}
+
+/// A processed message as the journal takes it in, by its source and the version of the plan.
+pub(crate) fn new_message(
+    (source, version): (&Arc<str>, &Arc<str>),
+    facts: &Facts<'_>,
+    processed: &mut Processed,
+    body: Arc<[u8]>,
+    origin: Option<journal::Origin>,
+) -> journal::NewMessage {
+    let pairs = std::mem::take(&mut processed.pairs);
+    let summary = std::mem::take(&mut processed.summary);
+    journal::NewMessage {
+        id: facts.id,
+        source: source.clone(),
+        accepted_at_us: facts.accepted_at.as_microsecond(),
+        format: Arc::from(processed.format),
+        message_type: summary.kind,
+        event: summary.event,
+        control_id: summary.control_id,
+        fate: fate(processed.fate),
+        reason: processed.reason.take(),
+        plan: version.clone(),
+        origin,
+        keys: search_keys(processed),
+        deliveries: deliveries(pairs, &body),
+        body,
+    }
+}
+
+/// The queue's word for a priority.
+fn class(priority: Priority) -> Class {
+    match priority {
+        Priority::Stat => Class::Stat,
+        Priority::Normal => Class::Normal,
+        Priority::Backfill => Class::Backfill,
     }
 }
 

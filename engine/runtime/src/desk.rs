@@ -7,6 +7,7 @@ use tracing::{error, info};
 
 use crate::control::{Request, Response};
 use crate::hand;
+use crate::inject::inject;
 use crate::lines::Lines;
 use crate::plans::Plans;
 use crate::release::release;
@@ -40,6 +41,10 @@ impl Desk<'_> {
             }
             Request::Hand(request) => match hand::lay(self, &request).await {
                 Ok(handed) => Response::Handed(handed),
+                Err(why) => Response::Refused(why),
+            },
+            Request::Inject(request) => match inject(self, &request).await {
+                Ok(injected) => Response::Injected(injected),
                 Err(why) => Response::Refused(why),
             },
             Request::Status | Request::Reload => {

@@ -144,24 +144,7 @@ impl Ingest {
         body: Arc<[u8]>,
         origin: Option<Origin>,
     ) -> NewMessage {
-        let pairs = std::mem::take(&mut processed.pairs);
-        let summary = std::mem::take(&mut processed.summary);
-        NewMessage {
-            id: facts.id,
-            source: self.source.clone(),
-            accepted_at_us: facts.accepted_at.as_microsecond(),
-            format: Arc::from(processed.format),
-            message_type: summary.kind,
-            event: summary.event,
-            control_id: summary.control_id,
-            fate: convert::fate(processed.fate),
-            reason: processed.reason.take(),
-            plan: held.version.clone(),
-            origin,
-            keys: convert::search_keys(processed),
-            deliveries: convert::deliveries(pairs, &body),
-            body,
-        }
+        convert::new_message((&self.source, &held.version), facts, processed, body, origin)
     }
 
     fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {

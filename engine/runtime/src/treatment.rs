@@ -2,7 +2,7 @@
 
 use orderly_pipeline::plan::{self, Handling, OnAnswer, Retry};
 use orderly_queue::answers::{Answers, Then};
-use orderly_queue::line::Policy;
+use orderly_queue::line::{Order, Policy};
 use orderly_queue::rate::Rate;
 use orderly_queue::retry::RetrySchedule;
 
@@ -18,12 +18,15 @@ pub(crate) struct Treatment {
 impl Treatment {
     /// As a destination declares it.
     pub(crate) fn of(destination: &plan::Destination) -> Treatment {
-        let Handling { retry, on_refusal, on_answer, expires_after, rate } = &destination.handling;
+        let Handling { order, retry, on_refusal, on_answer, expires_after, rate } = &destination.handling;
         let policy = Policy {
+            order: match *order {
+                plan::Order::Fifo => Order::Fifo,
+                plan::Order::PerPatient { lanes } => Order::Lanes { in_flight_max: lanes },
+            },
             retry: schedule(retry),
             rate: rate.map(|rate| Rate { count: rate.count, per: rate.per }),
             expires_after: *expires_after,
-            ..Policy::default()
         };
         let on_answer = on_answer.iter().map(|(code, action)| (code.clone(), then(*action))).collect();
         Treatment { policy, answers: Answers { on_refusal: then(*on_refusal), on_answer } }

@@ -248,8 +248,8 @@ impl Worker {
             self.idle.push(destination);
         }
         self.standing.attempted(now(), &made.attempt.outcome);
-        self.note(seq, message_id, &made.attempt.outcome);
         let ending = self.answers.ending(judged(&made.attempt));
+        self.note(seq, message_id, &made.attempt.outcome, ending);
         self.made.insert(seq, made);
         let actions = self.line.step(Event::Attempted { ticket, ending }, now());
         if self.line.is_blocked() {
@@ -283,22 +283,33 @@ impl Worker {
         });
     }
 
-    fn note(&mut self, delivery: u64, id: u64, outcome: &Outcome) {
+    /// Tells the log: of failures the first and the recovery, of what needs a person each.
+    fn note(&mut self, delivery: u64, id: u64, outcome: &Outcome, ending: Ending) {
         let destination = &self.name;
-        match outcome {
-            Outcome::Delivered if self.failing => info!(%destination, "delivering again"),
-            Outcome::Delivered => {}
-            Outcome::Retryable { code, text, .. } if self.failing => {
-                debug!(%destination, id, delivery, code, "failed again: {text}");
+        let (code, text) = match outcome {
+            Outcome::Delivered => ("", ""),
+            Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => {
+                (code.as_str(), text.as_str())
             }
-            Outcome::Retryable { code, text, .. } => {
-                warn!(%destination, id, delivery, code, "cannot deliver, will try again: {text}");
+        };
+        let was_failing = std::mem::take(&mut self.failing);
+        match ending {
+            Ending::Delivered if was_failing => info!(%destination, "delivering again"),
+            Ending::Delivered | Ending::Withdrawn | Ending::Unread => {}
+            Ending::Retryable { .. } => {
+                self.failing = true;
+                match was_failing {
+                    true => debug!(%destination, id, delivery, code, "failed again: {text}"),
+                    false => {
+                        warn!(%destination, id, delivery, code, "cannot deliver, will try again: {text}");
+                    }
+                }
             }
-            Outcome::Permanent { code, text } => {
-                warn!(%destination, id, delivery, code, "refused: {text}");
+            Ending::Parked => warn!(%destination, id, delivery, code, "refused, parked: {text}"),
+            Ending::Blocking => {
+                warn!(%destination, id, delivery, code, "blocked until somebody has looked: {text}");
             }
         }
-        self.failing = matches!(outcome, Outcome::Retryable { .. });
     }
 }
 

@@ -5,5 +5,6 @@
 
 mod files;
 mod killed;
+mod lines;
 mod power;
 mod rounds;

@@ -48,7 +48,7 @@ pub(crate) struct Compared {
     source: String,
     /// Ids in the list.
     listed: u64,
-    /// Messages of the source, without those recorded as duplicates.
+    /// Messages of the source, without those recorded as duplicates, and of what was repaired the repaired form only.
     here: u64,
     /// In the list, and not here.
     missing: Ids,
@@ -93,8 +93,11 @@ impl CompareArgs {
         let list = self.open(path)?;
         let source = self.source(reader, balance)?;
         let mut ids: HashMap<String, Times> = HashMap::new();
-        let count = |id: &str, fate| {
-            if fate != Fate::Duplicate {
+        let repaired = reader.repairs().map_err(Failure::new)?;
+        let is_repaired = |id| repaired.iter().any(|repair| repair.quarantined == id);
+        let count = |message, id: &str, fate| {
+            // What was repaired is here once, by its repaired form.
+            if fate != Fate::Duplicate && !(fate == Fate::Quarantined && is_repaired(message)) {
                 match ids.get_mut(id.trim()) {
                     Some(times) => times.here += 1,
                     None => drop(ids.insert(id.trim().to_owned(), Times { here: 1, listed: 0 })),

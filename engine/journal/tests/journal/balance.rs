@@ -90,7 +90,7 @@ fn a_period_takes_the_messages_accepted_in_it_with_their_deliveries() {
     assert_eq!(told(&balance.destinations), [("ehr", 2, vec![(DeliveryState::Waiting, 2)])]);
     assert!(balance.is_balanced());
     let mut ids = Vec::new();
-    reader.control_ids("emr", Some(100..200), |id, fate| ids.push((id.to_owned(), fate))).unwrap();
+    reader.control_ids("emr", Some(100..200), |_, id, fate| ids.push((id.to_owned(), fate))).unwrap();
     assert_eq!(ids, [("C2".to_owned(), Fate::Routed), ("C3".to_owned(), Fate::Routed)]);
     assert_eq!(reader.balance(Some(0..10)).unwrap(), Balance::default());
 }

@@ -47,13 +47,30 @@ fn plans_of_an_earlier_program_stay() {
     let plan = PlanInForce { version: "p1".to_owned(), since_us: 5 };
     Running::open(Options::new(folder.path())).journal().note_plan(&plan, [("orderly.yaml", "x")]).unwrap();
     let book = rusqlite::Connection::open(folder.path().join("plans.db")).unwrap();
-    book.execute_batch("DROP TABLE pause; DROP TABLE act; PRAGMA user_version = 1").unwrap();
+    book.execute_batch("DROP TABLE pause; DROP TABLE act; DROP TABLE repair; PRAGMA user_version = 1")
+        .unwrap();
     drop(book);
     let running = Running::open(Options::new(folder.path()));
     assert_eq!(running.journal().reader().pauses().unwrap(), []);
     assert!(running.journal().pause("ehr", &act("pause", 10)).unwrap());
     assert_eq!(running.journal().reader().pauses().unwrap().len(), 1);
     assert_eq!(running.journal().reader().plans().unwrap(), [plan]);
+}
+
+#[test]
+fn a_repair_counts_once_its_message_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(NewMessage { fate: Fate::Quarantined, ..running.message("PID|1", &[]) }).unwrap();
+    let repaired = running.message("MSH|1", &["ehr"]);
+    let repair = Repair { quarantined: 1, repaired: repaired.id };
+    let reader = Reader::open(folder.path()).unwrap();
+    assert_eq!(reader.repairs().unwrap(), []);
+    running.journal().note_repair(repair).unwrap();
+    assert_eq!(reader.repairs().unwrap(), []);
+    running.accept(repaired).unwrap();
+    assert_eq!(reader.repairs().unwrap(), [repair]);
+    assert!(reader.balance(None).unwrap().is_balanced());
 }
 
 const STATES: [DeliveryState; 7] = DeliveryState::ALL;

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// What a destination declares of its deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Handling {
+    /// Which deliveries wait for which.
+    pub order: Order,
     /// When a failed attempt is tried again.
     pub retry: Retry,
     /// What a refusal does, where its code has no entry of its own.
@@ -16,6 +18,31 @@ pub struct Handling {
     pub expires_after: Option<Duration>,
     /// At most so many attempts in a time.
     pub rate: Option<Rate>,
+}
+
+/// Which deliveries wait for which.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Each waits for all before it.
+    #[default]
+    Fifo,
+    /// Each waits for those before it that are about one of its patients.
+    PerPatient {
+        /// So many may be in flight.
+        lanes: usize,
+    },
+}
+
+/// Which deliveries go first. Order holds within a priority, not between them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Before all others.
+    Stat,
+    /// What is neither hurried nor put off.
+    #[default]
+    Normal,
+    /// Only while nothing else is to be sent.
+    Backfill,
 }
 
 /// `retry:` of a destination. What is not said is the queue's default.

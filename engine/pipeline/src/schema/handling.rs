@@ -1,10 +1,59 @@
 //! What may stand in a destination about its deliveries.
 
-use orderly_mapping::schema::{choice, list, object, text, with};
+use orderly_mapping::schema::{choice, condition, list, object, text, with};
 use serde_json::{Value as Json, json};
 
 use super::duration;
 use crate::site::handling::{ON_THE_WAY, REFUSALS};
+
+pub(super) fn order() -> Json {
+    choice(
+        "In which order messages are sent",
+        &[
+            ("fifo", "that of acceptance, one in flight (default)"),
+            ("per_patient", "that of acceptance for each patient, several patients beside each other"),
+        ],
+    )
+}
+
+pub(super) fn lanes() -> Json {
+    json!({
+        "description": "With order: per_patient, how many messages may be in flight, each of another patient (default 8)",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 64,
+    })
+}
+
+pub(super) fn lane() -> Json {
+    let one = text("What is the same in messages that must stay in order: ${PID-18.1}");
+    let about = "With order: per_patient, what is taken for the patient, one or several texts; PID-3, and MRG of a merge, when nothing is said";
+    json!({ "description": about, "anyOf": [list("", &one), one] })
+}
+
+pub(super) fn priority() -> Json {
+    let word = choice(
+        "For all its messages",
+        &[
+            ("stat", "before all others"),
+            ("normal", "neither hurried nor put off (default)"),
+            ("backfill", "only while nothing else is to be sent: history, a large initial load"),
+        ],
+    );
+    let keys = object(
+        "For those that meet a condition; the others are normal",
+        &[],
+        json!({
+            "stat": condition("Which of its messages go before all others"),
+            "backfill": condition("Which of its messages are sent only while nothing else is"),
+        }),
+    );
+    let keys = with(keys, json!({ "minProperties": 1 }));
+    json!({
+        "description": "Which of its deliveries go first. Order holds within a priority, not between them",
+        "anyOf": [word, keys],
+    })
+}
 
 pub(super) fn retry() -> Json {
     let waits = json!({

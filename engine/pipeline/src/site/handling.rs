@@ -6,7 +6,7 @@ use std::time::Duration;
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Entry, Fields, Node};
 
-use crate::plan::{Handling, OnAnswer, Rate, Retry};
+use crate::plan::{Handling, OnAnswer, Order, Rate, Retry};
 
 /// The acknowledgement codes that refuse.
 pub(crate) const REFUSALS: [&str; 4] = ["AE", "AR", "CE", "CR"];
@@ -38,11 +38,45 @@ pub(super) fn read(fields: &Fields<'_, '_>, problems: &Problems) -> Handling {
     // Taking every refusal for a delivery would lose messages without a trace: only a code may be accepted.
     let on_refusal: Vec<_> = ACTIONS.into_iter().filter(|(_, action)| *action != OnAnswer::Accept).collect();
     Handling {
+        order: order(fields, problems),
         retry: fields.optional("retry").and_then(|node| retry(node, problems)).unwrap_or_default(),
         on_refusal: fields.choice("on_refusal", &on_refusal).unwrap_or_default(),
         on_answer: fields.optional("on_answer").map(|node| on_answer(node, problems)).unwrap_or_default(),
         expires_after: lasting(fields, "expires_after", problems),
         rate: rate(fields, problems),
+    }
+}
+
+/// How many deliveries are in flight in different lanes, when nothing is said: enough that a receiver's time to answer costs little, few
+/// enough for one that takes eight connections from nobody else.
+const LANES: usize = 8;
+
+/// So many deliveries may be sent twice after a crash: no more are ever in flight.
+const IN_FLIGHT_MAX: u64 = 64;
+
+fn order(fields: &Fields<'_, '_>, problems: &Problems) -> Order {
+    let per_patient = fields.choice("order", &[("fifo", false), ("per_patient", true)]).unwrap_or_default();
+    let lanes = fields.number("lanes");
+    let refuse = |key: &str, message: &str, help: &str| {
+        let span = fields.key_span(key).unwrap_or_else(|| fields.span());
+        problems.error("config-lanes", span, message.to_owned()).help(help.to_owned());
+    };
+    if lanes.is_some_and(|lanes| !(1..=IN_FLIGHT_MAX).contains(&lanes)) {
+        refuse(
+            "lanes",
+            "`lanes` takes a number from 1 to 64",
+            "write how many messages the receiver may have at a time",
+        );
+    }
+    for key in ["lanes", "lane"].into_iter().filter(|key| !per_patient && fields.has(key)) {
+        refuse(key, &format!("`{key}` goes with `order: per_patient` only"), "remove it, or add the order");
+    }
+    if per_patient && fields.has("files") {
+        refuse("order", "a folder takes one file after the other", "remove `order:`");
+    }
+    match per_patient {
+        true => Order::PerPatient { lanes: lanes.and_then(|lanes| lanes.try_into().ok()).unwrap_or(LANES) },
+        false => Order::Fifo,
     }
 }
 
@@ -182,7 +216,7 @@ mod tests {
     #[test]
     fn everything_that_can_be_said() {
         let (handling, wrong) = read_lines(
-            "retry: { schedule: [1s, 5s], then: 10m, for: 3d, jitter: 10% }\non_refusal: block\n\
+            "order: per_patient\nlanes: 4\nretry: { schedule: [1s, 5s], then: 10m, for: 3d, jitter: 10% }\non_refusal: block\n\
              on_answer: { AE: retry, AR: accept, '503': park, answer-timeout: block }\nexpires_after: 2d\nrate: 600/m\n",
         );
         assert_eq!(wrong, [""; 0]);
@@ -200,6 +234,7 @@ mod tests {
             ("answer-timeout", OnAnswer::Block),
         ];
         let expected = Handling {
+            order: Order::PerPatient { lanes: 4 },
             retry,
             on_refusal: OnAnswer::Block,
             on_answer: on_answer.map(|(code, action)| (code.to_owned(), action)).into(),
@@ -212,6 +247,7 @@ mod tests {
     #[test]
     fn what_is_not_said_is_as_the_field_has_it() {
         assert_eq!(read_lines("retry: { for: 3d }\n").0.retry.then, None);
+        assert_eq!(read_lines("order: per_patient\n").0.order, Order::PerPatient { lanes: 8 });
         assert_eq!(read_lines("retry: { schedule: [1s, 7s] }\n").0.retry.then, Some(Duration::from_secs(7)));
         let (handling, wrong) = read_lines("{}\n");
         assert_eq!((handling, wrong.as_slice()), (Handling::default(), &[][..]));
@@ -220,6 +256,9 @@ mod tests {
     #[test]
     fn what_cannot_be_is_told_where_it_stands() {
         for (lines, expected) in [
+            ("order: per_patient\nlanes: 0\n", "2:1 config-lanes"),
+            ("order: per_patient\nlanes: 65\n", "2:1 config-lanes"),
+            ("order: fifo\nlanes: 8\n", "2:1 config-lanes"),
             ("retry: {}\n", "1:8 config-retry"),
             ("retry: { for: 0s }\n", "1:10 config-no-time"),
             ("retry: { then: 1s, jitter: 101% }\n", "1:28 config-jitter"),
