@@ -21,7 +21,7 @@ mod tolerances;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
-pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, is_part};
+pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, TAKEN_MEDIA_TYPES, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Fault, Severity};

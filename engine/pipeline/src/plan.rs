@@ -14,7 +14,7 @@ use orderly_mapping::{Condition, Mapping, Template};
 
 use crate::compile::Text;
 
-pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
+pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart};
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
@@ -160,6 +160,20 @@ pub enum Listener {
     Mllp(MllpListener),
     /// Files dropped in a folder.
     Files(FilesSource),
+    /// Messages posted by HTTP.
+    Http(HttpSource),
+}
+
+impl Listener {
+    /// Where it listens, if it does.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Listener::Mllp(mllp) => Some(mllp.listen),
+            Listener::Http(http) => Some(http.listen),
+            Listener::Files(_) => None,
+        }
+    }
 }
 
 /// `mllp:` of a source.

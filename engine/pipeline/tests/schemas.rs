@@ -226,6 +226,10 @@ fn documents(kind: Kind) -> Vec<Json> {
             "sources": { "s": { "mllp": {
                 "listen": "127.0.0.1:1",
                 "tls": { "certificate": "a.pem", "key": "a.key" },
+            } }, "h": { "http": {
+                "listen": "127.0.0.1:2",
+                "basic": { "user": "u", "password": "${env:P}" },
+                "tls": { "certificate": "a.pem", "key": "a.key" },
             } } },
             "destinations": {
                 "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1", "tls": {} } },

@@ -17,8 +17,16 @@ pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for source in &plan.sources {
         let whose = format!("source {}", source.name);
-        if let Listener::Mllp(mllp) = &source.listener {
-            found.extend(mllp.tls.as_ref().and_then(|tls| tls_server_finding(&whose, tls, base)));
+        match &source.listener {
+            Listener::Mllp(mllp) => {
+                found.extend(mllp.tls.as_ref().and_then(|tls| tls_server_finding(&whose, tls, base)));
+            }
+            Listener::Http(http) => {
+                found.extend(http.tls.as_ref().and_then(|tls| tls_server_finding(&whose, tls, base)));
+                let secret = http.credentials.as_ref().map(secret_of);
+                found.extend(secret.and_then(|secret| secret_finding(&whose, secret, base)));
+            }
+            Listener::Files(_) => {}
         }
     }
     for destination in &plan.destinations {

@@ -1,11 +1,28 @@
-//! Destinations that are reached by HTTP.
+//! Sources and destinations on HTTP.
 
 use std::time::Duration;
 
 use orderly_mapping::{Input, Template};
 use orderly_record::Diagnostic;
 
-use super::{Secret, TlsEndpoint};
+use super::{Secret, TlsEndpoint, TlsListener};
+
+/// `http:` of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSource {
+    /// Address and port to listen at.
+    pub listen: std::net::SocketAddr,
+    /// The path that messages are posted to.
+    pub path: String,
+    /// The largest message taken in, in bytes; the transport's default when nothing is said, as for what follows.
+    pub body_bytes_max: Option<usize>,
+    /// How many connections at a time.
+    pub connections_max: Option<usize>,
+    /// Who may send; anybody, when nothing is said.
+    pub credentials: Option<Credentials>,
+    /// TLS; plain HTTP when nothing is said.
+    pub tls: Option<TlsListener>,
+}
 
 /// `http:` of a destination.
 #[derive(Debug)]

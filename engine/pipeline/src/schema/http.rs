@@ -1,8 +1,26 @@
-//! `http:` of a destination.
+//! `http:` of a source and of a destination.
 
 use serde_json::{Value as Json, json};
 
-use super::{choice, duration, object, text, tls, with};
+use super::{choice, duration, listen, number, object, size, text, tls, with};
+
+/// Messages that are posted.
+pub(super) fn source() -> Json {
+    let keys = object(
+        "Messages posted by HTTP, one a request; the acknowledgement is the answer",
+        &["listen"],
+        json!({
+            "listen": listen(),
+            "path": with(text("The path that messages are posted to (default /)"), json!({ "pattern": "^/[^?# ]*$" })),
+            "body_size_max": size("The largest message (default 64MiB)"),
+            "connections_max": number("How many connections at a time (default 64)"),
+            "bearer": secret("The token that senders have to show"),
+            "basic": basic("The user and the password that senders have to show"),
+            "tls": tls::listener(),
+        }),
+    );
+    with(keys, json!({ "not": { "required": ["bearer", "basic"] } }))
+}
 
 /// One request a message.
 pub(super) fn destination() -> Json {
@@ -24,7 +42,7 @@ pub(super) fn destination() -> Json {
                 "additionalProperties": { "type": ["string", "number", "boolean"] },
             },
             "bearer": secret("The token that shows who sends"),
-            "basic": basic(),
+            "basic": basic("The user and the password that show who sends"),
             "connect_timeout": duration("How long connecting may take (default 10s)"),
             "answer_timeout": duration("How long sending and the answer may take (default 30s)"),
             "tls": tls::endpoint(),
@@ -33,9 +51,9 @@ pub(super) fn destination() -> Json {
     with(keys, json!({ "not": { "required": ["bearer", "basic"] } }))
 }
 
-fn basic() -> Json {
+fn basic(about: &str) -> Json {
     object(
-        "The user and the password that show who sends",
+        about,
         &["user", "password"],
         json!({ "user": text("The user's name"), "password": secret("The password") }),
     )

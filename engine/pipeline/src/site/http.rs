@@ -1,12 +1,51 @@
-//! `http:` of a destination.
+//! `http:` of a source and of a destination.
 
-use orderly_mapping::problems::Problems;
+use orderly_mapping::problems::{Problems, Reported};
 use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
 
-use super::{secret, template, tls};
-use crate::plan::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
+use super::{listen, secret, template, tls};
+use crate::plan::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart};
 
-/// What it says.
+/// Of a source, if it has it.
+pub(super) fn source(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpSource> {
+    let (node, section) = (of.optional("http")?, of.key_span("http")?);
+    let fields = Fields::of(node, "an HTTP listener", problems)?;
+    let listen = listen(&fields, problems);
+    let path = fields.text("path").map(|text| (text.to_string(), text.node));
+    let (body, connections) = (fields.size("body_size_max"), fields.number("connections_max"));
+    let credentials = credentials(&fields, section, problems);
+    let tls = tls::listener(&fields, problems);
+    if let Some((path, node)) = &path
+        && !(path.starts_with('/')
+            && path.chars().all(|c| c.is_ascii_graphic() && !"\"#<>?\\^`{|}".contains(c)))
+    {
+        problems
+            .error("config-url", &node.span, "`path` begins with / and has no ? and no blanks")
+            .help("write /hl7");
+    }
+    if let (Some(listen), None, Some(_)) = (listen, &tls, &credentials)
+        && !listen.ip().is_loopback()
+    {
+        warn_of_plain_secret(section, problems).help("add `tls:`");
+    }
+    fields.finish();
+    let usize = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Some(HttpSource {
+        listen: listen?,
+        path: path.map_or_else(|| "/".to_owned(), |(path, _)| path),
+        body_bytes_max: body.map(usize),
+        connections_max: connections.map(usize),
+        credentials,
+        tls,
+    })
+}
+
+fn warn_of_plain_secret<'p>(span: &Span, problems: &'p Problems) -> Reported<'p> {
+    let message = "the credentials go over the network for everybody to read";
+    problems.warning("config-plain-secret", span, message)
+}
+
+/// Of a destination, if it has it.
 pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpEndpoint> {
     let (node, section) = (of.optional("http")?, of.key_span("http")?);
     let fields = Fields::of(node, "an HTTP destination", problems)?;
@@ -43,9 +82,7 @@ fn warn_of_plain(address: &str, has_credentials: bool, has_tls: bool, span: &Spa
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let is_here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
     if has_credentials && !is_here {
-        problems
-            .warning("config-plain-secret", span, "the credentials go over the network for everybody to read")
-            .help("write https://, if the receiver speaks it");
+        warn_of_plain_secret(span, problems).help("write https://, if the receiver speaks it");
     }
 }
 

@@ -222,3 +222,49 @@ fn a_destination_is_of_one_kind() {
         ]
     );
 }
+
+#[test]
+fn a_listener_for_what_is_posted() {
+    let lines = [
+        "http:",
+        "  listen: 127.0.0.1:8443",
+        "  path: /hl7",
+        "  body_size_max: 1MiB",
+        "  connections_max: 9",
+        "  bearer: ${file:secrets/token}",
+        "  tls:",
+        "    certificate: tls/server.pem",
+        "    key: tls/server.key",
+    ];
+    let plan = plan(&lines, HUB);
+    let Listener::Http(http) = &plan.source("clinic").unwrap().listener else { panic!("no HTTP") };
+    assert_eq!((http.listen.port(), http.path.as_str()), (8443, "/hl7"));
+    assert_eq!((http.body_bytes_max, http.connections_max), (Some(1 << 20), Some(9)));
+    let Some(Credentials::Bearer(token)) = &http.credentials else { panic!("no token") };
+    assert_eq!(token.source, SecretSource::File("secrets/token".to_owned()));
+    assert!(http.tls.is_some());
+}
+
+#[test]
+fn a_listener_that_cannot_be() {
+    let lines =
+        ["refuse: mllp-noise", "http:", "  listen: 0.0.0.0:8080", "  path: hl7", "  bearer: ${env:TOKEN}"];
+    assert_eq!(
+        wrong(&lines, HUB),
+        [
+            "6:13 config-url `path` begins with / and has no ? and no blanks | write /hl7",
+            "4:5 config-plain-secret the credentials go over the network for everybody to read | add `tls:`",
+            "3:13 config-refuse mllp-noise is about MLLP's frames, and this source has none | remove it",
+        ]
+    );
+}
+
+#[test]
+fn an_address_is_for_one_source_however_it_is_spoken_to() {
+    let text = "sources:\n  clinic:\n    mllp:\n      listen: 127.0.0.1:2575\n  web:\n    http:\n      listen: 0.0.0.0:2575\n\
+                destinations: {}\n"
+        .to_owned();
+    let site = Text { file: "orderly.yaml".to_owned(), text };
+    let found = compile(&Texts { site, ..Texts::default() }).diagnostics;
+    assert!(found.iter().any(|found| found.code == "config-address-twice"), "{found:?}");
+}

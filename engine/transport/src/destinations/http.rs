@@ -136,14 +136,14 @@ async fn request(
     for (name, value) in &settings.headers {
         request = match value {
             HeaderContent::Text(text) => request.header(name, text),
-            HeaderContent::Secret(source) => request.header(name, hidden(read(source).await?.value())),
+            HeaderContent::Secret(source) => request.header(name, hidden(source.fetch().await?.value())),
         };
     }
     if let Some(credentials) = &settings.credentials {
         let value = match credentials {
-            Credentials::Bearer(token) => format!("Bearer {}", read(token).await?.value()),
+            Credentials::Bearer(token) => format!("Bearer {}", token.fetch().await?.value()),
             Credentials::Basic { user, password } => {
-                let both = format!("{user}:{}", read(password).await?.value());
+                let both = format!("{user}:{}", password.fetch().await?.value());
                 format!("Basic {}", STANDARD.encode(both))
             }
         };
@@ -157,13 +157,6 @@ fn hidden(value: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
-}
-
-async fn read(source: &SecretSource) -> Result<crate::secret::Secret, SecretError> {
-    let source = source.clone();
-    let name = format!("{source:?}");
-    let read = tokio::task::spawn_blocking(move || source.read()).await;
-    read.unwrap_or(Err(SecretError::Unusable(name)))
 }
 
 fn media_type<'s>(types: &'s [MediaType], payload: &[u8]) -> &'s str {
