@@ -18,6 +18,7 @@ mod receivers;
 mod releasing;
 mod reloading;
 mod replaying;
+mod securing;
 mod showing;
 mod starting;
 mod surveying;
