@@ -14,7 +14,9 @@ use orderly_mapping::{Condition, Mapping, Template};
 
 use crate::compile::Text;
 
-pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart};
+pub use http::{
+    Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart,
+};
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
@@ -302,6 +304,8 @@ pub enum Endpoint {
     Files(FilesEndpoint),
     /// One HTTP request a message.
     Http(HttpEndpoint),
+    /// FHIR R4 resources.
+    Fhir(FhirEndpoint),
 }
 
 /// `mllp:` of a destination.

@@ -187,7 +187,7 @@ fn source() -> Json {
             "http": http::source(),
         }),
     );
-    one_kind(keys)
+    one_kind(keys, &["mllp", "files", "http"])
 }
 
 fn listen() -> Json {
@@ -227,7 +227,7 @@ fn destination() -> Json {
     );
     let retry = with(retry, json!({ "minProperties": 1 }));
     let keys = object(
-        "A destination: one receiver, over MLLP, as files or by HTTP",
+        "A destination: one receiver, over MLLP, as files, by HTTP or a FHIR server",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -245,14 +245,15 @@ fn destination() -> Json {
             })),
             "files": files::destination(),
             "http": http::destination(),
+            "fhir": http::fhir(),
         }),
     );
-    one_kind(keys)
+    one_kind(keys, &["mllp", "files", "http", "fhir"])
 }
 
 /// Of the ways in, or out, exactly one.
-fn one_kind(keys: Json) -> Json {
-    let one = ["mllp", "files", "http"].map(|kind| json!({ "required": [kind] }));
+fn one_kind(keys: Json, kinds: &[&str]) -> Json {
+    let one: Vec<Json> = kinds.iter().map(|kind| json!({ "required": [kind] })).collect();
     with(keys, json!({ "oneOf": one }))
 }
 

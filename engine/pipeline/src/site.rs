@@ -169,11 +169,11 @@ const SOURCE_KINDS: Kinds = Kinds {
 
 const DESTINATION_KINDS: Kinds = Kinds {
     code_two: "config-two-endpoints",
-    two: "a destination is one of `mllp`, `files` and `http`, not several",
+    two: "a destination is one of `mllp`, `files`, `http` and `fhir`, not several",
     two_help: "make a destination of each",
     code_none: "config-no-endpoint",
     none: "nothing says where this destination is",
-    none_help: "add `mllp:` with an address, `files:` with a folder, or `http:` with a URL",
+    none_help: "add `mllp:` with an address, `files:` with a folder, `http:` with a URL, or `fhir:` with a server's base",
 };
 
 /// The one kind that was declared; a kind with errors of its own, which are reported there, is `Some(None)`.
@@ -250,8 +250,9 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
+    let fhir = fields.optional("fhir").map(|_| http::fhir(&fields, problems).map(Endpoint::Fhir));
     fields.finish();
-    let kinds = [("mllp", mllp), ("files", files), ("http", http)];
+    let kinds = [("mllp", mllp), ("files", files), ("http", http), ("fhir", fhir)];
     let endpoint = one_of(kinds, entry, &DESTINATION_KINDS, problems)?;
     Some(Destination { name: Arc::from(entry.key.as_str()), about, retry, endpoint })
 }

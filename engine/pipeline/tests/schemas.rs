@@ -238,6 +238,11 @@ fn documents(kind: Kind) -> Vec<Json> {
                     "basic": { "user": "u", "password": "${env:P}" },
                     "tls": {},
                 } },
+                "f": { "fhir": {
+                    "base": "https://h/r4",
+                    "basic": { "user": "u", "password": "${env:P}" },
+                    "tls": {},
+                } },
             },
         })],
         "route" => vec![json!({ "route": "r", "from": "s", "to": [{ "destination": "d" }] })],

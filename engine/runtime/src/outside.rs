@@ -44,6 +44,11 @@ pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
                 let secrets = headers.chain(http.credentials.as_ref().map(secret_of));
                 found.extend(secrets.filter_map(|secret| secret_finding(&whose, secret, base)));
             }
+            Endpoint::Fhir(fhir) => {
+                found.extend(fhir.tls.as_ref().and_then(|tls| tls_client_finding(&whose, tls, base)));
+                let secret = fhir.credentials.as_ref().map(secret_of);
+                found.extend(secret.and_then(|secret| secret_finding(&whose, secret, base)));
+            }
             Endpoint::Files(_) => {}
         }
     }

@@ -45,6 +45,21 @@ pub struct HttpEndpoint {
     pub tls: Option<TlsEndpoint>,
 }
 
+/// `fhir:` of a destination.
+#[derive(Debug)]
+pub struct FhirEndpoint {
+    /// The server's base.
+    pub base: Url,
+    /// Who sends.
+    pub credentials: Option<Credentials>,
+    /// How long connecting may take; the transport's default when nothing is said, as for what follows.
+    pub connect_timeout: Option<Duration>,
+    /// How long sending and the answer may take.
+    pub answer_timeout: Option<Duration>,
+    /// TLS of a secure base; what the machine trusts when nothing is said.
+    pub tls: Option<TlsEndpoint>,
+}
+
 /// A request's method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HttpMethod {
@@ -111,9 +126,14 @@ impl Url {
         self.path.iter().filter_map(text).collect()
     }
 
+    /// Whether something in its path is of the message.
+    pub(crate) fn has_values(&self) -> bool {
+        self.path.iter().any(|part| matches!(part, UrlPart::Value(_)))
+    }
+
     /// The path for a message; nothing when it is the same for all. Values are escaped: none can lead to another place or parameter.
     pub(crate) fn path(&self, input: &Input<'_>) -> Result<Option<String>, Diagnostic> {
-        if self.path.iter().all(|part| matches!(part, UrlPart::Text(_))) {
+        if !self.has_values() {
             return Ok(None);
         }
         let mut path = String::new();

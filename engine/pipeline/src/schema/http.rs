@@ -1,4 +1,4 @@
-//! `http:` of a source and of a destination.
+//! `http:` of a source and of a destination, and `fhir:` of a destination.
 
 use serde_json::{Value as Json, json};
 
@@ -40,6 +40,28 @@ pub(super) fn destination() -> Json {
                 "description": "What stands in the head of each request, by name; secrets as ${env:NAME} or ${file:path}",
                 "type": "object",
                 "additionalProperties": { "type": ["string", "number", "boolean"] },
+            },
+            "bearer": secret("The token that shows who sends"),
+            "basic": basic("The user and the password that show who sends"),
+            "connect_timeout": duration("How long connecting may take (default 10s)"),
+            "answer_timeout": duration("How long sending and the answer may take (default 30s)"),
+            "tls": tls::endpoint(),
+        }),
+    );
+    with(keys, json!({ "not": { "required": ["bearer", "basic"] } }))
+}
+
+/// Resources to a FHIR server.
+pub(super) fn fhir() -> Json {
+    let keys = object(
+        "A FHIR R4 server, which takes the resources and Bundles that mappings make",
+        &["base"],
+        json!({
+            "base": {
+                "description": "Its base: https://fhir.example.org/r4",
+                "type": "string",
+                "pattern": "^https?://[^/?#@$]+(/[^?#$]*)?$",
+                "patternErrorMessage": "A URL: https://fhir.example.org/r4",
             },
             "bearer": secret("The token that shows who sends"),
             "basic": basic("The user and the password that show who sends"),

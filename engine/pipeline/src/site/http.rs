@@ -1,10 +1,12 @@
-//! `http:` of a source and of a destination.
+//! `http:` of a source and of a destination, and `fhir:` of a destination.
 
 use orderly_mapping::problems::{Problems, Reported};
 use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
 
 use super::{listen, secret, template, tls};
-use crate::plan::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart};
+use crate::plan::{
+    Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart,
+};
 
 /// Of a source, if it has it.
 pub(super) fn source(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpSource> {
@@ -72,6 +74,30 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpE
         answer_timeout,
         tls,
     })
+}
+
+/// `fhir:` of a destination, if it has it.
+pub(super) fn fhir(of: &Fields<'_, '_>, problems: &Problems) -> Option<FhirEndpoint> {
+    let (node, section) = (of.optional("fhir")?, of.key_span("fhir")?);
+    let fields = Fields::of(node, "a FHIR destination", problems)?;
+    let written = fields.required_text("base");
+    let base = written.and_then(|written| url(written, problems));
+    let credentials = credentials(&fields, section, problems);
+    let connect_timeout = fields.duration("connect_timeout");
+    let answer_timeout = fields.duration("answer_timeout");
+    let tls = tls::endpoint(&fields, problems);
+    if let (Some(Url { is_secure: false, address, .. }), Some(span)) = (&base, fields.key_span("base")) {
+        warn_of_plain(address, credentials.is_some(), tls.is_some(), span, problems);
+    }
+    if let (Some(written), Some(base)) = (written, &base)
+        && (base.has_values() || written.contains('?'))
+    {
+        problems
+            .error("config-url", &written.node.span, "a FHIR server's base has no `${...}` and no `?`")
+            .help("write https://fhir.example.org/r4");
+    }
+    fields.finish();
+    Some(FhirEndpoint { base: base?, credentials, connect_timeout, answer_timeout, tls })
 }
 
 /// What `http:` without an s cannot do.
@@ -174,7 +200,7 @@ pub(super) fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
         (Some(rest), _) => (true, rest),
         (None, Some(rest)) => (false, rest),
         (None, None) => {
-            wrong("`url` begins with https:// or http://", help);
+            wrong("a URL begins with https:// or http://", help);
             return None;
         }
     };
@@ -184,11 +210,11 @@ pub(super) fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
         return None;
     }
     if authority.contains('@') {
-        wrong("user and password do not stand in `url`", "say who sends with `bearer` or `basic`");
+        wrong("user and password do not stand in a URL", "say who sends with `bearer` or `basic`");
         return None;
     }
     let Some(address) = address(authority, is_secure) else {
-        wrong("`url` has no host, or its port is none", help);
+        wrong("this URL has no host, or its port is none", help);
         return None;
     };
     let path_at = written.len() - rest.len() + authority.len();

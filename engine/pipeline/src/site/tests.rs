@@ -151,7 +151,7 @@ fn urls_as_they_are_written() {
 const WRONG: &[(&[&str], &str)] = &[
     (
         &["url: hub.example.org"],
-        "8:12 config-url `url` begins with https:// or http:// | write https://hub.example.org/hl7",
+        "8:12 config-url a URL begins with https:// or http:// | write https://hub.example.org/hl7",
     ),
     (
         &["url: 'https://${PID-3}.example.org/'"],
@@ -159,11 +159,11 @@ const WRONG: &[(&[&str], &str)] = &[
     ),
     (
         &["url: https://me:secret@hub.example.org/"],
-        "8:12 config-url user and password do not stand in `url` | say who sends with `bearer` or `basic`",
+        "8:12 config-url user and password do not stand in a URL | say who sends with `bearer` or `basic`",
     ),
     (
         &["url: https://hub.example.org:port/"],
-        "8:12 config-url `url` has no host, or its port is none | write https://hub.example.org/hl7",
+        "8:12 config-url this URL has no host, or its port is none | write https://hub.example.org/hl7",
     ),
     (
         &["url: https://hub.example.org/a b"],
@@ -218,7 +218,7 @@ fn a_destination_is_of_one_kind() {
     assert_eq!(
         wrong(CLINIC, &[HUB, WEB, &["  url: https://h/"]].concat()),
         [
-            "6:3 config-two-endpoints a destination is one of `mllp`, `files` and `http`, not several | make a destination of each"
+            "6:3 config-two-endpoints a destination is one of `mllp`, `files`, `http` and `fhir`, not several | make a destination of each"
         ]
     );
 }
@@ -267,4 +267,22 @@ fn an_address_is_for_one_source_however_it_is_spoken_to() {
     let site = Text { file: "orderly.yaml".to_owned(), text };
     let found = compile(&Texts { site, ..Texts::default() }).diagnostics;
     assert!(found.iter().any(|found| found.code == "config-address-twice"), "{found:?}");
+}
+
+#[test]
+fn a_fhir_server_is_known_by_its_base() {
+    let lines = ["fhir:", "  base: https://fhir.example.org/r4", "  bearer: ${env:TOKEN}"];
+    let known = plan(CLINIC, &lines);
+    let Endpoint::Fhir(fhir) = &known.destination("hub").unwrap().endpoint else { panic!("no FHIR") };
+    assert_eq!(
+        (fhir.base.address.as_str(), fhir.base.fixed_path().as_str()),
+        ("fhir.example.org:443", "/r4")
+    );
+    let lines = ["fhir:", "  base: 'https://fhir.example.org/${PID-3}'"];
+    assert_eq!(
+        wrong(CLINIC, &lines),
+        [
+            "8:13 config-url a FHIR server's base has no `${...}` and no `?` | write https://fhir.example.org/r4"
+        ]
+    );
 }

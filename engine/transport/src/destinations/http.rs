@@ -92,12 +92,30 @@ impl HttpDestination {
         Self { settings, client }
     }
 
+    /// What it was made with.
+    pub(super) fn settings(&self) -> &HttpSettings {
+        &self.settings
+    }
+
     /// Sends a message and waits for its answer. A delivery's name is its path, where it has one.
     pub async fn attempt(&mut self, delivery: &Delivery<'_>, classify: &Classify<'_>) -> Attempt {
+        let is_fixed = delivery.name.is_empty();
+        let path = if is_fixed { self.settings.path.clone() } else { delivery.name.to_owned() };
+        self.send(self.settings.method.clone(), &path, delivery.payload, is_fixed, classify).await
+    }
+
+    /// Sends a payload to a path, of which `is_fixed` says that nothing of the message is in it.
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        payload: &[u8],
+        is_fixed: bool,
+        classify: &Classify<'_>,
+    ) -> Attempt {
         let started = Instant::now();
-        let (outcome, answer) = match self.exchange(delivery).await {
+        let (outcome, answer) = match self.exchange(method, path, payload).await {
             Ok(answer) => {
-                let is_fixed = delivery.name.is_empty();
                 (answer::outcome(&answer, &self.settings.judged, is_fixed, classify), Some(answer.body))
             }
             Err(outcome) => (outcome, None),
@@ -105,8 +123,8 @@ impl HttpDestination {
         Attempt { outcome, answer, duration: started.elapsed() }
     }
 
-    async fn exchange(&mut self, delivery: &Delivery<'_>) -> Result<HttpAnswer, Outcome> {
-        let request = request(&self.settings, delivery)
+    async fn exchange(&mut self, method: Method, path: &str, payload: &[u8]) -> Result<HttpAnswer, Outcome> {
+        let request = request(&self.settings, method, path, payload)
             .await
             .map_err(|error| Outcome::retryable("secret-missing", error))?
             .ok_or_else(unsendable)?;
@@ -122,17 +140,18 @@ fn unsendable() -> Outcome {
     }
 }
 
-/// The request for a delivery; nothing when what was configured gives none.
+/// The request for a payload; nothing when what was configured gives none.
 async fn request(
     settings: &HttpSettings,
-    delivery: &Delivery<'_>,
+    method: Method,
+    path: &str,
+    payload: &[u8],
 ) -> Result<Option<Request<Full<Bytes>>>, SecretError> {
-    let path = if delivery.name.is_empty() { &settings.path } else { delivery.name };
     let mut request = Request::builder()
-        .method(settings.method.clone())
+        .method(method)
         .uri(path)
         .header(USER_AGENT, "orderly")
-        .header(CONTENT_TYPE, media_type(&settings.media_types, delivery.payload));
+        .header(CONTENT_TYPE, media_type(&settings.media_types, payload));
     for (name, value) in &settings.headers {
         request = match value {
             HeaderContent::Text(text) => request.header(name, text),
@@ -149,7 +168,7 @@ async fn request(
         };
         request = request.header(AUTHORIZATION, hidden(&value));
     }
-    Ok(request.body(Full::new(Bytes::copy_from_slice(delivery.payload))).ok())
+    Ok(request.body(Full::new(Bytes::copy_from_slice(payload))).ok())
 }
 
 /// A header's value that is not shown anywhere; an empty one when it cannot be one, which the server refuses.

@@ -1,7 +1,7 @@
 //! Requests as they go out, and what their answers mean: from a server that answers as it is told, byte by byte.
 
 use super::*;
-use crate::destinations::Classified;
+use crate::destinations::{Classified, FhirDestination};
 use crate::tls::tests::Authority;
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -279,4 +279,18 @@ async fn https_shows_and_proves_who_is_there() {
     let found = told(attempt(&mut HttpDestination::new(settings), "").await.outcome);
     assert_eq!((found.0, found.1.as_str()), ("again", "tls-wrong-name"));
     assert_eq!(serving.await.unwrap(), "tls-refused");
+}
+
+#[tokio::test]
+async fn a_resource_goes_where_its_interaction_says() {
+    let (address, serving) = server(vec![vec![YES; 4]]).await;
+    let mut destination = FhirDestination::new(HttpSettings { path: "/r4/".to_owned(), ..settings(address) });
+    for name in ["", "POST", "POST Patient", "PUT Patient/70014"] {
+        let delivery = Delivery { id: "1", name, payload: b"{}" };
+        assert_eq!(destination.attempt(&delivery, &judge).await.outcome, Outcome::Delivered, "{name}");
+    }
+    let asked = serving.await.unwrap();
+    let lines: Vec<_> = asked.iter().filter_map(|request| request.lines().next()).collect();
+    let expected = ["POST /r4", "POST /r4", "POST /r4/Patient", "PUT /r4/Patient/70014"];
+    assert_eq!(lines, expected.map(|line| format!("{line} HTTP/1.1")));
 }
