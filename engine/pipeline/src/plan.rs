@@ -15,7 +15,8 @@ use orderly_mapping::{Condition, Mapping, Template};
 use crate::compile::Text;
 
 pub use http::{
-    Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart,
+    ClientProof, Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, OAuth, Url,
+    UrlPart,
 };
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 

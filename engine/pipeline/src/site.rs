@@ -5,6 +5,7 @@
 mod files_source;
 mod folders;
 mod http;
+mod oauth;
 mod secret;
 #[cfg(test)]
 mod tests;

@@ -236,11 +236,13 @@ fn documents(kind: Kind) -> Vec<Json> {
                 "h": { "http": {
                     "url": "https://h/",
                     "basic": { "user": "u", "password": "${env:P}" },
+                    "oauth": { "token_url": "https://h/token", "client_id": "c", "key": "k.pem", "tls": {} },
                     "tls": {},
                 } },
                 "f": { "fhir": {
                     "base": "https://h/r4",
                     "basic": { "user": "u", "password": "${env:P}" },
+                    "oauth": { "token_url": "https://h/token", "client_id": "c", "key": "k.pem", "tls": {} },
                     "tls": {},
                 } },
             },

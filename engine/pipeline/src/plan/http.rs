@@ -5,7 +5,7 @@ use std::time::Duration;
 use orderly_mapping::{Input, Template};
 use orderly_record::Diagnostic;
 
-use super::{Secret, TlsEndpoint, TlsListener};
+use super::{At, Secret, TlsEndpoint, TlsListener};
 
 /// `http:` of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct HttpEndpoint {
     pub headers: Vec<(String, HeaderContent)>,
     /// Who sends.
     pub credentials: Option<Credentials>,
+    /// The same by tokens that a server gives.
+    pub oauth: Option<OAuth>,
     /// How long connecting may take; the transport's default when nothing is said, as for what follows.
     pub connect_timeout: Option<Duration>,
     /// How long sending and the answer may take.
@@ -52,6 +54,8 @@ pub struct FhirEndpoint {
     pub base: Url,
     /// Who sends.
     pub credentials: Option<Credentials>,
+    /// The same by tokens that a server gives.
+    pub oauth: Option<OAuth>,
     /// How long connecting may take; the transport's default when nothing is said, as for what follows.
     pub connect_timeout: Option<Duration>,
     /// How long sending and the answer may take.
@@ -92,6 +96,37 @@ pub enum Credentials {
         user: String,
         /// The password.
         password: Secret,
+    },
+}
+
+/// Tokens that a server gives: OAuth 2, client credentials.
+#[derive(Debug)]
+pub struct OAuth {
+    /// Where tokens come from.
+    pub token_url: Url,
+    /// Who asks.
+    pub client_id: String,
+    /// What shows that.
+    pub proof: ClientProof,
+    /// What a token is to be good for, if the server wants to know.
+    pub scope: Option<String>,
+    /// TLS of a secure URL; what the machine trusts when nothing is said.
+    pub tls: Option<TlsEndpoint>,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// What shows who asks for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientProof {
+    /// A secret that both know.
+    Secret(Secret),
+    /// A signature with a key.
+    Key {
+        /// The private key, PKCS#8 in PEM; relative to the folder of `orderly.yaml`.
+        file: String,
+        /// By what the server knows its public half.
+        key_id: Option<String>,
     },
 }
 

@@ -43,6 +43,7 @@ pub(super) fn destination() -> Json {
             },
             "bearer": secret("The token that shows who sends"),
             "basic": basic("The user and the password that show who sends"),
+            "oauth": oauth(),
             "connect_timeout": duration("How long connecting may take (default 10s)"),
             "answer_timeout": duration("How long sending and the answer may take (default 30s)"),
             "tls": tls::endpoint(),
@@ -65,6 +66,7 @@ pub(super) fn fhir() -> Json {
             },
             "bearer": secret("The token that shows who sends"),
             "basic": basic("The user and the password that show who sends"),
+            "oauth": oauth(),
             "connect_timeout": duration("How long connecting may take (default 10s)"),
             "answer_timeout": duration("How long sending and the answer may take (default 30s)"),
             "tls": tls::endpoint(),
@@ -79,6 +81,24 @@ fn basic(about: &str) -> Json {
         &["user", "password"],
         json!({ "user": text("The user's name"), "password": secret("The password") }),
     )
+}
+
+/// Tokens that a server gives.
+fn oauth() -> Json {
+    let keys = object(
+        "OAuth 2, client credentials: tokens that a server gives, fetched anew before they expire",
+        &["token_url", "client_id"],
+        json!({
+            "token_url": text("Where tokens come from: https://auth.example.org/token"),
+            "client_id": text("Who asks"),
+            "client_secret": secret("What shows that"),
+            "key": text("A PEM file, PKCS#8: the private key that shows that by a signature (RSA, or P-384)"),
+            "key_id": text("By what the server knows the key (kid)"),
+            "scope": text("What tokens are to be good for: system/*.cud"),
+            "tls": tls::endpoint(),
+        }),
+    );
+    with(keys, json!({ "oneOf": [{ "required": ["client_secret"] }, { "required": ["key"] }] }))
 }
 
 /// Where a secret is found.

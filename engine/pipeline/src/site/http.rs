@@ -3,7 +3,7 @@
 use orderly_mapping::problems::{Problems, Reported};
 use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
 
-use super::{listen, secret, template, tls};
+use super::{listen, oauth, secret, template, tls};
 use crate::plan::{
     Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart,
 };
@@ -57,11 +57,12 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpE
     let content_type = fields.text("content_type").and_then(|written| header_text(written, problems));
     let headers = fields.optional("headers").map(|node| headers(node, problems)).unwrap_or_default();
     let credentials = credentials(&fields, section, problems);
+    let oauth = oauth::read(&fields, section, problems);
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
     let tls = tls::endpoint(&fields, problems);
     if let (Some(Url { is_secure: false, address, .. }), Some(span)) = (&url, fields.key_span("url")) {
-        warn_of_plain(address, credentials.is_some(), tls.is_some(), span, problems);
+        warn_of_plain(address, credentials.is_some() || oauth.is_some(), tls.is_some(), span, problems);
     }
     fields.finish();
     Some(HttpEndpoint {
@@ -70,6 +71,7 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpE
         content_type,
         headers,
         credentials,
+        oauth,
         connect_timeout,
         answer_timeout,
         tls,
@@ -81,27 +83,39 @@ pub(super) fn fhir(of: &Fields<'_, '_>, problems: &Problems) -> Option<FhirEndpo
     let (node, section) = (of.optional("fhir")?, of.key_span("fhir")?);
     let fields = Fields::of(node, "a FHIR destination", problems)?;
     let written = fields.required_text("base");
-    let base = written.and_then(|written| url(written, problems));
+    let base = written.and_then(|written| fixed_url(written, problems));
     let credentials = credentials(&fields, section, problems);
+    let oauth = oauth::read(&fields, section, problems);
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
     let tls = tls::endpoint(&fields, problems);
     if let (Some(Url { is_secure: false, address, .. }), Some(span)) = (&base, fields.key_span("base")) {
-        warn_of_plain(address, credentials.is_some(), tls.is_some(), span, problems);
-    }
-    if let (Some(written), Some(base)) = (written, &base)
-        && (base.has_values() || written.contains('?'))
-    {
-        problems
-            .error("config-url", &written.node.span, "a FHIR server's base has no `${...}` and no `?`")
-            .help("write https://fhir.example.org/r4");
+        warn_of_plain(address, credentials.is_some() || oauth.is_some(), tls.is_some(), span, problems);
     }
     fields.finish();
-    Some(FhirEndpoint { base: base?, credentials, connect_timeout, answer_timeout, tls })
+    Some(FhirEndpoint { base: base?, credentials, oauth, connect_timeout, answer_timeout, tls })
+}
+
+/// A URL that is the same for all messages.
+pub(super) fn fixed_url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
+    let found = url(written, problems)?;
+    if found.has_values() || written.contains('?') {
+        problems
+            .error("config-url", &written.node.span, "this URL has no `${...}` and no `?`")
+            .help("write https://fhir.example.org/r4");
+        return None;
+    }
+    Some(found)
 }
 
 /// What `http:` without an s cannot do.
-fn warn_of_plain(address: &str, has_credentials: bool, has_tls: bool, span: &Span, problems: &Problems) {
+pub(super) fn warn_of_plain(
+    address: &str,
+    has_credentials: bool,
+    has_tls: bool,
+    span: &Span,
+    problems: &Problems,
+) {
     if has_tls {
         problems.error("config-url", span, "`tls` is for URLs that begin with https").help("write https://");
     }
@@ -113,11 +127,7 @@ fn warn_of_plain(address: &str, has_credentials: bool, has_tls: bool, span: &Spa
 }
 
 /// Who sends; at most one of both ways.
-pub(super) fn credentials(
-    fields: &Fields<'_, '_>,
-    section: &Span,
-    problems: &Problems,
-) -> Option<Credentials> {
+fn credentials(fields: &Fields<'_, '_>, section: &Span, problems: &Problems) -> Option<Credentials> {
     let bearer = fields.text("bearer").map(|written| secret::required("bearer", written, section, problems));
     let basic = fields.optional("basic").map(|node| basic(node, section, problems));
     if bearer.is_some() && basic.is_some() {
@@ -191,7 +201,7 @@ fn header_text(written: Scalar<'_>, problems: &Problems) -> Option<String> {
 }
 
 /// A URL, with `${...}` in its path.
-pub(super) fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
+fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
     let wrong = |message: &str, help: &str| {
         problems.error("config-url", &written.node.span, message).help(help);
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use orderly_record::Place;
 
 use crate::plan::{
-    Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
+    ClientProof, Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
 };
 use crate::{Compiled, Text, Texts, compile};
 
@@ -281,8 +281,34 @@ fn a_fhir_server_is_known_by_its_base() {
     let lines = ["fhir:", "  base: 'https://fhir.example.org/${PID-3}'"];
     assert_eq!(
         wrong(CLINIC, &lines),
-        [
-            "8:13 config-url a FHIR server's base has no `${...}` and no `?` | write https://fhir.example.org/r4"
-        ]
+        ["8:13 config-url this URL has no `${...}` and no `?` | write https://fhir.example.org/r4"]
+    );
+}
+
+#[test]
+fn tokens_that_a_server_gives() {
+    let base = [
+        "fhir:",
+        "  base: https://fhir.example.org/r4",
+        "  oauth:",
+        "    token_url: https://auth.example.org/token",
+        "    client_id: orderly",
+    ];
+    let known = plan(
+        CLINIC,
+        &[&base[..], &["    key: keys/orderly.pem", "    key_id: k1", "    scope: system/*.cud"]].concat(),
+    );
+    let Endpoint::Fhir(fhir) = &known.destination("hub").unwrap().endpoint else { panic!("no FHIR") };
+    let oauth = fhir.oauth.as_ref().unwrap();
+    assert_eq!((oauth.token_url.fixed_path().as_str(), oauth.client_id.as_str()), ("/token", "orderly"));
+    let proof = ClientProof::Key { file: "keys/orderly.pem".to_owned(), key_id: Some("k1".to_owned()) };
+    assert_eq!((&oauth.proof, oauth.scope.as_deref()), (&proof, Some("system/*.cud")));
+    let wrong = |lines: &[&str]| wrong(CLINIC, &[&base[..], lines].concat());
+    let needs = "10:9 config-credentials OAuth needs one of `client_secret` and `key` | write the one that the server wants";
+    assert_eq!(wrong(&[]), [needs]);
+    assert_eq!(wrong(&["    key: a", "    client_secret: ${env:A}"]), [needs]);
+    assert_eq!(
+        wrong(&["    key: a", "  bearer: ${env:A}"]),
+        ["7:5 config-credentials `oauth` stands in place of `bearer` and `basic` | remove one of them"]
     );
 }

@@ -4,6 +4,7 @@
 //! followed anywhere else (no redirects), because it would be told where patients' data goes by somebody on the way.
 
 mod answer;
+mod oauth;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,9 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
+use oauth::Tokens;
+pub use oauth::{ClientProof, OAuthSettings};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,6 +36,8 @@ pub struct HttpSettings {
     pub headers: Vec<(String, HeaderContent)>,
     /// Who sends.
     pub credentials: Option<Credentials>,
+    /// The same by tokens that a server gives, in place of these.
+    pub oauth: Option<OAuthSettings>,
     /// What payloads are: the media type of the first entry whose beginning fits, leading blanks aside.
     pub media_types: Vec<MediaType>,
     /// Media types of answers that say more than their status, and are judged.
@@ -82,6 +87,8 @@ pub enum Credentials {
 pub struct HttpDestination {
     settings: HttpSettings,
     client: HttpClient,
+    /// Where credentials are tokens that somebody gives.
+    tokens: Option<Tokens>,
 }
 
 impl HttpDestination {
@@ -89,7 +96,8 @@ impl HttpDestination {
     pub fn new(settings: HttpSettings) -> Self {
         let tls = settings.origin.is_secure.then(|| TlsClient::new(settings.tls.clone(), &[b"http/1.1"]));
         let client = HttpClient::new(settings.origin.clone(), settings.connect_timeout, tls);
-        Self { settings, client }
+        let tokens = settings.oauth.clone().map(Tokens::new);
+        Self { settings, client, tokens }
     }
 
     /// What it was made with.
@@ -124,12 +132,20 @@ impl HttpDestination {
     }
 
     async fn exchange(&mut self, method: Method, path: &str, payload: &[u8]) -> Result<HttpAnswer, Outcome> {
-        let request = request(&self.settings, method, path, payload)
+        let mut request = request(&self.settings, method, path, payload)
             .await
             .map_err(|error| Outcome::retryable("secret-missing", error))?
             .ok_or_else(unsendable)?;
+        if let Some(tokens) = &mut self.tokens {
+            let token = tokens.current().await.map_err(|error| Outcome::retryable("no-token", error))?;
+            request.headers_mut().insert(AUTHORIZATION, hidden(&format!("Bearer {}", token.value())));
+        }
         let answered = self.client.exchange(request, self.settings.answer_timeout).await;
-        answered.map_err(|error: NoAnswer| Outcome::retryable(error.code(), error))
+        let answer = answered.map_err(|error: NoAnswer| Outcome::retryable(error.code(), error))?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.iter_mut().for_each(Tokens::forget);
+        }
+        Ok(answer)
     }
 }
 

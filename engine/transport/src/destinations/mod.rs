@@ -12,7 +12,9 @@ mod mllp;
 pub use crate::http_client::Origin;
 pub use fhir::FhirDestination;
 pub use files::{FilesDestination, FilesSettings};
-pub use http::{Credentials, HeaderContent, HttpDestination, HttpSettings, MediaType};
+pub use http::{
+    ClientProof, Credentials, HeaderContent, HttpDestination, HttpSettings, MediaType, OAuthSettings,
+};
 pub use hyper::Method;
 pub use mllp::{MllpDestination, MllpSettings};
 use std::time::Duration;
