@@ -68,12 +68,23 @@ impl Reply {
     /// wants none. In enhanced mode it says that the message is stored, which no mapping changes.
     #[must_use]
     pub fn stored(&self, facts: &Facts<'_>) -> Option<Vec<u8>> {
-        let tells = self.mapping_failed && self.on_mapping_failure == MappingFailureAnswer::Error;
-        if tells && !self.is_enhanced() {
+        if self.tells_of_mapping() {
             let error = ours("the message is stored, but no mapping could be applied to it");
             return self.write(AckCode::AE, &[self.errors.as_slice(), &[error]].concat(), facts);
         }
         self.write(self.code, &self.errors, facts)
+    }
+
+    /// Whether that acknowledgement is a positive one.
+    #[must_use]
+    pub fn is_positive(&self) -> bool {
+        self.code == AckCode::AA && !self.tells_of_mapping()
+    }
+
+    /// Whether the sender is told that no mapping could be applied.
+    fn tells_of_mapping(&self) -> bool {
+        let tells = self.mapping_failed && self.on_mapping_failure == MappingFailureAnswer::Error;
+        tells && !self.is_enhanced()
     }
 
     /// The acknowledgement of a message that was not stored: AR, in enhanced mode CE, and the sender may try again.

@@ -28,6 +28,19 @@ const HL7_V2_MEDIA_TYPE: &str = "x-application/hl7-v2+er7";
 /// The media types of HL7 v2 that others use too.
 pub const HL7_V2_MEDIA_TYPES: [&str; 3] = [HL7_V2_MEDIA_TYPE, "application/hl7-v2", "application/hl7-v2+er7"];
 
+/// The media types of a message or a document that is sent to us: those above, those of XML, and what senders call either of them who
+/// do not care.
+pub const TAKEN_MEDIA_TYPES: [&str; 8] = [
+    HL7_V2_MEDIA_TYPE,
+    "application/hl7-v2",
+    "application/hl7-v2+er7",
+    "application/xml",
+    "text/xml",
+    "application/hl7-cda+xml",
+    "text/plain",
+    "application/octet-stream",
+];
+
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

@@ -6,6 +6,7 @@
 mod acknowledge;
 mod compile;
 mod difference;
+mod fhir;
 mod format;
 mod journey;
 mod judge;
@@ -24,7 +25,8 @@ mod tolerances;
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
 pub use difference::{Difference, differences};
-pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, is_part};
+pub use fhir::{FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, judge_fhir_answer};
+pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, TAKEN_MEDIA_TYPES, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Fault, Severity};

@@ -16,7 +16,10 @@ use orderly_mapping::{Condition, Input, Mapping, Template};
 use crate::compile::Text;
 pub use handling::{Handling, OnAnswer, Order, Priority, Rate, Retry};
 
-pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
+pub use http::{
+    ClientProof, Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, OAuth, Url,
+    UrlPart,
+};
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
@@ -162,6 +165,20 @@ pub enum Listener {
     Mllp(MllpListener),
     /// Files dropped in a folder.
     Files(FilesSource),
+    /// Messages posted by HTTP.
+    Http(HttpSource),
+}
+
+impl Listener {
+    /// Where it listens, if it does.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Listener::Mllp(mllp) => Some(mllp.listen),
+            Listener::Http(http) => Some(http.listen),
+            Listener::Files(_) => None,
+        }
+    }
 }
 
 /// `mllp:` of a source.
@@ -283,6 +300,8 @@ pub enum Endpoint {
     Files(FilesEndpoint),
     /// One HTTP request a message.
     Http(HttpEndpoint),
+    /// FHIR R4 resources.
+    Fhir(FhirEndpoint),
 }
 
 /// `mllp:` of a destination.

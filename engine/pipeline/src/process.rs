@@ -14,6 +14,7 @@ use orderly_record::{Diagnostic, Fault, Place, Record};
 pub use orderly_mapping::Facts;
 
 use crate::acknowledge::Reply;
+use crate::fhir;
 use crate::format::{Format, PART};
 use crate::journey::{Depth, Journey};
 use crate::keys::{self, Key};
@@ -361,6 +362,11 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
         Endpoint::Http(http) => match http.url.path(input) {
             Ok(path) => path,
             Err(diagnostic) => return PairFate::Failed(told(&diagnostic)),
+        },
+        Endpoint::Fhir(_) => match payload.bytes.as_deref().map(fhir::interaction) {
+            Some(Ok(interaction)) => Some(interaction),
+            Some(Err(reason)) => return PairFate::Failed(reason),
+            None => return PairFate::Failed("a FHIR server takes what a mapping makes".to_owned()),
         },
         Endpoint::Mllp(_) => None,
     };

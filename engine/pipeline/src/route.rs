@@ -104,13 +104,20 @@ fn target(node: &Node, known: &Known<'_>, problems: &Problems) -> Option<Target>
     Some(Target { destination: destination?, when, mapping })
 }
 
-/// A receiver over MLLP waits for HL7 v2 and would refuse, or worse misread, anything else.
+/// A receiver over MLLP waits for HL7 v2 and would refuse, or worse misread, anything else; a FHIR server takes resources only.
 fn refuse_wrong_format(mapping: &Mapping, destination: &Destination, text: Scalar<'_>, problems: &Problems) {
     if matches!(destination.endpoint, Endpoint::Mllp(_)) && mapping.output() != Format::Hl7v2 {
         let message = format!("MLLP carries HL7 v2; this mapping writes {}", mapping.output());
         problems
             .error("route-mllp-format", &text.node.span, message)
             .help("send it to a destination with `files:`, or take a mapping with `output: hl7v2`");
+    }
+    if matches!(destination.endpoint, Endpoint::Fhir(_)) && mapping.output() != Format::Json {
+        let message =
+            format!("a FHIR server takes resources as JSON; this mapping writes {}", mapping.output());
+        problems
+            .error("route-fhir-format", &text.node.span, message)
+            .help("take a mapping with `output: json` that makes a resource or a Bundle");
     }
 }
 

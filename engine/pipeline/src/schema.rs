@@ -164,7 +164,7 @@ fn source() -> Json {
     let codes = orderly_hl7v2::TOLERANCES.iter().chain(&orderly_ccda::TOLERANCES);
     let refused = choice("What is not taken from it", &codes.copied().collect::<Vec<_>>());
     let keys = object(
-        "A source: one way in, over MLLP or as files",
+        "A source: one way in, over MLLP, as files or by HTTP",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -186,9 +186,18 @@ fn source() -> Json {
             "refuse": { "description": "Deviations that are not tolerated: a message with one is quarantined and answered AE", "anyOf": [list("", &refused), refused] },
             "mllp": mllp_listener(),
             "files": files::source(),
+            "http": http::source(),
         }),
     );
-    with(keys, json!({ "oneOf": [{ "required": ["mllp"] }, { "required": ["files"] }] }))
+    one_kind(keys, &["mllp", "files", "http"])
+}
+
+fn listen() -> Json {
+    json!({
+        "description": "IP address and port to listen at: 127.0.0.1:2575; 0.0.0.0:2575 for all interfaces",
+        "type": "string",
+        "pattern": r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
+    })
 }
 
 fn mllp_listener() -> Json {
@@ -196,11 +205,7 @@ fn mllp_listener() -> Json {
         "HL7 v2 over MLLP",
         &["listen"],
         json!({
-            "listen": {
-                "description": "IP address and port to listen at: 127.0.0.1:2575; 0.0.0.0:2575 for all interfaces",
-                "type": "string",
-                "pattern": r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
-            },
+            "listen": listen(),
             "frame_size_max": size("The largest message (default 64MiB)"),
             "connections_max": number("How many connections at a time (default 64)"),
             "idle_timeout": duration("A connection that sends nothing for so long is closed (default 10m)"),
@@ -211,7 +216,7 @@ fn mllp_listener() -> Json {
 
 fn destination() -> Json {
     let keys = object(
-        "A destination: one receiver, over MLLP, as files or by HTTP",
+        "A destination: one receiver, over MLLP, as files, by HTTP or a FHIR server",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -235,9 +240,15 @@ fn destination() -> Json {
             })),
             "files": files::destination(),
             "http": http::destination(),
+            "fhir": http::fhir(),
         }),
     );
-    let one = ["mllp", "files", "http"].map(|kind| json!({ "required": [kind] }));
+    one_kind(keys, &["mllp", "files", "http", "fhir"])
+}
+
+/// Of the ways in, or out, exactly one.
+fn one_kind(keys: Json, kinds: &[&str]) -> Json {
+    let one: Vec<Json> = kinds.iter().map(|kind| json!({ "required": [kind] })).collect();
     with(keys, json!({ "oneOf": one }))
 }
 

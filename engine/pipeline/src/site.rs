@@ -6,6 +6,7 @@ mod files_source;
 mod folders;
 pub(crate) mod handling;
 mod http;
+mod oauth;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -110,9 +111,11 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
-    let refuse = refuse(&fields, files.is_none(), problems);
+    let http = fields.optional("http").map(|_| http::source(&fields, problems).map(Listener::Http));
+    let refuse = refuse(&fields, files.is_none() && http.is_none(), problems);
     fields.finish();
-    let listener = one_of([("mllp", mllp), ("files", files)], entry, &SOURCE_KINDS, problems)?;
+    let kinds = [("mllp", mllp), ("files", files), ("http", http)];
+    let listener = one_of(kinds, entry, &SOURCE_KINDS, problems)?;
     Some(Source {
         name: Arc::from(entry.key.as_str()),
         about,
@@ -125,7 +128,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     })
 }
 
-/// The tolerances that a source is not to have. Files have no frames.
+/// The tolerances that a source is not to have. Only MLLP has frames.
 fn refuse(fields: &Fields<'_, '_>, has_frames: bool, problems: &Problems) -> Vec<&'static str> {
     let known = || tolerances().map(|(code, _)| code).filter(|code| has_frames || !is_of_framing(code));
     let code = |written: Scalar<'_>| {
@@ -134,7 +137,7 @@ fn refuse(fields: &Fields<'_, '_>, has_frames: bool, problems: &Problems) -> Vec
         match found {
             Some(_) => {}
             None if is_of_framing(written.text) => {
-                let message = format!("{} is about MLLP's frames, and files have none", written.text);
+                let message = format!("{} is about MLLP's frames, and this source has none", written.text);
                 problems.error("config-refuse", span, message).help("remove it");
             }
             None => {
@@ -159,20 +162,20 @@ struct Kinds {
 
 const SOURCE_KINDS: Kinds = Kinds {
     code_two: "config-two-listeners",
-    two: "a source is one of `mllp` and `files`, not both",
-    two_help: "make two sources of it",
+    two: "a source is one of `mllp`, `files` and `http`, not several",
+    two_help: "make a source of each",
     code_none: "config-no-listener",
     none: "nothing says where this source's messages come in",
-    none_help: "add `mllp:` with an address to listen at, or `files:` with a folder to watch",
+    none_help: "add `mllp:` or `http:` with an address to listen at, or `files:` with a folder to watch",
 };
 
 const DESTINATION_KINDS: Kinds = Kinds {
     code_two: "config-two-endpoints",
-    two: "a destination is one of `mllp`, `files` and `http`, not several",
+    two: "a destination is one of `mllp`, `files`, `http` and `fhir`, not several",
     two_help: "make a destination of each",
     code_none: "config-no-endpoint",
     none: "nothing says where this destination is",
-    none_help: "add `mllp:` with an address, `files:` with a folder, or `http:` with a URL",
+    none_help: "add `mllp:` with an address, `files:` with a folder, `http:` with a URL, or `fhir:` with a server's base",
 };
 
 /// The one kind that was declared; a kind with errors of its own, which are reported there, is `Some(None)`.
@@ -212,17 +215,20 @@ fn charset(fields: &Fields<'_, '_>, key: &'static str, problems: &Problems) -> O
     charset
 }
 
+fn listen(fields: &Fields<'_, '_>, problems: &Problems) -> Option<SocketAddr> {
+    let text = fields.required_text("listen")?;
+    let address = text.parse::<SocketAddr>().ok();
+    if address.is_none() {
+        problems
+            .error("config-address", &text.node.span, "`listen` takes an IP address and a port")
+            .help("write 127.0.0.1:2575, or 0.0.0.0:2575 for all interfaces");
+    }
+    address
+}
+
 fn mllp_listener(node: &Node, problems: &Problems) -> Option<MllpListener> {
     let fields = Fields::of(node, "an MLLP listener", problems)?;
-    let listen = fields.required_text("listen").and_then(|text| {
-        let address = text.parse::<SocketAddr>().ok();
-        if address.is_none() {
-            problems
-                .error("config-address", &text.node.span, "`listen` takes an IP address and a port")
-                .help("write 127.0.0.1:2575, or 0.0.0.0:2575 for all interfaces");
-        }
-        address
-    });
+    let listen = listen(&fields, problems);
     let frame = fields.size("frame_size_max");
     let connections = fields.number("connections_max");
     let idle_timeout = fields.duration("idle_timeout");
@@ -247,8 +253,9 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
+    let fhir = fields.optional("fhir").map(|_| http::fhir(&fields, problems).map(Endpoint::Fhir));
     fields.finish();
-    let kinds = [("mllp", mllp), ("files", files), ("http", http)];
+    let kinds = [("mllp", mllp), ("files", files), ("http", http), ("fhir", fhir)];
     let endpoint = one_of(kinds, entry, &DESTINATION_KINDS, problems)?;
     Some(Destination { name: Arc::from(entry.key.as_str()), about, handling, lane, endpoint })
 }
@@ -319,10 +326,7 @@ pub fn journal_folder(site: &str) -> String {
 
 /// Two sources cannot have the same address: each would get a part of what comes.
 fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Problems) {
-    let address = |source: &Source| match &source.listener {
-        Listener::Mllp(mllp) => Some(mllp.listen),
-        Listener::Files(_) => None,
-    };
+    let address = |source: &Source| source.listener.address();
     for (index, source) in sources.iter().enumerate() {
         let Some(own) = address(source) else { continue };
         let mut earlier = sources.iter().take(index);

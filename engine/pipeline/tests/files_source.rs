@@ -30,7 +30,7 @@ fn source(lines: &[&str]) -> FilesSource {
     let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     match &plan.source("lab").unwrap().listener {
         Listener::Files(files) => files.clone(),
-        Listener::Mllp(_) => panic!("not a files source"),
+        Listener::Mllp(_) | Listener::Http(_) => panic!("not a files source"),
     }
 }
 
@@ -207,12 +207,14 @@ fn a_folder_is_watched_by_one_source_and_a_source_is_of_one_kind() {
     let both = lab(&["folder: in"]) + "    mllp:\n      listen: 127.0.0.1:0\n";
     assert_eq!(
         wrong(&both),
-        ["2:3 config-two-listeners a source is one of `mllp` and `files`, not both | make two sources of it"]
+        [
+            "2:3 config-two-listeners a source is one of `mllp`, `files` and `http`, not several | make a source of each"
+        ]
     );
     assert_eq!(
         wrong("  lab:\n    about: nothing\n"),
         [
-            "2:3 config-no-listener nothing says where this source's messages come in | add `mllp:` with an address to listen at, or `files:` with a folder to watch"
+            "2:3 config-no-listener nothing says where this source's messages come in | add `mllp:` or `http:` with an address to listen at, or `files:` with a folder to watch"
         ]
     );
 }

@@ -199,7 +199,7 @@ fn the_codes_of_framing_are_for_sources_that_have_frames() {
     assert_eq!(
         told.to_string().lines().next(),
         Some(
-            "orderly.yaml:3:14: error[config-refuse]: mllp-noise is about MLLP's frames, and files have none"
+            "orderly.yaml:3:14: error[config-refuse]: mllp-noise is about MLLP's frames, and this source has none"
         )
     );
     let told = &with(mllp, "mllp-nois").diagnostics[0];

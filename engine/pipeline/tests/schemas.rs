@@ -226,12 +226,23 @@ fn documents(kind: Kind) -> Vec<Json> {
             "sources": { "s": { "mllp": {
                 "listen": "127.0.0.1:1",
                 "tls": { "certificate": "a.pem", "key": "a.key" },
+            } }, "h": { "http": {
+                "listen": "127.0.0.1:2",
+                "basic": { "user": "u", "password": "${env:P}" },
+                "tls": { "certificate": "a.pem", "key": "a.key" },
             } } },
             "destinations": {
                 "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1", "tls": {} } },
                 "h": { "http": {
                     "url": "https://h/",
                     "basic": { "user": "u", "password": "${env:P}" },
+                    "oauth": { "token_url": "https://h/token", "client_id": "c", "key": "k.pem", "tls": {} },
+                    "tls": {},
+                } },
+                "f": { "fhir": {
+                    "base": "https://h/r4",
+                    "basic": { "user": "u", "password": "${env:P}" },
+                    "oauth": { "token_url": "https://h/token", "client_id": "c", "key": "k.pem", "tls": {} },
                     "tls": {},
                 } },
             },

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use orderly_pipeline::plan::{self, FilesSource, MllpListener};
+use orderly_pipeline::TAKEN_MEDIA_TYPES;
+use orderly_pipeline::plan::{self, FilesSource, HttpSource, MllpListener};
 use orderly_transport::listeners::files::{After, Complete, Identify, Order};
-use orderly_transport::listeners::{FilesListenerSettings, ListenerSettings, MllpListenerSettings};
+use orderly_transport::listeners::{
+    FilesListenerSettings, HttpListenerSettings, ListenerSettings, MllpListenerSettings,
+};
 use orderly_transport::mllp_frame::{Tolerance, Tolerances};
 
 use crate::outside;
@@ -19,6 +22,7 @@ pub(crate) fn settings(source: &plan::Source, base: &Path) -> ListenerSettings {
     match &source.listener {
         plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp, &source.refuse, base)),
         plan::Listener::Files(files) => ListenerSettings::Files(files_settings(files, base)),
+        plan::Listener::Http(http) => ListenerSettings::Http(http_settings(http, base)),
     }
 }
 
@@ -40,6 +44,19 @@ fn mllp_settings(mllp: &MllpListener, refuse: &[&str], base: &Path) -> MllpListe
         idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
         refused: frames_refused(refuse),
         tls: mllp.tls.as_ref().map(|tls| outside::tls_server(tls, base)),
+        ..defaults
+    }
+}
+
+fn http_settings(http: &HttpSource, base: &Path) -> HttpListenerSettings {
+    let defaults = HttpListenerSettings::new(http.listen);
+    HttpListenerSettings {
+        path: http.path.clone(),
+        body_bytes_max: http.body_bytes_max.unwrap_or(defaults.body_bytes_max),
+        connections_max: http.connections_max.unwrap_or(defaults.connections_max),
+        credentials: http.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
+        media_types: TAKEN_MEDIA_TYPES.to_vec(),
+        tls: http.tls.as_ref().map(|tls| outside::tls_server(tls, base)),
         ..defaults
     }
 }

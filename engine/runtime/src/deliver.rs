@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use orderly_pipeline::plan::{self, Endpoint, HttpEndpoint};
-use orderly_pipeline::{HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer};
+use orderly_pipeline::plan::{self, Endpoint, FhirEndpoint, HttpEndpoint};
+use orderly_pipeline::{
+    FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer,
+    judge_fhir_answer,
+};
 use orderly_transport::destinations::{
     Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, HeaderContent,
     HttpSettings, MediaType, Method, MllpSettings, Origin, Outcome,
@@ -28,6 +31,24 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
             DestinationSettings::Files(FilesSettings { folder: base.join(&files.folder) })
         }
         Endpoint::Http(http) => DestinationSettings::Http(Box::new(http_settings(http, base))),
+        Endpoint::Fhir(fhir) => DestinationSettings::Fhir(Box::new(fhir_settings(fhir, base))),
+    }
+}
+
+fn fhir_settings(fhir: &FhirEndpoint, base: &Path) -> HttpSettings {
+    let accepted = ("Accept".to_owned(), HeaderContent::Text(FHIR_MEDIA_TYPE.to_owned()));
+    HttpSettings {
+        origin: Origin { is_secure: fhir.base.is_secure, address: fhir.base.address.clone() },
+        path: fhir.base.fixed_path(),
+        method: Method::POST,
+        headers: vec![accepted],
+        credentials: fhir.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
+        oauth: fhir.oauth.as_ref().map(|oauth| outside::oauth(oauth, base)),
+        media_types: vec![MediaType { beginning: b"", name: FHIR_MEDIA_TYPE.to_owned() }],
+        judged: FHIR_ANSWER_MEDIA_TYPES.to_vec(),
+        connect_timeout: fhir.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        answer_timeout: fhir.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
+        tls: fhir.tls.as_ref().map(|tls| outside::tls_client(tls, base)).unwrap_or_default(),
     }
 }
 
@@ -52,6 +73,7 @@ fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
         },
         headers: http.headers.iter().map(header).collect(),
         credentials: http.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
+        oauth: http.oauth.as_ref().map(|oauth| outside::oauth(oauth, base)),
         media_types,
         judged: HL7_V2_MEDIA_TYPES.to_vec(),
         connect_timeout: http.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
@@ -70,7 +92,12 @@ pub(crate) async fn attempt(
     delivery: &Delivery<'_>,
     control_id: &str,
 ) -> Attempt {
-    let classify = |answer: &[u8]| match judge_answer(answer, control_id) {
+    let is_fhir = matches!(destination, Destination::Fhir(_));
+    let judge = |answer: &[u8]| match is_fhir {
+        true => judge_fhir_answer(answer),
+        false => judge_answer(answer, control_id),
+    };
+    let classify = |answer: &[u8]| match judge(answer) {
         Verdict::Foreign => Classified::Foreign,
         Verdict::Delivered => Classified::Outcome(Outcome::Delivered),
         Verdict::Retryable { code, text } => Classified::Outcome(Outcome::retryable(&code, text)),

@@ -101,7 +101,7 @@ impl Ingest {
     fn failed_folder(&self) -> &str {
         match &self.listener {
             Listener::Files(files) => &files.failed,
-            Listener::Mllp(_) => "",
+            Listener::Mllp(_) | Listener::Http(_) => "",
         }
     }
 }
@@ -248,7 +248,7 @@ impl Reading<'_> {
     fn message_bytes_max(&self) -> usize {
         match &self.ingest.listener {
             Listener::Files(files) => files.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX),
-            Listener::Mllp(_) => MESSAGE_BYTES_MAX,
+            Listener::Mllp(_) | Listener::Http(_) => MESSAGE_BYTES_MAX,
         }
     }
 

@@ -16,7 +16,9 @@ use orderly_pipeline::{
     tolerated,
 };
 use orderly_queue::planted::{self, Fault};
-use orderly_transport::listeners::{Answer, ConnectionEvent, FrameProblem, Handler, Place, Received};
+use orderly_transport::listeners::{
+    Answer, ConnectionEvent, FrameProblem, Handler, Place, Received, Verdict,
+};
 use orderly_transport::mllp_frame::{ProblemKind, Seen, Tally};
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
@@ -31,6 +33,14 @@ const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
 
 /// How many messages one frame may hold: each has an answer, and all answers wait for the last.
 const MEMBERS_MAX: usize = 10_000;
+
+/// A message that was processed, and stored unless its verdict says otherwise.
+pub(crate) struct Taken {
+    pub(crate) id: u64,
+    /// Its acknowledgement, if it gets one.
+    pub(crate) answer: Option<Vec<u8>>,
+    pub(crate) verdict: Verdict,
+}
 
 /// What one source's listener does with what comes in.
 pub(crate) struct Ingest {
@@ -76,7 +86,7 @@ impl Ingest {
     }
 
     /// Stores one message and gives its answer; none for an acknowledgement.
-    async fn take(&self, held: &Held, bytes: &[u8], peer: SocketAddr) -> Option<Vec<u8>> {
+    pub(crate) async fn take(&self, held: &Held, bytes: &[u8], peer: SocketAddr) -> Taken {
         let facts = self.facts();
         let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
             tokio::task::block_in_place(|| self.process(&held.plan, &facts, bytes))
@@ -107,28 +117,28 @@ impl Ingest {
         set_aside(not_whole, plan, facts, bytes, why)
     }
 
-    async fn store(
-        &self,
-        held: &Held,
-        facts: &Facts<'_>,
-        mut processed: Processed,
-        bytes: &[u8],
-    ) -> Option<Vec<u8>> {
+    async fn store(&self, held: &Held, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Taken {
         let reply = processed.reply.clone();
+        let verdict = match processed.fate {
+            _ if reply.is_positive() => Verdict::Taken,
+            orderly_pipeline::Fate::Quarantined => Verdict::Unreadable,
+            _ => Verdict::NotProcessed,
+        };
+        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict };
         self.note(facts.id, &processed);
         let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), None);
         let committed = self.commit(message);
         if planted::is_planted(Fault::AnswerBeforeCommit) {
-            return reply.stored(facts);
+            return taken(reply.stored(facts), verdict);
         }
         match committed.await {
-            Ok(Ok(())) => reply.stored(facts),
+            Ok(Ok(())) => taken(reply.stored(facts), verdict),
             Ok(Err(problem)) => {
                 error!(source = %self.source, id = facts.id, "not stored, answered negatively: {problem}");
-                reply.not_taken(NotTaken::NotStored, facts)
+                taken(reply.not_taken(NotTaken::NotStored, facts), Verdict::NotNow)
             }
             // The journal has closed without taking it in.
-            Err(_) => reply.not_taken(NotTaken::ShuttingDown, facts),
+            Err(_) => taken(reply.not_taken(NotTaken::ShuttingDown, facts), Verdict::NotNow),
         }
     }
 
@@ -202,13 +212,13 @@ impl Handler for Ingest {
             let facts = self.facts();
             let why = format!("the frame holds more than {MEMBERS_MAX} messages");
             let processed = self.not_whole(&held.plan, &facts, &received.bytes, &why);
-            answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await);
+            answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await.answer);
             return answer;
         }
         for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
             let Some(held) = self.hold().await else { return gone(answer) };
-            answer.frames.extend(self.take(&held, bytes, received.peer).await);
+            answer.frames.extend(self.take(&held, bytes, received.peer).await.answer);
         }
         answer
     }
@@ -227,8 +237,8 @@ impl Handler for Ingest {
         let why = format!("{code} at byte {offset} of the connection: {kind}");
         let how = if matches!(kind, ProblemKind::Refused(_)) { frame_refused } else { not_whole };
         let processed = set_aside(how, &held.plan, &facts, &problem.bytes, &why);
-        let answer = self.store(&held, &facts, processed, &problem.bytes).await;
-        answer.filter(|_| is_answered)
+        let taken = self.store(&held, &facts, processed, &problem.bytes).await;
+        taken.answer.filter(|_| is_answered)
     }
 
     fn deviations(&self, peer: SocketAddr, connection: u64, met: &Tally) {
@@ -252,6 +262,9 @@ impl Handler for Ingest {
                 Some(text) => warn!(%source, %peer, connection, code, "no TLS: {text}"),
                 None => debug!(%source, %peer, connection, code, "no TLS: the peer went without a word"),
             },
+            ConnectionEvent::RequestRefused { connection, peer, status, text } => {
+                warn!(%source, %peer, connection, status, "turned away: {text}");
+            }
             ConnectionEvent::Closed { connection, peer, reason, messages_count, tally } => {
                 self.standing.disconnected(peer.ip());
                 let deviations = tally.seen();

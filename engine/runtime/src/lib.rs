@@ -29,6 +29,7 @@ mod lines;
 mod outside;
 mod part;
 mod plans;
+mod post_ingest;
 mod release;
 mod reload;
 mod replay;

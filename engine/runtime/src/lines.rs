@@ -99,12 +99,12 @@ impl Lines {
 
     /// The address as this source's own line holds it, or one that ends.
     fn taken(&self, source: &plan::Source, ending: &[Arc<str>]) -> Option<TakenAddress> {
-        let plan::Listener::Mllp(mllp) = &source.listener else { return None };
-        let own = self.sources.get(&source.name).filter(|line| line.listen == Some(mllp.listen));
+        let listen = source.listener.address()?;
+        let own = self.sources.get(&source.name).filter(|line| line.listen == Some(listen));
         // With port 0, each has a port of its own.
-        let fixed = ending.iter().filter(|_| mllp.listen.port() != 0);
+        let fixed = ending.iter().filter(|_| listen.port() != 0);
         let mut others = fixed.filter_map(|name| self.sources.get(name));
-        let line = own.or_else(|| others.find(|line| line.listen == Some(mllp.listen)))?;
+        let line = own.or_else(|| others.find(|line| line.listen == Some(listen)))?;
         line.taken.clone()
     }
 
@@ -112,10 +112,7 @@ impl Lines {
     pub(crate) fn begin_source(&mut self, bound: Bound) -> io::Result<()> {
         let Bound { source, settings, listener } = bound;
         let (place, taken) = (listener.place(), listener.taken());
-        let listen = match &settings {
-            plan::Listener::Mllp(mllp) => Some(mllp.listen),
-            plan::Listener::Files(_) => None,
-        };
+        let listen = settings.address();
         ingest::announce(&source, &place);
         let standing = self.standing.source(&source, place.clone());
         let (plans, journal) = (self.plans.clone(), self.journal.clone());
@@ -126,6 +123,9 @@ impl Lines {
         };
         let part = match listener {
             Listener::Mllp(listener) => {
+                Part::task(stop, async move { listener.run(handler, is_said(stopped)).await })
+            }
+            Listener::Http(listener) => {
                 Part::task(stop, async move { listener.run(handler, is_said(stopped)).await })
             }
             // It blocks on the disk, as a destination's worker does.

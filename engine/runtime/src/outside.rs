@@ -7,7 +7,7 @@ use orderly_pipeline::plan::{
     self, At, Endpoint, HeaderContent, Listener, TlsEndpoint, TlsIdentity, TlsListener,
 };
 use orderly_pipeline::{Diagnostic, Fault, Plan};
-use orderly_transport::destinations::Credentials;
+use orderly_transport::destinations::{ClientProof, Credentials, OAuthSettings, Origin};
 use orderly_transport::secret::SecretSource;
 use orderly_transport::tls::{ClientIdentity, FilesError, TlsClientSettings, TlsServerSettings, Validity};
 
@@ -17,8 +17,16 @@ pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for source in &plan.sources {
         let whose = format!("source {}", source.name);
-        if let Listener::Mllp(mllp) = &source.listener {
-            found.extend(mllp.tls.as_ref().and_then(|tls| tls_server_finding(&whose, tls, base)));
+        match &source.listener {
+            Listener::Mllp(mllp) => {
+                found.extend(mllp.tls.as_ref().and_then(|tls| tls_server_finding(&whose, tls, base)));
+            }
+            Listener::Http(http) => {
+                found.extend(http.tls.as_ref().and_then(|tls| tls_server_finding(&whose, tls, base)));
+                let secret = http.credentials.as_ref().map(secret_of);
+                found.extend(secret.and_then(|secret| secret_finding(&whose, secret, base)));
+            }
+            Listener::Files(_) => {}
         }
     }
     for destination in &plan.destinations {
@@ -35,6 +43,13 @@ pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
                 });
                 let secrets = headers.chain(http.credentials.as_ref().map(secret_of));
                 found.extend(secrets.filter_map(|secret| secret_finding(&whose, secret, base)));
+                found.extend(http.oauth.iter().flat_map(|oauth| oauth_findings(&whose, oauth, base)));
+            }
+            Endpoint::Fhir(fhir) => {
+                found.extend(fhir.tls.as_ref().and_then(|tls| tls_client_finding(&whose, tls, base)));
+                let secret = fhir.credentials.as_ref().map(secret_of);
+                found.extend(secret.and_then(|secret| secret_finding(&whose, secret, base)));
+                found.extend(fhir.oauth.iter().flat_map(|oauth| oauth_findings(&whose, oauth, base)));
             }
             Endpoint::Files(_) => {}
         }
@@ -52,6 +67,15 @@ fn secret_finding(whose: &str, named: &plan::Secret, base: &Path) -> Option<Diag
     let error = secret(named, base).read().err()?;
     let message = format!("{whose}: {error}");
     Some(Diagnostic::error("secret-missing", Fault::Configuration, message).at(named.at.0.clone()))
+}
+
+fn oauth_findings(whose: &str, named: &plan::OAuth, base: &Path) -> Vec<Diagnostic> {
+    let settings = oauth(named, base);
+    let error = |message| Diagnostic::error("secret-missing", Fault::Configuration, message);
+    let proof =
+        settings.proof.check().map(|problem| error(format!("{whose}: {problem}")).at(named.at.0.clone()));
+    let tls = named.tls.as_ref().and_then(|tls| tls_client_finding(whose, tls, base));
+    proof.into_iter().chain(tls).collect()
 }
 
 fn tls_server_finding(whose: &str, tls: &TlsListener, base: &Path) -> Option<Diagnostic> {
@@ -101,6 +125,23 @@ pub(crate) fn credentials(credentials: &plan::Credentials, base: &Path) -> Crede
         plan::Credentials::Basic { user, password } => {
             Credentials::Basic { user: user.clone(), password: secret(password, base) }
         }
+    }
+}
+
+/// The transport's settings for tokens.
+pub(crate) fn oauth(oauth: &plan::OAuth, base: &Path) -> OAuthSettings {
+    OAuthSettings {
+        origin: Origin { is_secure: oauth.token_url.is_secure, address: oauth.token_url.address.clone() },
+        path: oauth.token_url.fixed_path(),
+        client_id: oauth.client_id.clone(),
+        proof: match &oauth.proof {
+            plan::ClientProof::Secret(named) => ClientProof::Secret(secret(named, base)),
+            plan::ClientProof::Key { file, key_id } => {
+                ClientProof::Key { file: base.join(file), key_id: key_id.clone() }
+            }
+        },
+        scope: oauth.scope.clone(),
+        tls: oauth.tls.as_ref().map(|tls| tls_client(tls, base)).unwrap_or_default(),
     }
 }
 

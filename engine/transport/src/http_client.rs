@@ -29,7 +29,7 @@ pub struct Origin {
 
 impl Origin {
     /// The value of the header `Host`, which leaves out the scheme's own port.
-    fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         let usual = if self.is_secure { ":443" } else { ":80" };
         self.address.strip_suffix(usual).unwrap_or(&self.address)
     }

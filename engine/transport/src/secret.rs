@@ -50,6 +50,13 @@ pub enum SecretError {
 const BYTES_MAX: u64 = 64 * 1024;
 
 impl Secret {
+    /// A value that somebody gave us; nothing when it cannot be one.
+    pub(crate) fn new(value: &str) -> Option<Self> {
+        let is_one =
+            !value.is_empty() && !value.contains(char::is_control) && value.len() as u64 <= BYTES_MAX;
+        is_one.then(|| Self(value.to_owned()))
+    }
+
     /// The value. Whoever has it keeps it out of texts.
     pub(crate) fn value(&self) -> &str {
         &self.0
@@ -57,6 +64,13 @@ impl Secret {
 }
 
 impl SecretSource {
+    /// The value now, read where it holds up nobody.
+    pub(crate) async fn fetch(&self) -> Result<Secret, SecretError> {
+        let (source, name) = (self.clone(), format!("{self:?}"));
+        let read = tokio::task::spawn_blocking(move || source.read()).await;
+        read.unwrap_or(Err(SecretError::Unusable(name)))
+    }
+
     /// The value now. Reading a file blocks.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let (text, whose) = match self {
@@ -73,10 +87,7 @@ impl SecretSource {
                 (String::from_utf8(bytes).unwrap_or_default(), format!("the file {}", path.display()))
             }
         };
-        let value = text.trim_end_matches(['\r', '\n']);
-        let is_one =
-            !value.is_empty() && !value.contains(char::is_control) && value.len() as u64 <= BYTES_MAX;
-        if is_one { Ok(Secret(value.to_owned())) } else { Err(SecretError::Unusable(whose)) }
+        Secret::new(text.trim_end_matches(['\r', '\n'])).ok_or(SecretError::Unusable(whose))
     }
 }
 

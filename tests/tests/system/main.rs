@@ -23,6 +23,7 @@ mod releasing;
 mod reloading;
 mod replaying;
 mod resending;
+mod securing;
 mod showing;
 mod starting;
 mod surveying;

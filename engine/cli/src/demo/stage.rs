@@ -90,6 +90,9 @@ impl Stage {
         match source.map(|source| &source.listener) {
             Some(Listener::Mllp(_)) => self.send(sample).await,
             Some(Listener::Files(files)) => self.drop_file(sample, files),
+            Some(Listener::Http(_)) => {
+                Err(Failure::new(format!("{}: the demo posts nothing by HTTP", sample.file)))
+            }
             None => Err(Failure::new(format!("{}: there is no source {}", sample.file, sample.source))),
         }
     }

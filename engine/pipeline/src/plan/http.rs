@@ -1,11 +1,28 @@
-//! Destinations that are reached by HTTP.
+//! Sources and destinations on HTTP.
 
 use std::time::Duration;
 
 use orderly_mapping::{Input, Template};
 use orderly_record::Diagnostic;
 
-use super::{Secret, TlsEndpoint};
+use super::{At, Secret, TlsEndpoint, TlsListener};
+
+/// `http:` of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSource {
+    /// Address and port to listen at.
+    pub listen: std::net::SocketAddr,
+    /// The path that messages are posted to.
+    pub path: String,
+    /// The largest message taken in, in bytes; the transport's default when nothing is said, as for what follows.
+    pub body_bytes_max: Option<usize>,
+    /// How many connections at a time.
+    pub connections_max: Option<usize>,
+    /// Who may send; anybody, when nothing is said.
+    pub credentials: Option<Credentials>,
+    /// TLS; plain HTTP when nothing is said.
+    pub tls: Option<TlsListener>,
+}
 
 /// `http:` of a destination.
 #[derive(Debug)]
@@ -20,11 +37,30 @@ pub struct HttpEndpoint {
     pub headers: Vec<(String, HeaderContent)>,
     /// Who sends.
     pub credentials: Option<Credentials>,
+    /// The same by tokens that a server gives.
+    pub oauth: Option<OAuth>,
     /// How long connecting may take; the transport's default when nothing is said, as for what follows.
     pub connect_timeout: Option<Duration>,
     /// How long sending and the answer may take.
     pub answer_timeout: Option<Duration>,
     /// TLS of a secure URL; what the machine trusts when nothing is said.
+    pub tls: Option<TlsEndpoint>,
+}
+
+/// `fhir:` of a destination.
+#[derive(Debug)]
+pub struct FhirEndpoint {
+    /// The server's base.
+    pub base: Url,
+    /// Who sends.
+    pub credentials: Option<Credentials>,
+    /// The same by tokens that a server gives.
+    pub oauth: Option<OAuth>,
+    /// How long connecting may take; the transport's default when nothing is said, as for what follows.
+    pub connect_timeout: Option<Duration>,
+    /// How long sending and the answer may take.
+    pub answer_timeout: Option<Duration>,
+    /// TLS of a secure base; what the machine trusts when nothing is said.
     pub tls: Option<TlsEndpoint>,
 }
 
@@ -63,6 +99,37 @@ pub enum Credentials {
     },
 }
 
+/// Tokens that a server gives: OAuth 2, client credentials.
+#[derive(Debug)]
+pub struct OAuth {
+    /// Where tokens come from.
+    pub token_url: Url,
+    /// Who asks.
+    pub client_id: String,
+    /// What shows that.
+    pub proof: ClientProof,
+    /// What a token is to be good for, if the server wants to know.
+    pub scope: Option<String>,
+    /// TLS of a secure URL; what the machine trusts when nothing is said.
+    pub tls: Option<TlsEndpoint>,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// What shows who asks for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientProof {
+    /// A secret that both know.
+    Secret(Secret),
+    /// A signature with a key.
+    Key {
+        /// The private key, PKCS#8 in PEM; relative to the folder of `orderly.yaml`.
+        file: String,
+        /// By what the server knows its public half.
+        key_id: Option<String>,
+    },
+}
+
 /// A URL with values of the message in its path. Where it leads does not depend on the message.
 #[derive(Debug)]
 pub struct Url {
@@ -94,9 +161,14 @@ impl Url {
         self.path.iter().filter_map(text).collect()
     }
 
+    /// Whether something in its path is of the message.
+    pub(crate) fn has_values(&self) -> bool {
+        self.path.iter().any(|part| matches!(part, UrlPart::Value(_)))
+    }
+
     /// The path for a message; nothing when it is the same for all. Values are escaped: none can lead to another place or parameter.
     pub(crate) fn path(&self, input: &Input<'_>) -> Result<Option<String>, Diagnostic> {
-        if self.path.iter().all(|part| matches!(part, UrlPart::Text(_))) {
+        if !self.has_values() {
             return Ok(None);
         }
         let mut path = String::new();

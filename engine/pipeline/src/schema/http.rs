@@ -1,8 +1,26 @@
-//! `http:` of a destination.
+//! `http:` of a source and of a destination, and `fhir:` of a destination.
 
 use serde_json::{Value as Json, json};
 
-use super::{choice, duration, object, text, tls, with};
+use super::{choice, duration, listen, number, object, size, text, tls, with};
+
+/// Messages that are posted.
+pub(super) fn source() -> Json {
+    let keys = object(
+        "Messages posted by HTTP, one a request; the acknowledgement is the answer",
+        &["listen"],
+        json!({
+            "listen": listen(),
+            "path": with(text("The path that messages are posted to (default /)"), json!({ "pattern": "^/[^?# ]*$" })),
+            "body_size_max": size("The largest message (default 64MiB)"),
+            "connections_max": number("How many connections at a time (default 64)"),
+            "bearer": secret("The token that senders have to show"),
+            "basic": basic("The user and the password that senders have to show"),
+            "tls": tls::listener(),
+        }),
+    );
+    with(keys, json!({ "not": { "required": ["bearer", "basic"] } }))
+}
 
 /// One request a message.
 pub(super) fn destination() -> Json {
@@ -24,7 +42,8 @@ pub(super) fn destination() -> Json {
                 "additionalProperties": { "type": ["string", "number", "boolean"] },
             },
             "bearer": secret("The token that shows who sends"),
-            "basic": basic(),
+            "basic": basic("The user and the password that show who sends"),
+            "oauth": oauth(),
             "connect_timeout": duration("How long connecting may take (default 10s)"),
             "answer_timeout": duration("How long sending and the answer may take (default 30s)"),
             "tls": tls::endpoint(),
@@ -33,12 +52,53 @@ pub(super) fn destination() -> Json {
     with(keys, json!({ "not": { "required": ["bearer", "basic"] } }))
 }
 
-fn basic() -> Json {
+/// Resources to a FHIR server.
+pub(super) fn fhir() -> Json {
+    let keys = object(
+        "A FHIR R4 server, which takes the resources and Bundles that mappings make",
+        &["base"],
+        json!({
+            "base": {
+                "description": "Its base: https://fhir.example.org/r4",
+                "type": "string",
+                "pattern": "^https?://[^/?#@$]+(/[^?#$]*)?$",
+                "patternErrorMessage": "A URL: https://fhir.example.org/r4",
+            },
+            "bearer": secret("The token that shows who sends"),
+            "basic": basic("The user and the password that show who sends"),
+            "oauth": oauth(),
+            "connect_timeout": duration("How long connecting may take (default 10s)"),
+            "answer_timeout": duration("How long sending and the answer may take (default 30s)"),
+            "tls": tls::endpoint(),
+        }),
+    );
+    with(keys, json!({ "not": { "required": ["bearer", "basic"] } }))
+}
+
+fn basic(about: &str) -> Json {
     object(
-        "The user and the password that show who sends",
+        about,
         &["user", "password"],
         json!({ "user": text("The user's name"), "password": secret("The password") }),
     )
+}
+
+/// Tokens that a server gives.
+fn oauth() -> Json {
+    let keys = object(
+        "OAuth 2, client credentials: tokens that a server gives, fetched anew before they expire",
+        &["token_url", "client_id"],
+        json!({
+            "token_url": text("Where tokens come from: https://auth.example.org/token"),
+            "client_id": text("Who asks"),
+            "client_secret": secret("What shows that"),
+            "key": text("A PEM file, PKCS#8: the private key that shows that by a signature (RSA, or P-384)"),
+            "key_id": text("By what the server knows the key (kid)"),
+            "scope": text("What tokens are to be good for: system/*.cud"),
+            "tls": tls::endpoint(),
+        }),
+    );
+    with(keys, json!({ "oneOf": [{ "required": ["client_secret"] }, { "required": ["key"] }] }))
 }
 
 /// Where a secret is found.

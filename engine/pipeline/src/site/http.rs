@@ -1,12 +1,53 @@
-//! `http:` of a destination.
+//! `http:` of a source and of a destination, and `fhir:` of a destination.
 
-use orderly_mapping::problems::Problems;
+use orderly_mapping::problems::{Problems, Reported};
 use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
 
-use super::{secret, template, tls};
-use crate::plan::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
+use super::{listen, oauth, secret, template, tls};
+use crate::plan::{
+    Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart,
+};
 
-/// What it says.
+/// Of a source, if it has it.
+pub(super) fn source(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpSource> {
+    let (node, section) = (of.optional("http")?, of.key_span("http")?);
+    let fields = Fields::of(node, "an HTTP listener", problems)?;
+    let listen = listen(&fields, problems);
+    let path = fields.text("path").map(|text| (text.to_string(), text.node));
+    let (body, connections) = (fields.size("body_size_max"), fields.number("connections_max"));
+    let credentials = credentials(&fields, section, problems);
+    let tls = tls::listener(&fields, problems);
+    if let Some((path, node)) = &path
+        && !(path.starts_with('/')
+            && path.chars().all(|c| c.is_ascii_graphic() && !"\"#<>?\\^`{|}".contains(c)))
+    {
+        problems
+            .error("config-url", &node.span, "`path` begins with / and has no ? and no blanks")
+            .help("write /hl7");
+    }
+    if let (Some(listen), None, Some(_)) = (listen, &tls, &credentials)
+        && !listen.ip().is_loopback()
+    {
+        warn_of_plain_secret(section, problems).help("add `tls:`");
+    }
+    fields.finish();
+    let usize = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Some(HttpSource {
+        listen: listen?,
+        path: path.map_or_else(|| "/".to_owned(), |(path, _)| path),
+        body_bytes_max: body.map(usize),
+        connections_max: connections.map(usize),
+        credentials,
+        tls,
+    })
+}
+
+fn warn_of_plain_secret<'p>(span: &Span, problems: &'p Problems) -> Reported<'p> {
+    let message = "the credentials go over the network for everybody to read";
+    problems.warning("config-plain-secret", span, message)
+}
+
+/// Of a destination, if it has it.
 pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpEndpoint> {
     let (node, section) = (of.optional("http")?, of.key_span("http")?);
     let fields = Fields::of(node, "an HTTP destination", problems)?;
@@ -16,11 +57,12 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpE
     let content_type = fields.text("content_type").and_then(|written| header_text(written, problems));
     let headers = fields.optional("headers").map(|node| headers(node, problems)).unwrap_or_default();
     let credentials = credentials(&fields, section, problems);
+    let oauth = oauth::read(&fields, section, problems);
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
     let tls = tls::endpoint(&fields, problems);
     if let (Some(Url { is_secure: false, address, .. }), Some(span)) = (&url, fields.key_span("url")) {
-        warn_of_plain(address, credentials.is_some(), tls.is_some(), span, problems);
+        warn_of_plain(address, credentials.is_some() || oauth.is_some(), tls.is_some(), span, problems);
     }
     fields.finish();
     Some(HttpEndpoint {
@@ -29,32 +71,63 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpE
         content_type,
         headers,
         credentials,
+        oauth,
         connect_timeout,
         answer_timeout,
         tls,
     })
 }
 
+/// `fhir:` of a destination, if it has it.
+pub(super) fn fhir(of: &Fields<'_, '_>, problems: &Problems) -> Option<FhirEndpoint> {
+    let (node, section) = (of.optional("fhir")?, of.key_span("fhir")?);
+    let fields = Fields::of(node, "a FHIR destination", problems)?;
+    let written = fields.required_text("base");
+    let base = written.and_then(|written| fixed_url(written, problems));
+    let credentials = credentials(&fields, section, problems);
+    let oauth = oauth::read(&fields, section, problems);
+    let connect_timeout = fields.duration("connect_timeout");
+    let answer_timeout = fields.duration("answer_timeout");
+    let tls = tls::endpoint(&fields, problems);
+    if let (Some(Url { is_secure: false, address, .. }), Some(span)) = (&base, fields.key_span("base")) {
+        warn_of_plain(address, credentials.is_some() || oauth.is_some(), tls.is_some(), span, problems);
+    }
+    fields.finish();
+    Some(FhirEndpoint { base: base?, credentials, oauth, connect_timeout, answer_timeout, tls })
+}
+
+/// A URL that is the same for all messages.
+pub(super) fn fixed_url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
+    let found = url(written, problems)?;
+    if found.has_values() || written.contains('?') {
+        problems
+            .error("config-url", &written.node.span, "this URL has no `${...}` and no `?`")
+            .help("write https://fhir.example.org/r4");
+        return None;
+    }
+    Some(found)
+}
+
 /// What `http:` without an s cannot do.
-fn warn_of_plain(address: &str, has_credentials: bool, has_tls: bool, span: &Span, problems: &Problems) {
+pub(super) fn warn_of_plain(
+    address: &str,
+    has_credentials: bool,
+    has_tls: bool,
+    span: &Span,
+    problems: &Problems,
+) {
     if has_tls {
         problems.error("config-url", span, "`tls` is for URLs that begin with https").help("write https://");
     }
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let is_here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
     if has_credentials && !is_here {
-        problems
-            .warning("config-plain-secret", span, "the credentials go over the network for everybody to read")
-            .help("write https://, if the receiver speaks it");
+        warn_of_plain_secret(span, problems).help("write https://, if the receiver speaks it");
     }
 }
 
 /// Who sends; at most one of both ways.
-pub(super) fn credentials(
-    fields: &Fields<'_, '_>,
-    section: &Span,
-    problems: &Problems,
-) -> Option<Credentials> {
+fn credentials(fields: &Fields<'_, '_>, section: &Span, problems: &Problems) -> Option<Credentials> {
     let bearer = fields.text("bearer").map(|written| secret::required("bearer", written, section, problems));
     let basic = fields.optional("basic").map(|node| basic(node, section, problems));
     if bearer.is_some() && basic.is_some() {
@@ -128,7 +201,7 @@ fn header_text(written: Scalar<'_>, problems: &Problems) -> Option<String> {
 }
 
 /// A URL, with `${...}` in its path.
-pub(super) fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
+fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
     let wrong = |message: &str, help: &str| {
         problems.error("config-url", &written.node.span, message).help(help);
     };
@@ -137,7 +210,7 @@ pub(super) fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
         (Some(rest), _) => (true, rest),
         (None, Some(rest)) => (false, rest),
         (None, None) => {
-            wrong("`url` begins with https:// or http://", help);
+            wrong("a URL begins with https:// or http://", help);
             return None;
         }
     };
@@ -147,11 +220,11 @@ pub(super) fn url(written: Scalar<'_>, problems: &Problems) -> Option<Url> {
         return None;
     }
     if authority.contains('@') {
-        wrong("user and password do not stand in `url`", "say who sends with `bearer` or `basic`");
+        wrong("user and password do not stand in a URL", "say who sends with `bearer` or `basic`");
         return None;
     }
     let Some(address) = address(authority, is_secure) else {
-        wrong("`url` has no host, or its port is none", help);
+        wrong("this URL has no host, or its port is none", help);
         return None;
     };
     let path_at = written.len() - rest.len() + authority.len();

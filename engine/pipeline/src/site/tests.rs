@@ -5,7 +5,7 @@ use std::time::Duration;
 use orderly_record::Place;
 
 use crate::plan::{
-    Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
+    ClientProof, Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
 };
 use crate::{Compiled, Text, Texts, compile};
 
@@ -151,7 +151,7 @@ fn urls_as_they_are_written() {
 const WRONG: &[(&[&str], &str)] = &[
     (
         &["url: hub.example.org"],
-        "8:12 config-url `url` begins with https:// or http:// | write https://hub.example.org/hl7",
+        "8:12 config-url a URL begins with https:// or http:// | write https://hub.example.org/hl7",
     ),
     (
         &["url: 'https://${PID-3}.example.org/'"],
@@ -159,11 +159,11 @@ const WRONG: &[(&[&str], &str)] = &[
     ),
     (
         &["url: https://me:secret@hub.example.org/"],
-        "8:12 config-url user and password do not stand in `url` | say who sends with `bearer` or `basic`",
+        "8:12 config-url user and password do not stand in a URL | say who sends with `bearer` or `basic`",
     ),
     (
         &["url: https://hub.example.org:port/"],
-        "8:12 config-url `url` has no host, or its port is none | write https://hub.example.org/hl7",
+        "8:12 config-url this URL has no host, or its port is none | write https://hub.example.org/hl7",
     ),
     (
         &["url: https://hub.example.org/a b"],
@@ -218,7 +218,97 @@ fn a_destination_is_of_one_kind() {
     assert_eq!(
         wrong(CLINIC, &[HUB, WEB, &["  url: https://h/"]].concat()),
         [
-            "6:3 config-two-endpoints a destination is one of `mllp`, `files` and `http`, not several | make a destination of each"
+            "6:3 config-two-endpoints a destination is one of `mllp`, `files`, `http` and `fhir`, not several | make a destination of each"
         ]
+    );
+}
+
+#[test]
+fn a_listener_for_what_is_posted() {
+    let lines = [
+        "http:",
+        "  listen: 127.0.0.1:8443",
+        "  path: /hl7",
+        "  body_size_max: 1MiB",
+        "  connections_max: 9",
+        "  bearer: ${file:secrets/token}",
+        "  tls:",
+        "    certificate: tls/server.pem",
+        "    key: tls/server.key",
+    ];
+    let plan = plan(&lines, HUB);
+    let Listener::Http(http) = &plan.source("clinic").unwrap().listener else { panic!("no HTTP") };
+    assert_eq!((http.listen.port(), http.path.as_str()), (8443, "/hl7"));
+    assert_eq!((http.body_bytes_max, http.connections_max), (Some(1 << 20), Some(9)));
+    let Some(Credentials::Bearer(token)) = &http.credentials else { panic!("no token") };
+    assert_eq!(token.source, SecretSource::File("secrets/token".to_owned()));
+    assert!(http.tls.is_some());
+}
+
+#[test]
+fn a_listener_that_cannot_be() {
+    let lines =
+        ["refuse: mllp-noise", "http:", "  listen: 0.0.0.0:8080", "  path: hl7", "  bearer: ${env:TOKEN}"];
+    assert_eq!(
+        wrong(&lines, HUB),
+        [
+            "6:13 config-url `path` begins with / and has no ? and no blanks | write /hl7",
+            "4:5 config-plain-secret the credentials go over the network for everybody to read | add `tls:`",
+            "3:13 config-refuse mllp-noise is about MLLP's frames, and this source has none | remove it",
+        ]
+    );
+}
+
+#[test]
+fn an_address_is_for_one_source_however_it_is_spoken_to() {
+    let text = "sources:\n  clinic:\n    mllp:\n      listen: 127.0.0.1:2575\n  web:\n    http:\n      listen: 0.0.0.0:2575\n\
+                destinations: {}\n"
+        .to_owned();
+    let site = Text { file: "orderly.yaml".to_owned(), text };
+    let found = compile(&Texts { site, ..Texts::default() }).diagnostics;
+    assert!(found.iter().any(|found| found.code == "config-address-twice"), "{found:?}");
+}
+
+#[test]
+fn a_fhir_server_is_known_by_its_base() {
+    let lines = ["fhir:", "  base: https://fhir.example.org/r4", "  bearer: ${env:TOKEN}"];
+    let known = plan(CLINIC, &lines);
+    let Endpoint::Fhir(fhir) = &known.destination("hub").unwrap().endpoint else { panic!("no FHIR") };
+    assert_eq!(
+        (fhir.base.address.as_str(), fhir.base.fixed_path().as_str()),
+        ("fhir.example.org:443", "/r4")
+    );
+    let lines = ["fhir:", "  base: 'https://fhir.example.org/${PID-3}'"];
+    assert_eq!(
+        wrong(CLINIC, &lines),
+        ["8:13 config-url this URL has no `${...}` and no `?` | write https://fhir.example.org/r4"]
+    );
+}
+
+#[test]
+fn tokens_that_a_server_gives() {
+    let base = [
+        "fhir:",
+        "  base: https://fhir.example.org/r4",
+        "  oauth:",
+        "    token_url: https://auth.example.org/token",
+        "    client_id: orderly",
+    ];
+    let known = plan(
+        CLINIC,
+        &[&base[..], &["    key: keys/orderly.pem", "    key_id: k1", "    scope: system/*.cud"]].concat(),
+    );
+    let Endpoint::Fhir(fhir) = &known.destination("hub").unwrap().endpoint else { panic!("no FHIR") };
+    let oauth = fhir.oauth.as_ref().unwrap();
+    assert_eq!((oauth.token_url.fixed_path().as_str(), oauth.client_id.as_str()), ("/token", "orderly"));
+    let proof = ClientProof::Key { file: "keys/orderly.pem".to_owned(), key_id: Some("k1".to_owned()) };
+    assert_eq!((&oauth.proof, oauth.scope.as_deref()), (&proof, Some("system/*.cud")));
+    let wrong = |lines: &[&str]| wrong(CLINIC, &[&base[..], lines].concat());
+    let needs = "10:9 config-credentials OAuth needs one of `client_secret` and `key` | write the one that the server wants";
+    assert_eq!(wrong(&[]), [needs]);
+    assert_eq!(wrong(&["    key: a", "    client_secret: ${env:A}"]), [needs]);
+    assert_eq!(
+        wrong(&["    key: a", "  bearer: ${env:A}"]),
+        ["7:5 config-credentials `oauth` stands in place of `bearer` and `basic` | remove one of them"]
     );
 }

@@ -4,6 +4,7 @@
 //! followed anywhere else (no redirects), because it would be told where patients' data goes by somebody on the way.
 
 mod answer;
+mod oauth;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,9 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
+use oauth::Tokens;
+pub use oauth::{ClientProof, OAuthSettings};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,6 +36,8 @@ pub struct HttpSettings {
     pub headers: Vec<(String, HeaderContent)>,
     /// Who sends.
     pub credentials: Option<Credentials>,
+    /// The same by tokens that a server gives, in place of these.
+    pub oauth: Option<OAuthSettings>,
     /// What payloads are: the media type of the first entry whose beginning fits, leading blanks aside.
     pub media_types: Vec<MediaType>,
     /// Media types of answers that say more than their status, and are judged.
@@ -82,6 +87,8 @@ pub enum Credentials {
 pub struct HttpDestination {
     settings: HttpSettings,
     client: HttpClient,
+    /// Where credentials are tokens that somebody gives.
+    tokens: Option<Tokens>,
 }
 
 impl HttpDestination {
@@ -89,15 +96,34 @@ impl HttpDestination {
     pub fn new(settings: HttpSettings) -> Self {
         let tls = settings.origin.is_secure.then(|| TlsClient::new(settings.tls.clone(), &[b"http/1.1"]));
         let client = HttpClient::new(settings.origin.clone(), settings.connect_timeout, tls);
-        Self { settings, client }
+        let tokens = settings.oauth.clone().map(Tokens::new);
+        Self { settings, client, tokens }
+    }
+
+    /// What it was made with.
+    pub(super) fn settings(&self) -> &HttpSettings {
+        &self.settings
     }
 
     /// Sends a message and waits for its answer. A delivery's name is its path, where it has one.
     pub async fn attempt(&mut self, delivery: &Delivery<'_>, classify: &Classify<'_>) -> Attempt {
+        let is_fixed = delivery.name.is_empty();
+        let path = if is_fixed { self.settings.path.clone() } else { delivery.name.to_owned() };
+        self.send(self.settings.method.clone(), &path, delivery.payload, is_fixed, classify).await
+    }
+
+    /// Sends a payload to a path, of which `is_fixed` says that nothing of the message is in it.
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        payload: &[u8],
+        is_fixed: bool,
+        classify: &Classify<'_>,
+    ) -> Attempt {
         let started = Instant::now();
-        let (outcome, answer) = match self.exchange(delivery).await {
+        let (outcome, answer) = match self.exchange(method, path, payload).await {
             Ok(answer) => {
-                let is_fixed = delivery.name.is_empty();
                 (answer::outcome(&answer, &self.settings.judged, is_fixed, classify), Some(answer.body))
             }
             Err(outcome) => (outcome, None),
@@ -105,13 +131,21 @@ impl HttpDestination {
         Attempt { outcome, answer, duration: started.elapsed() }
     }
 
-    async fn exchange(&mut self, delivery: &Delivery<'_>) -> Result<HttpAnswer, Outcome> {
-        let request = request(&self.settings, delivery)
+    async fn exchange(&mut self, method: Method, path: &str, payload: &[u8]) -> Result<HttpAnswer, Outcome> {
+        let mut request = request(&self.settings, method, path, payload)
             .await
             .map_err(|error| Outcome::retryable("secret-missing", error))?
             .ok_or_else(unsendable)?;
+        if let Some(tokens) = &mut self.tokens {
+            let token = tokens.current().await.map_err(|error| Outcome::retryable("no-token", error))?;
+            request.headers_mut().insert(AUTHORIZATION, hidden(&format!("Bearer {}", token.value())));
+        }
         let answered = self.client.exchange(request, self.settings.answer_timeout).await;
-        answered.map_err(|error: NoAnswer| Outcome::retryable(error.code(), error))
+        let answer = answered.map_err(|error: NoAnswer| Outcome::retryable(error.code(), error))?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.iter_mut().for_each(Tokens::forget);
+        }
+        Ok(answer)
     }
 }
 
@@ -122,34 +156,35 @@ fn unsendable() -> Outcome {
     }
 }
 
-/// The request for a delivery; nothing when what was configured gives none.
+/// The request for a payload; nothing when what was configured gives none.
 async fn request(
     settings: &HttpSettings,
-    delivery: &Delivery<'_>,
+    method: Method,
+    path: &str,
+    payload: &[u8],
 ) -> Result<Option<Request<Full<Bytes>>>, SecretError> {
-    let path = if delivery.name.is_empty() { &settings.path } else { delivery.name };
     let mut request = Request::builder()
-        .method(settings.method.clone())
+        .method(method)
         .uri(path)
         .header(USER_AGENT, "orderly")
-        .header(CONTENT_TYPE, media_type(&settings.media_types, delivery.payload));
+        .header(CONTENT_TYPE, media_type(&settings.media_types, payload));
     for (name, value) in &settings.headers {
         request = match value {
             HeaderContent::Text(text) => request.header(name, text),
-            HeaderContent::Secret(source) => request.header(name, hidden(read(source).await?.value())),
+            HeaderContent::Secret(source) => request.header(name, hidden(source.fetch().await?.value())),
         };
     }
     if let Some(credentials) = &settings.credentials {
         let value = match credentials {
-            Credentials::Bearer(token) => format!("Bearer {}", read(token).await?.value()),
+            Credentials::Bearer(token) => format!("Bearer {}", token.fetch().await?.value()),
             Credentials::Basic { user, password } => {
-                let both = format!("{user}:{}", read(password).await?.value());
+                let both = format!("{user}:{}", password.fetch().await?.value());
                 format!("Basic {}", STANDARD.encode(both))
             }
         };
         request = request.header(AUTHORIZATION, hidden(&value));
     }
-    Ok(request.body(Full::new(Bytes::copy_from_slice(delivery.payload))).ok())
+    Ok(request.body(Full::new(Bytes::copy_from_slice(payload))).ok())
 }
 
 /// A header's value that is not shown anywhere; an empty one when it cannot be one, which the server refuses.
@@ -157,13 +192,6 @@ fn hidden(value: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
-}
-
-async fn read(source: &SecretSource) -> Result<crate::secret::Secret, SecretError> {
-    let source = source.clone();
-    let name = format!("{source:?}");
-    let read = tokio::task::spawn_blocking(move || source.read()).await;
-    read.unwrap_or(Err(SecretError::Unusable(name)))
 }
 
 fn media_type<'s>(types: &'s [MediaType], payload: &[u8]) -> &'s str {

@@ -4,13 +4,17 @@
 //! elsewhere. What always holds: an attempt ends within its timeouts; it is `Delivered` only on the receiver's own word (or on
 //! a file flushed to disk); after an attempt whose outcome is unknown nothing else is sent on the same connection.
 
+mod fhir;
 mod files;
 mod http;
 mod mllp;
 
 pub use crate::http_client::Origin;
+pub use fhir::FhirDestination;
 pub use files::{FilesDestination, FilesSettings};
-pub use http::{Credentials, HeaderContent, HttpDestination, HttpSettings, MediaType};
+pub use http::{
+    ClientProof, Credentials, HeaderContent, HttpDestination, HttpSettings, MediaType, OAuthSettings,
+};
 pub use hyper::Method;
 pub use mllp::{MllpDestination, MllpSettings};
 use std::time::Duration;
@@ -24,6 +28,8 @@ pub enum DestinationSettings {
     Files(FilesSettings),
     /// One HTTP request a delivery.
     Http(Box<HttpSettings>),
+    /// Resources to a FHIR server.
+    Fhir(Box<HttpSettings>),
 }
 
 impl DestinationSettings {
@@ -33,6 +39,7 @@ impl DestinationSettings {
             Self::Mllp(settings) => Destination::Mllp(Box::new(MllpDestination::new(settings))),
             Self::Files(settings) => Destination::Files(FilesDestination::open(settings).await),
             Self::Http(settings) => Destination::Http(Box::new(HttpDestination::new(*settings))),
+            Self::Fhir(settings) => Destination::Fhir(Box::new(FhirDestination::new(*settings))),
         }
     }
 }
@@ -46,6 +53,8 @@ pub enum Destination {
     Files(FilesDestination),
     /// See [`DestinationSettings::Http`].
     Http(Box<HttpDestination>),
+    /// See [`DestinationSettings::Fhir`].
+    Fhir(Box<FhirDestination>),
 }
 
 impl Destination {
@@ -55,6 +64,7 @@ impl Destination {
             Self::Mllp(destination) => destination.attempt(delivery, classify).await,
             Self::Files(destination) => destination.attempt(delivery).await,
             Self::Http(destination) => destination.attempt(delivery, classify).await,
+            Self::Fhir(destination) => destination.attempt(delivery, classify).await,
         }
     }
 }
@@ -64,7 +74,7 @@ impl Destination {
 pub struct Delivery<'d> {
     /// What no other delivery to this destination is called; the same for every attempt.
     pub id: &'d str,
-    /// What the delivery would like to be called where it gets a name: of a file, any text; of a request, its path with its query.
+    /// What the delivery would like to be called where it gets a name: of a file, any text; of a request, its path with its query; of a resource, its interaction.
     pub name: &'d str,
     /// The bytes to deliver.
     pub payload: &'d [u8],

@@ -5,12 +5,14 @@
 
 mod accept;
 pub mod files;
+mod http;
 mod mllp;
 
 use crate::mllp_frame::{Problem, Tally};
 use crate::tls::FilesError;
 pub use accept::TakenAddress;
 pub use files::{FileHandler, FilesListener, FilesListenerSettings};
+pub use http::{HttpListener, HttpListenerSettings};
 pub use mllp::{MllpListener, MllpListenerSettings};
 use std::future::Future;
 use std::io;
@@ -24,6 +26,8 @@ pub enum ListenerSettings {
     Mllp(MllpListenerSettings),
     /// Files dropped in a folder.
     Files(FilesListenerSettings),
+    /// Messages posted by HTTP.
+    Http(HttpListenerSettings),
 }
 
 impl ListenerSettings {
@@ -31,6 +35,7 @@ impl ListenerSettings {
     pub async fn bind(self) -> Result<Listener, BindError> {
         match self {
             Self::Mllp(settings) => MllpListener::bind(settings).await.map(Listener::Mllp),
+            Self::Http(settings) => HttpListener::bind(settings).await.map(Listener::Http),
             Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
         }
     }
@@ -39,6 +44,7 @@ impl ListenerSettings {
     pub fn bind_at(self, taken: TakenAddress) -> Result<Listener, BindError> {
         match self {
             Self::Mllp(settings) => MllpListener::at(taken, settings).map(Listener::Mllp),
+            Self::Http(settings) => HttpListener::at(taken, settings).map(Listener::Http),
             Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
         }
     }
@@ -51,6 +57,8 @@ pub enum Listener {
     Mllp(MllpListener),
     /// See [`ListenerSettings::Files`].
     Files(FilesListener),
+    /// See [`ListenerSettings::Http`].
+    Http(HttpListener),
 }
 
 impl Listener {
@@ -58,6 +66,7 @@ impl Listener {
     pub fn taken(&self) -> Option<TakenAddress> {
         match self {
             Self::Mllp(listener) => Some(listener.taken()),
+            Self::Http(listener) => Some(listener.taken()),
             Self::Files(_) => None,
         }
     }
@@ -66,6 +75,7 @@ impl Listener {
     pub fn place(&self) -> Place {
         match self {
             Self::Mllp(listener) => Place::Address(listener.local_addr()),
+            Self::Http(listener) => Place::Address(listener.local_addr()),
             Self::Files(listener) => Place::Folder(listener.folder().to_owned()),
         }
     }
@@ -95,6 +105,36 @@ pub trait Handler: Send + Sync + 'static {
 
     /// A connection came, went or was refused.
     fn connection(&self, event: ConnectionEvent);
+}
+
+/// What the owner of an HTTP listener does with what is posted.
+pub trait PostHandler: Handler {
+    /// A message was posted, with this media type if one was said. The answer is written when the future is ready.
+    fn post(&self, received: Received, media_type: Option<&str>) -> impl Future<Output = Posted> + Send;
+}
+
+/// The answer to a message that was posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What is written back.
+    pub body: Vec<u8>,
+    /// What that is.
+    pub media_type: String,
+}
+
+/// What became of a message that was posted: the answer's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is taken in: 200, or 204 where nothing is said about it.
+    Taken,
+    /// It cannot be read, or is not taken as it is: 400.
+    Unreadable,
+    /// It could be read and was not processed: 422.
+    NotProcessed,
+    /// It is not taken now, and may be sent again: 503.
+    NotNow,
 }
 
 /// A message as received.
@@ -161,6 +201,17 @@ pub enum ConnectionEvent {
         code: &'static str,
         /// Why, for a person. Nothing when the peer went without a word, as whoever looks whether the port is open does.
         text: Option<String>,
+    },
+    /// A request by HTTP was turned away before its message was looked at.
+    RequestRefused {
+        /// The number of its connection.
+        connection: u64,
+        /// Who sent it.
+        peer: SocketAddr,
+        /// The status that was answered.
+        status: u16,
+        /// Why, for a person.
+        text: String,
     },
     /// A connection ended.
     Closed {

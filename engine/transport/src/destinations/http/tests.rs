@@ -1,7 +1,7 @@
 //! Requests as they go out, and what their answers mean: from a server that answers as it is told, byte by byte.
 
 use super::*;
-use crate::destinations::Classified;
+use crate::destinations::{Classified, FhirDestination};
 use crate::tls::tests::Authority;
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -53,6 +53,7 @@ fn settings(address: String) -> HttpSettings {
         method: Method::POST,
         headers: Vec::new(),
         credentials: None,
+        oauth: None,
         media_types: vec![
             MediaType { beginning: b"MSH", name: "x-application/hl7-v2+er7".to_owned() },
             MediaType { beginning: b"", name: "text/plain".to_owned() },
@@ -279,4 +280,58 @@ async fn https_shows_and_proves_who_is_there() {
     let found = told(attempt(&mut HttpDestination::new(settings), "").await.outcome);
     assert_eq!((found.0, found.1.as_str()), ("again", "tls-wrong-name"));
     assert_eq!(serving.await.unwrap(), "tls-refused");
+}
+
+#[tokio::test]
+async fn a_resource_goes_where_its_interaction_says() {
+    let (address, serving) = server(vec![vec![YES; 4]]).await;
+    let mut destination = FhirDestination::new(HttpSettings { path: "/r4/".to_owned(), ..settings(address) });
+    for name in ["", "POST", "POST Patient", "PUT Patient/70014"] {
+        let delivery = Delivery { id: "1", name, payload: b"{}" };
+        assert_eq!(destination.attempt(&delivery, &judge).await.outcome, Outcome::Delivered, "{name}");
+    }
+    let asked = serving.await.unwrap();
+    let lines: Vec<_> = asked.iter().filter_map(|request| request.lines().next()).collect();
+    let expected = ["POST /r4", "POST /r4", "POST /r4/Patient", "PUT /r4/Patient/70014"];
+    assert_eq!(lines, expected.map(|line| format!("{line} HTTP/1.1")));
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_kept_and_fetched_anew_once_it_is_refused() {
+    let token = |name: &str| {
+        let body = format!("{{\"access_token\":\"{name}\",\"token_type\":\"bearer\",\"expires_in\":3600}}");
+        &*format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).leak()
+    };
+    let (giver, giving) = server(vec![vec![token("one"), token("two")]]).await;
+    let refused = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    let (address, serving) = server(vec![vec![YES, YES, refused, YES]]).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "s/cret").unwrap();
+    let mut settings = settings(address);
+    settings.oauth = Some(OAuthSettings {
+        origin: Origin { is_secure: false, address: giver },
+        path: "/token".to_owned(),
+        client_id: "orderly".to_owned(),
+        proof: ClientProof::Secret(SecretSource::File(folder.path().join("secret"))),
+        scope: Some("system/*.cud".to_owned()),
+        tls: TlsClientSettings::default(),
+    });
+    let mut destination = HttpDestination::new(settings);
+    for is in ["delivered", "delivered", "again", "delivered"] {
+        assert_eq!(told(attempt(&mut destination, "").await.outcome).0, is);
+    }
+    let shown = |request: &String| {
+        request.lines().find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned))
+    };
+    let shown: Vec<_> = serving.await.unwrap().iter().filter_map(shown).collect();
+    assert_eq!(shown, ["Bearer one", "Bearer one", "Bearer one", "Bearer two"]);
+    let asked = giving.await.unwrap();
+    // "orderly:s%2Fcret" in Base64, by hand.
+    assert!(asked[0].contains("authorization: Basic b3JkZXJseTpzJTJGY3JldA=="), "{}", asked[0]);
+    assert!(
+        asked[0].ends_with("\r\n\r\ngrant_type=client_credentials&scope=system%2F%2A.cud"),
+        "{}",
+        asked[0]
+    );
+    assert!(!format!("{destination:?}").contains("two"));
 }

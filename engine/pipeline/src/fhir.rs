@@ -1,0 +1,223 @@
+//! FHIR R4 over HTTP: where a resource goes, and what a server's answer says (<https://hl7.org/fhir/R4/http.html>).
+
+use serde_json::Value as Json;
+
+use crate::judge::Verdict;
+
+/// The media type of FHIR as JSON.
+pub const FHIR_MEDIA_TYPE: &str = "application/fhir+json";
+
+/// The media types of answers that are FHIR.
+pub const FHIR_ANSWER_MEDIA_TYPES: [&str; 2] = [FHIR_MEDIA_TYPE, "application/json"];
+
+/// How many issues or entries of an answer are told: the first ones say what is wrong.
+const TOLD_MAX: usize = 3;
+
+/// What to do with a resource: `POST` to the base for a transaction or a batch, `POST Patient` for a resource that the server is to give an
+/// id, `PUT Patient/70014` for one that has it.
+///
+/// # Errors
+/// Why it cannot be sent.
+pub(crate) fn interaction(payload: &[u8]) -> Result<String, String> {
+    let wrong = |what: &str| Err(format!("a FHIR server takes resources as JSON; {what}"));
+    let Ok(resource) = serde_json::from_slice::<Json>(payload) else { return wrong("this is none") };
+    let Some(kind) = resource.get("resourceType").and_then(Json::as_str) else {
+        return wrong("this has no resourceType");
+    };
+    if kind == "Bundle" && matches!(text(&resource, "type"), Some("transaction" | "batch")) {
+        return Ok("POST".to_owned());
+    }
+    if kind.is_empty() || !kind.chars().all(|c| c.is_ascii_alphabetic()) {
+        return wrong("this resourceType is none");
+    }
+    match text(&resource, "id") {
+        None => Ok(format!("POST {kind}")),
+        Some(id) if is_id(id) => Ok(format!("PUT {kind}/{id}")),
+        Some(_) => wrong("ids are made of up to 64 letters, digits, `-` and `.`"),
+    }
+}
+
+/// Whether this is an id (R4, "Data Types", id). One of dots alone would lead to another place.
+fn is_id(id: &str) -> bool {
+    let is_of_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    (1..=64).contains(&id.len()) && id.chars().all(is_of_id) && id.chars().any(|c| c != '.')
+}
+
+fn text<'j>(json: &'j Json, key: &str) -> Option<&'j str> {
+    json.get(key).and_then(Json::as_str)
+}
+
+/// Judges the body of an answer: a bundle by each of its entries, an OperationOutcome by its issues; any other resource is what was
+/// asked for. Of either only codes and places are told, because the words may tell of a patient.
+#[must_use]
+pub fn judge_fhir_answer(answer: &[u8]) -> Verdict {
+    let Ok(answer) = serde_json::from_slice::<Json>(answer) else {
+        let text = "the server's answer is no JSON".to_owned();
+        return Verdict::Retryable { code: "unreadable-answer".to_owned(), text };
+    };
+    match text(&answer, "resourceType") {
+        Some("OperationOutcome") => judge_outcome(&answer),
+        Some("Bundle") => judge_bundle(&answer),
+        _ => Verdict::Delivered,
+    }
+}
+
+fn judge_outcome(outcome: &Json) -> Verdict {
+    match issues(outcome) {
+        told if told.is_empty() => Verdict::Delivered,
+        told => Verdict::Refused {
+            code: "OperationOutcome".to_owned(),
+            text: format!("the server reports {told}"),
+        },
+    }
+}
+
+fn items<'j>(json: &'j Json, key: &str) -> &'j [Json] {
+    json.get(key).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The errors of an OperationOutcome in a line: `invalid at Patient.birthDate, required`.
+fn issues(outcome: &Json) -> String {
+    let errors = items(outcome, "issue")
+        .iter()
+        .filter(|issue| matches!(text(issue, "severity"), Some("error" | "fatal")));
+    let told = errors.map(|issue| {
+        let is_code =
+            |code: &&str| code.len() <= 32 && code.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        let code = text(issue, "code").filter(is_code).unwrap_or("an error");
+        let place = items(issue, "expression").first().and_then(Json::as_str).filter(|place| is_place(place));
+        place.map_or_else(|| code.to_owned(), |place| format!("{code} at {place}"))
+    });
+    told.take(TOLD_MAX).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether this is a plain path into a resource: whatever else FHIRPath allows might hold a value.
+fn is_place(place: &str) -> bool {
+    place.len() <= 100 && place.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '[' | ']'))
+}
+
+/// An entry that failed.
+struct Failed {
+    /// Counted from 1.
+    number: usize,
+    status: u16,
+    issues: String,
+}
+
+/// A transaction has succeeded whole or not at all; of a batch any entry may have failed, and it is sent again whole, or not at all.
+fn judge_bundle(bundle: &Json) -> Verdict {
+    let entries = items(bundle, "entry");
+    let mut failed = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let response = entry.get("response").unwrap_or(&Json::Null);
+        let status =
+            text(response, "status").and_then(|status| status.get(..3)).and_then(|code| code.parse().ok());
+        match status {
+            Some(200..=299 | 304) => {}
+            Some(status) => {
+                let issues = response.get("outcome").map(issues).unwrap_or_default();
+                failed.push(Failed { number: index + 1, status, issues });
+            }
+            None => {
+                let text = format!("entry {} of the server's answer has no status", index + 1);
+                return Verdict::Retryable { code: "unreadable-answer".to_owned(), text };
+            }
+        }
+    }
+    let Some(first) = failed.first() else { return Verdict::Delivered };
+    let told = failed.iter().take(TOLD_MAX).map(Failed::told).collect::<Vec<_>>().join("; ");
+    let code = format!("fhir-{}", first.status);
+    let text = format!("{} of {} entries failed: {told}", failed.len(), entries.len());
+    match failed.iter().all(|entry| is_retryable(entry.status)) {
+        true => Verdict::Retryable { code, text },
+        false => Verdict::Refused { code, text },
+    }
+}
+
+impl Failed {
+    fn told(&self) -> String {
+        let issues = if self.issues.is_empty() { String::new() } else { format!(" ({})", self.issues) };
+        format!("entry {} with {}{issues}", self.number, self.status)
+    }
+}
+
+/// As for a whole answer over HTTP.
+fn is_retryable(status: u16) -> bool {
+    matches!(status, 401 | 408 | 425 | 429 | 500..=599)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_resource_goes() {
+        for (payload, goes) in [
+            (r#"{"resourceType":"Bundle","type":"transaction","entry":[]}"#, Some("POST")),
+            (r#"{"resourceType":"Bundle","type":"batch","id":"b"}"#, Some("POST")),
+            (r#"{"resourceType":"Bundle","type":"document"}"#, Some("POST Bundle")),
+            (r#"{"resourceType":"Patient"}"#, Some("POST Patient")),
+            (r#"{"resourceType":"Patient","id":"MR-70014.a"}"#, Some("PUT Patient/MR-70014.a")),
+            (r#"{"resourceType":"Patient","id":"../x"}"#, None),
+            (r#"{"resourceType":"Patient","id":".."}"#, None),
+            (r#"{"resourceType":"Patient","id":""}"#, None),
+            (r#"{"resourceType":"a/b"}"#, None),
+            (r#"{"type":"transaction"}"#, None),
+            ("MSH|^~\\&|", None),
+        ] {
+            assert_eq!(interaction(payload.as_bytes()).ok().as_deref(), goes, "{payload}");
+        }
+    }
+
+    fn judged(answer: &str) -> (&'static str, String, String) {
+        match judge_fhir_answer(answer.as_bytes()) {
+            Verdict::Delivered => ("delivered", String::new(), String::new()),
+            Verdict::Retryable { code, text } => ("again", code, text),
+            Verdict::Refused { code, text } => ("refused", code, text),
+            Verdict::Foreign => ("foreign", String::new(), String::new()),
+        }
+    }
+
+    fn of_entries(entries: &str) -> String {
+        format!(r#"{{"resourceType":"Bundle","type":"batch-response","entry":[{entries}]}}"#)
+    }
+
+    #[test]
+    fn a_bundle_is_judged_by_each_entry() {
+        let created = r#"{"response":{"status":"201 Created"}}"#;
+        let same = r#"{"response":{"status":"304 Not Modified"}}"#;
+        let busy = r#"{"response":{"status":"503"}}"#;
+        let wrong = r#"{"response":{"status":"422 Unprocessable Entity","outcome":{"resourceType":"OperationOutcome","issue":[
+            {"severity":"warning","code":"informational"},
+            {"severity":"error","code":"invalid","expression":["Observation.value"],"diagnostics":"TESTER ALMA"}]}}}"#;
+        let told = |entries: &[&str]| judged(&of_entries(&entries.join(",")));
+        assert_eq!(told(&[created, same]).0, "delivered");
+        assert_eq!(told(&[]).0, "delivered");
+        let found = told(&[created, busy]);
+        assert_eq!((found.0, found.1.as_str()), ("again", "fhir-503"));
+        let found = told(&[busy, wrong]);
+        assert_eq!((found.0, found.1.as_str()), ("refused", "fhir-503"));
+        assert_eq!(
+            found.2,
+            "2 of 2 entries failed: entry 1 with 503; entry 2 with 422 (invalid at Observation.value)"
+        );
+        assert_eq!(told(&[created, "{}"]).1, "unreadable-answer");
+    }
+
+    #[test]
+    fn an_outcome_is_told_by_codes_and_places_alone() {
+        let outcome =
+            |issue: &str| judged(&format!(r#"{{"resourceType":"OperationOutcome","issue":[{issue}]}}"#));
+        assert_eq!(outcome(r#"{"severity":"information","code":"informational"}"#).0, "delivered");
+        let found = outcome(
+            r#"{"severity":"error","code":"required","diagnostics":"TESTER"},{"severity":"fatal","code":"TESTER ALMA","expression":["Patient.name.where(family='TESTER')"]}"#,
+        );
+        assert_eq!((found.0, found.2.as_str()), ("refused", "the server reports required, an error"));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_a_success_and_nonsense_is_none() {
+        assert_eq!(judged(r#"{"resourceType":"Patient","id":"1"}"#).0, "delivered");
+        assert_eq!(judged("<html>").1, "unreadable-answer");
+    }
+}
