@@ -11,7 +11,8 @@ use crate::failure::{ANSWER_IS_NO, CommandResult};
 use crate::output::{print, print_json};
 use crate::site::{self, plural};
 
-/// Check orderly.yaml, the routes, the mappings and their tests: all errors at once, each with its place and what to do.
+/// Check orderly.yaml, the routes, the mappings and their tests, and the files of certificates and keys that they name: all errors at
+/// once, each with its place and what to do.
 #[derive(Args)]
 pub(crate) struct CheckArgs {
     /// The site's file; its routes and mappings lie in the folders beside it.
@@ -26,6 +27,7 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(args: &CheckArgs) -> CommandResult {
     let mut site = site::load(&args.config)?;
     site.read_tests();
+    site.check_outside();
     if args.json {
         for diagnostic in site.diagnostics() {
             print_json(&JsonDiagnostic::from(diagnostic));

@@ -1,24 +1,16 @@
 //! `orderly codes`: codes that a table has no row for, and what waits for them.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use indicatif::ProgressBar;
 use orderly_journal::{CodeFilter, CodeStanding};
-use orderly_runtime::{
-    ControlError, Parked, ReleaseRequest, Released, Request, Response, Settings, ask, release_without_engine,
-};
+use orderly_runtime::{Parked, ReleaseRequest, Released, Request, Response};
 use serde::Serialize;
 
+use crate::engine::{Engine, other_version, who};
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
-use crate::output::{cell, print, print_json, table, time};
-use crate::replay::warn_of_another_plan;
-use crate::run::runtime;
-use crate::site;
+use crate::output::{cell, print, print_json, progress, table, time};
 use crate::site::plural;
 
 /// How many messages are asked for at a time: the running engine serves one request after the other, and the progress bar moves.
@@ -123,18 +115,20 @@ fn json(code: &CodeStanding) -> JsonCode<'_> {
 }
 
 fn release(args: &ReleaseArgs) -> CommandResult {
-    let folder = args.journal.folder()?;
+    let engine = Engine::of(&args.journal)?;
     let filter = CodeFilter { table: args.table.clone(), code: args.code.clone() };
     let parked = args.journal.reader()?.parked_for_codes(&filter).map_err(Failure::new)?;
     let messages = parked.into_iter().map(|one| Parked { id: one.message_id, deliveries: one.deliveries });
     let messages: Vec<Parked> = messages.collect();
-    let runtime = runtime()?;
-    let is_seen = std::io::stderr().is_terminal();
-    let progress = if is_seen { ProgressBar::new(messages.len() as u64) } else { ProgressBar::hidden() };
+    let progress = progress(messages.len());
     let mut total = Total::default();
     for chunk in messages.chunks(CHUNK) {
-        let request = ReleaseRequest { messages: chunk.to_vec(), dry_run: args.dry_run };
-        let released = runtime.block_on(ask_or_do(args.journal.config(), &folder, request))?;
+        let request = ReleaseRequest { messages: chunk.to_vec(), dry_run: args.dry_run, who: who() };
+        let Response::Released { plan, messages: released } = engine.ask_or_do(Request::Release(request))?
+        else {
+            return Err(other_version());
+        };
+        engine.warn_of_another_plan(&plan);
         progress.inc(chunk.len() as u64);
         for line in &released {
             total.add(line);
@@ -189,25 +183,4 @@ impl Total {
         }
         text
     }
-}
-
-async fn ask_or_do(config: &Path, folder: &Path, request: ReleaseRequest) -> Result<Vec<Released>, Failure> {
-    match ask(folder, &Request::Release(request.clone())).await {
-        Ok(Response::Released { plan, messages }) => {
-            warn_of_another_plan(config, &plan);
-            Ok(messages)
-        }
-        Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
-        Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
-        Err(error) => Err(Failure::new(error)),
-    }
-}
-
-/// No engine runs: this command takes the journal's lock and does it itself.
-async fn alone(config: &Path, folder: PathBuf, request: &ReleaseRequest) -> Result<Vec<Released>, Failure> {
-    let (base, plan) = site::load(config)?.into_plan()?;
-    let mut settings = Settings::new(&base, Arc::new(plan));
-    settings.journal.folder = folder;
-    release_without_engine(settings, request).await.map_err(Failure::new)
 }

@@ -17,7 +17,7 @@ use orderly_pipeline::{
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
 use crate::show;
-use crate::site::{self, Site};
+use crate::site;
 
 /// Explain what becomes of a message: every rule in order, what it looked at and what it wrote; for each place of the output the rule and
 /// the place of the input that it came from; for each populated place of the input where it went, or that it went nowhere.
@@ -208,10 +208,4 @@ fn alone(name: &str, plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Result<Exp
 /// What is said of a message that became several.
 fn several(outputs: usize) -> Option<String> {
     (outputs > 1).then(|| format!("{outputs} outputs"))
-}
-
-/// A line of a configuration file, without what is around it.
-fn line_of(site: &Site, file: &str, line: usize) -> String {
-    let text = site.text(file).unwrap_or_default();
-    text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().trim_start_matches("- ").to_owned()
 }

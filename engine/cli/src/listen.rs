@@ -24,13 +24,17 @@ use tokio::sync::Notify;
 
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::output::{print, print_json};
+use crate::secure::ReceiverTls;
+use crate::site::plural;
 
 /// Receive messages over MLLP, answer each one, and count messages, repeats (a control id seen before) and order
 /// breaks (a number lower than one that came before it, by the control ids' common prefix).
 ///
 /// Ends with totals on Ctrl-C, SIGTERM or after --count messages. Exit code 1 if the order was broken.
 #[derive(Args)]
-#[command(after_help = "Example: orderly listen 127.0.0.1:2581 --answer AE --delay 200")]
+#[command(
+    after_help = "Examples:\n  orderly listen 127.0.0.1:2581 --answer AE --delay 200\n  orderly listen 127.0.0.1:2582 --tls --certificate server.pem --key server.key --client-ca partners.pem"
+)]
 pub(crate) struct ListenArgs {
     /// Where to listen, an IP address and a port: 127.0.0.1:2581; port 0 takes a free one and prints it.
     address: SocketAddr,
@@ -46,6 +50,8 @@ pub(crate) struct ListenArgs {
     /// Print one JSON object when ready (`listening`) and one with the totals at the end.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tls: ReceiverTls,
 }
 
 /// What a receiver answers in original mode.
@@ -80,10 +86,11 @@ pub(crate) fn run(args: ListenArgs) -> CommandResult {
 async fn listen(args: ListenArgs) -> CommandResult {
     let mut settings = MllpListenerSettings::new(args.address);
     settings.connections_max = CONNECTIONS_MAX;
+    settings.tls = args.tls.settings();
     let listener = MllpListener::bind(settings).await.map_err(Failure::new)?;
     say_ready(listener.local_addr(), args.json);
 
-    let receiver = Arc::new(CountingReceiver::new(&args));
+    let receiver = Arc::new(CountingReceiver::new(args.answer, args.delay, args.count));
     let stop = stop_signal(receiver.clone())?;
     let serving = listener.run(receiver.clone(), stop);
     tokio::select! {
@@ -188,11 +195,12 @@ struct Totals {
 }
 
 impl CountingReceiver {
-    fn new(args: &ListenArgs) -> Self {
+    /// `delay` is in milliseconds.
+    fn new(answer: AnswerCode, delay: u64, count: Option<u64>) -> Self {
         Self {
-            code: args.answer.into(),
-            delay: Duration::from_millis(args.delay),
-            count: args.count,
+            code: answer.into(),
+            delay: Duration::from_millis(delay),
+            count,
             counts: Mutex::default(),
             complete: Notify::new(),
         }
@@ -257,8 +265,13 @@ impl Handler for CountingReceiver {
     fn deviations(&self, _: SocketAddr, _: u64, _: &Tally) {}
 
     fn connection(&self, event: ConnectionEvent) {
-        if let ConnectionEvent::Opened { .. } = event {
-            self.counts().connections += 1;
+        match event {
+            ConnectionEvent::Opened { .. } => self.counts().connections += 1,
+            // Whoever tries a receiver out wants to know why nothing comes.
+            ConnectionEvent::HandshakeFailed { peer, text: Some(text), .. } => {
+                eprintln!("no TLS with {peer}: {text}")
+            }
+            _ => {}
         }
     }
 }
@@ -282,15 +295,20 @@ impl Counts {
 impl Totals {
     fn text(&self) -> String {
         format!(
-            "{} messages over {} connections in {:.1} s ({:.0} a second)\n{} repeats, {} order breaks, {} unreadable, {} broken frames",
+            "{} message{} over {} connection{} in {:.1} s ({:.0} a second)\n{} repeat{}, {} order break{}, {} unreadable, {} broken frame{}",
             self.messages,
+            plural(self.messages),
             self.connections,
+            plural(self.connections),
             self.seconds,
             self.messages_per_second,
             self.repeats,
+            plural(self.repeats),
             self.order_breaks,
+            plural(self.order_breaks),
             self.unreadable,
             self.broken_frames,
+            plural(self.broken_frames),
         )
     }
 }
@@ -302,8 +320,7 @@ mod tests {
     use super::*;
 
     fn receiver(answer: AnswerCode, count: Option<u64>) -> CountingReceiver {
-        let address = ([127, 0, 0, 1], 0).into();
-        CountingReceiver::new(&ListenArgs { address, answer, delay: 0, count, json: false })
+        CountingReceiver::new(answer, 0, count)
     }
 
     fn message(control_id: &str) -> Vec<u8> {

@@ -1,23 +1,34 @@
 //! The `orderly` binary: one subcommand a file; this one only reads the command line and turns the end into an
 //! exit code: 0 fine, 1 the answer is no, 2 could not run.
 
+mod audit;
+mod balance;
 mod check;
 mod codes;
 mod corpus;
 mod coverage;
 mod demo;
+mod destinations;
 mod diagnostics;
+mod drain;
+mod engine;
 mod explain;
 mod failure;
+mod filters;
+mod hand;
 mod listen;
 mod messages;
 mod moment;
+mod newer;
 mod output;
+mod pace;
 mod plans;
 mod reload;
 mod replay;
+mod resend;
 mod run;
 mod schema;
+mod secure;
 mod send;
 mod show;
 mod site;
@@ -56,7 +67,16 @@ enum Command {
     Show(show::ShowArgs),
     Codes(codes::CodesArgs),
     Replay(replay::ReplayArgs),
+    Resend(resend::ResendArgs),
+    Balance(balance::BalanceArgs),
     Status(status::StatusArgs),
+    Destinations(destinations::DestinationsArgs),
+    Pause(hand::PauseArgs),
+    Resume(hand::ResumeArgs),
+    Drain(drain::DrainArgs),
+    Skip(hand::SkipArgs),
+    Cancel(hand::CancelArgs),
+    Audit(audit::AuditArgs),
     Reload(reload::ReloadArgs),
     Plans(plans::PlansArgs),
     Schema(schema::SchemaArgs),
@@ -77,7 +97,16 @@ fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Codes(args) => codes::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Balance(args) => balance::run(&args),
+        Command::Resend(args) => resend::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Destinations(args) => destinations::run(&args),
+        Command::Pause(args) => hand::pause(&args),
+        Command::Resume(args) => hand::resume(&args),
+        Command::Drain(args) => drain::run(&args),
+        Command::Skip(args) => hand::skip(&args),
+        Command::Cancel(args) => hand::cancel(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Plans(args) => plans::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -10,7 +10,8 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
     parse_at(text, Timestamp::now(), &TimeZone::system())
 }
 
-fn parse_at(text: &str, now: Timestamp, zone: &TimeZone) -> Result<i64, String> {
+/// The same in another zone.
+pub(crate) fn parse_at(text: &str, now: Timestamp, zone: &TimeZone) -> Result<i64, String> {
     let moment = ago(text, now)
         .or_else(|| text.parse::<Timestamp>().ok())
         // A date without a time is its midnight.

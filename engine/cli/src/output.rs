@@ -1,9 +1,10 @@
 //! What commands share when they print: tables for people, one JSON object a line for programs, times.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -43,6 +44,11 @@ pub(crate) fn cell(text: &str) -> String {
 
 /// Control ids have 20 characters, since 2.7 up to 199.
 const CELL_CHARACTERS_MAX: usize = 60;
+
+/// A progress bar on long work; on a terminal only.
+pub(crate) fn progress(steps: usize) -> ProgressBar {
+    if io::stderr().is_terminal() { ProgressBar::new(steps as u64) } else { ProgressBar::hidden() }
+}
 
 /// Prints one JSON object on a line of its own.
 pub(crate) fn print_json(value: &impl Serialize) {

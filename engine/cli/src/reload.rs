@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use orderly_runtime::{ControlError, NotReloaded, Reloaded, Request, Response, ask};
+use orderly_runtime::{NotReloaded, Reloaded, Request, Response};
 
-use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
+use crate::engine::{Engine, other_version};
+use crate::failure::{ANSWER_IS_NO, CommandResult};
 use crate::messages::JournalArgs;
 use crate::output::{print, print_json};
-use crate::run::runtime;
 use crate::site::plural;
 
 /// Bring the configuration's files as they are now into force in the running engine, dropping no connection.
@@ -28,22 +28,20 @@ pub(crate) struct ReloadArgs {
 
 /// Asks the running engine, and shows its answer.
 pub(crate) fn run(args: &ReloadArgs) -> CommandResult {
-    let folder = args.journal.folder()?;
-    let answer = runtime()?.block_on(ask(&folder, &Request::Reload));
-    match answer {
-        Ok(Response::Reloaded(reloaded)) => {
+    let engine = Engine::of(&args.journal)?;
+    match engine.ask(&Request::Reload)? {
+        Some(Response::Reloaded(reloaded)) => {
             tell(&reloaded, args.json);
             Ok(ExitCode::SUCCESS)
         }
-        Ok(Response::NotReloaded(refusal)) => {
+        Some(Response::NotReloaded(refusal)) => {
             tell_refusal(&refusal, args.json);
             Ok(ANSWER_IS_NO)
         }
-        Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
-        Err(error @ ControlError::NoEngine(_)) => Err(Failure::new(error)
+        Some(_) => Err(other_version()),
+        None => Err(engine
+            .runs_not()
             .help("nothing is to be reloaded: `orderly run` reads the files when it starts")),
-        Err(error) => Err(Failure::new(error)),
     }
 }
 

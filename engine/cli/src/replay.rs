@@ -1,30 +1,24 @@
 //! `orderly replay`: stored messages once more through today's configuration.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+mod foreseen;
+
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use indicatif::ProgressBar;
-use orderly_journal::{DeliveryState, Fate, Query, Reader};
-use orderly_runtime::{
-    ControlError, ReplayRequest, Replayed, Request, Response, Settings, ask, replay_without_engine,
-};
+use orderly_journal::Fate;
+use orderly_runtime::{ReplayRequest, Replayed, Request, Response};
 
-use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
-use crate::messages::{JournalArgs, in_state, search_any};
-use crate::output::{print, print_json};
-use crate::run::runtime;
+use crate::engine::{Engine, other_version, who};
+use crate::failure::{ANSWER_IS_NO, CommandResult};
+use crate::filters::Filters;
+use crate::messages::JournalArgs;
+use crate::output::{print, print_json, progress};
+use crate::pace::{self, Pace, Rate};
 use crate::site::plural;
-use crate::{moment, site};
 
 /// How many messages are asked for at a time: the running engine serves one request after the other, and the progress
 /// bar moves.
 const CHUNK: usize = 200;
-
-/// No limit on how many are found: a number that no journal reaches and that fits SQL's integers.
-const ALL: usize = 1 << 40;
 
 /// Process stored messages again, with today's configuration and their original time of acceptance.
 ///
@@ -32,20 +26,33 @@ const ALL: usize = 1 << 40;
 /// A running engine does it itself, with the configuration that is in force: when files were changed a moment ago, or orderly.yaml says
 /// `reload: manual`, run `orderly reload` first. Without a running engine, the deliveries wait for its next start. Exit code 1 when a message could not be
 /// replayed, could not be read, or its mapping failed again.
+///
+/// With --state or --destination, only those deliveries of the messages are touched. Run it with --dry-run first, when it is about many: it
+/// says how many would go to whom, which were delivered before, how many differ from what is stored (--diff shows where), and for
+/// which the destination has since received something newer, most of all of the same patient.
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  orderly replay 4711\n  orderly replay --state failed --since 2h\n  orderly replay --source riverside-emr --since \
+                  2026-03-05 --until 2026-03-06 --also-delivered --dry-run --diff"
+)]
 pub(crate) struct ReplayArgs {
     /// Ids of messages, as `orderly messages` shows them.
-    #[arg(required_unless_present = "state", conflicts_with = "state", value_name = "ID")]
+    #[arg(value_name = "ID")]
     ids: Vec<u64>,
-    /// All messages with a delivery in this state, or with this fate of their own; their other deliveries are left alone.
-    #[arg(long, value_parser = ["failed", "parked", "waiting", "quarantined", "filtered"])]
-    state: Option<String>,
-    /// With --state: accepted at this time or later: 2026-03-05, 2026-03-05T14:00, or how long ago: 30m, 2h, 3d.
-    #[arg(long, requires = "state", value_parser = moment::parse)]
-    since: Option<i64>,
+    #[command(flatten)]
+    filters: Filters,
     /// Also send again what was delivered already.
     #[arg(long)]
     also_delivered: bool,
+    /// Only say what would become of each delivery; nothing is changed.
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run, show where what would be sent differs from what is stored.
+    #[arg(long, requires = "dry_run")]
+    diff: bool,
+    /// Not faster than this: 10/s, 600/m, 5000/h.
+    #[arg(long, value_parser = pace::parse)]
+    rate: Option<Rate>,
     #[command(flatten)]
     journal: JournalArgs,
     /// One JSON object a message, for programs.
@@ -55,49 +62,75 @@ pub(crate) struct ReplayArgs {
 
 /// Replays and says what became of each.
 pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
-    let folder = args.journal.folder()?;
-    let ids = match &args.state {
-        None => args.ids.clone(),
-        Some(state) => find(&args.journal.reader()?, state, args.since)?,
-    };
-    let runtime = runtime()?;
-    let progress = if std::io::stderr().is_terminal() {
-        ProgressBar::new(ids.len() as u64)
-    } else {
-        ProgressBar::hidden()
-    };
-    let (mut failed, mut waiting, mut refused) = (0, 0, 0);
-    for chunk in ids.chunks(CHUNK) {
-        let (ids, only) = (chunk.to_vec(), args.only_state());
-        let request = ReplayRequest { ids, also_delivered: args.also_delivered, only };
-        let replayed = runtime.block_on(replay(args.journal.config(), &folder, request))?;
+    let engine = Engine::of(&args.journal)?;
+    let ids = args.filters.chosen(&args.ids, || args.journal.reader())?;
+    let mut outlook = foreseen::Outlook::new(args.dry_run.then(|| args.journal.reader()).transpose()?);
+    let (progress, mut pace) = (progress(ids.len()), Pace::new(args.rate.filter(|_| !args.dry_run)));
+    let mut total = Total::default();
+    for chunk in ids.chunks(pace.chunk(CHUNK)) {
+        let Response::Replayed { plan, messages } = engine.ask_or_do(Request::Replay(args.request(chunk)))?
+        else {
+            return Err(other_version());
+        };
+        engine.warn_of_another_plan(&plan);
         progress.inc(chunk.len() as u64);
-        for line in &replayed {
-            failed += usize::from(line.problem.is_some() || line.failed > 0 || is_unreadable(line));
-            waiting += line.waiting;
-            refused += usize::from(line.problem.is_some());
-            tell(line, args.json);
+        for line in &messages {
+            total.add(line);
+            match args.dry_run {
+                true => outlook.take_in(line, args.json)?,
+                false => tell(line, args.json),
+            }
         }
+        pace.wait(chunk.len());
     }
     progress.finish_and_clear();
     if !args.json {
-        let count = ids.len() - refused;
-        print(format_args!(
-            "{count} message{} replayed, {waiting} deliver{} waiting, {failed} not mended",
-            plural(count),
-            if waiting == 1 { "y" } else { "ies" }
-        ));
+        if args.dry_run {
+            print(outlook.text());
+        }
+        print(total.text(args.dry_run));
     }
-    if waiting == 0 && failed == 0 && args.state.is_none() && !args.also_delivered && !args.json {
+    let is_bare = args.filters.delivery_state().is_none() && !args.also_delivered;
+    if total.waiting == 0 && total.failed == 0 && is_bare && !args.json {
         eprintln!("help: what was delivered is left alone; --also-delivered sends it again");
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ANSWER_IS_NO })
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ANSWER_IS_NO })
 }
 
 impl ReplayArgs {
-    /// The state that a delivery must have to be touched, where one was named.
-    fn only_state(&self) -> Option<String> {
-        self.state.clone().filter(|name| DeliveryState::named(name).is_some())
+    fn request(&self, ids: &[u64]) -> ReplayRequest {
+        ReplayRequest {
+            ids: ids.to_vec(),
+            also_delivered: self.also_delivered,
+            only: self.filters.delivery_state().map(|state| state.name().to_owned()),
+            destination: self.filters.destination.clone(),
+            dry_run: self.dry_run,
+            differences: self.diff,
+            who: who(),
+        }
+    }
+}
+
+/// What became of all of them.
+#[derive(Default)]
+struct Total {
+    replayed: usize,
+    waiting: usize,
+    failed: usize,
+}
+
+impl Total {
+    fn add(&mut self, line: &Replayed) {
+        self.replayed += usize::from(line.problem.is_none());
+        self.waiting += line.waiting;
+        self.failed += usize::from(line.problem.is_some() || line.failed > 0 || is_unreadable(line));
+    }
+
+    fn text(&self, dry_run: bool) -> String {
+        let Total { replayed, waiting, failed } = self;
+        let would = if dry_run { " would be" } else { "" };
+        let (s, ies) = (plural(*replayed), if *waiting == 1 { "y" } else { "ies" });
+        format!("{replayed} message{s}{would} replayed, {waiting} deliver{ies} waiting, {failed} not mended")
     }
 }
 
@@ -117,43 +150,4 @@ fn tell(line: &Replayed, json: bool) {
             print(format_args!("{}: {fate}, {} waiting{again}", line.id, line.waiting));
         }
     }
-}
-
-/// All messages in a state, the oldest first, so that they go out in their order.
-fn find(reader: &Reader, state: &str, since_us: Option<i64>) -> Result<Vec<u64>, Failure> {
-    let query = Query { since_us, limit: ALL, ..Query::default() };
-    let found = search_any(reader, &in_state(&query, state), ALL)?;
-    Ok(found.iter().rev().map(|summary| summary.id).collect())
-}
-
-async fn replay(config: &Path, folder: &Path, request: ReplayRequest) -> Result<Vec<Replayed>, Failure> {
-    match ask(folder, &Request::Replay(request.clone())).await {
-        Ok(Response::Replayed { plan, messages }) => {
-            warn_of_another_plan(config, &plan);
-            Ok(messages)
-        }
-        Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
-        Err(ControlError::NoEngine(_)) => alone(config, folder.to_owned(), &request).await,
-        Err(error) => Err(Failure::new(error)),
-    }
-}
-
-/// The running engine replays with the configuration that is in force in it.
-pub(crate) fn warn_of_another_plan(config: &Path, running: &str) {
-    let files = site::load(config).ok().and_then(|site| site.compiled.plan);
-    if files.is_none_or(|files| files.version != running) {
-        eprintln!(
-            "warning: the engine runs the configuration {running}, which is not what the files say now; \
-             `orderly reload` says why, or brings them into force; then do this again"
-        );
-    }
-}
-
-/// No engine runs: this command takes the journal's lock and does it itself.
-async fn alone(config: &Path, folder: PathBuf, request: &ReplayRequest) -> Result<Vec<Replayed>, Failure> {
-    let (base, plan) = site::load(config)?.into_plan()?;
-    let mut settings = Settings::new(&base, Arc::new(plan));
-    settings.journal.folder = folder;
-    replay_without_engine(settings, request).await.map_err(Failure::new)
 }

@@ -26,7 +26,9 @@ pub(crate) struct RunArgs {
 
 /// Runs until a signal comes.
 pub(crate) fn run(args: RunArgs) -> CommandResult {
-    let (base, plan) = site::load(&args.config)?.into_plan()?;
+    let mut site = site::load(&args.config)?;
+    site.check_outside();
+    let (base, plan) = site.into_plan()?;
     telemetry::start("info");
     runtime()?.block_on(async {
         // From here on a signal is heard, also one that comes while the engine starts.

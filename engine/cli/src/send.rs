@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use orderly_transport::mllp_client::MllpClient;
+use orderly_transport::destinations::{MllpDestination, MllpSettings};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::output::{print, print_json, table};
+use crate::secure::SenderTls;
 use exchange::{Exchange, code_text, exchange, is_positive, sender};
 use outgoing::{Outgoing, read_files};
 
@@ -28,7 +29,7 @@ use outgoing::{Outgoing, read_files};
 /// its answer before it sends on. Exit codes: 0 all accepted, 1 some refused or unanswered, 2 could not run.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  orderly send 127.0.0.1:2575 samples/hl7v2/*.hl7\n  orderly send 127.0.0.1:2575 adt.hl7 --connections 32 --count 100000"
+    after_help = "Examples:\n  orderly send 127.0.0.1:2575 samples/hl7v2/*.hl7\n  orderly send 127.0.0.1:2575 adt.hl7 --connections 32 --count 100000\n  orderly send ehr.example.org:2576 adt.hl7 --tls --ca hospital.pem --certificate me.pem --key me.key"
 )]
 pub(crate) struct SendArgs {
     /// The receiver, host:port.
@@ -52,6 +53,8 @@ pub(crate) struct SendArgs {
     /// Print JSON, one object a line: each message's answer, or the load's figures.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tls: SenderTls,
 }
 
 /// Sends and prints.
@@ -64,24 +67,19 @@ pub(crate) fn run(args: SendArgs) -> CommandResult {
 async fn send(args: SendArgs) -> CommandResult {
     let messages = read_files(&args.files)?;
     let timeout = Duration::from_secs(args.timeout);
+    let settings = sender(&args.address, timeout, args.tls.settings());
     // A receiver that is not there is a reason not to begin, one that goes away later is a result.
-    MllpClient::connect(&args.address, timeout).await.map_err(|error| {
+    MllpDestination::new(settings.clone()).reach().await.map_err(|error| {
         Failure::new(error).help("start the receiver (for a test: `orderly listen`), or correct the address")
     })?;
     match args.count {
         Some(count) => {
-            let load = load::Load {
-                address: args.address,
-                messages,
-                count,
-                connections: args.connections,
-                rate: args.rate,
-                timeout,
-            };
+            let load =
+                load::Load { settings, messages, count, connections: args.connections, rate: args.rate };
             let bar = progress_bar(count, args.json);
             load.run(&bar, args.json).await
         }
-        None => Ok(send_each(&args, &messages, timeout).await),
+        None => Ok(send_each(&args, &messages, settings).await),
     }
 }
 
@@ -103,8 +101,8 @@ struct Line {
 }
 
 /// Sends each message once with its own control id.
-async fn send_each(args: &SendArgs, messages: &[Outgoing], timeout: Duration) -> ExitCode {
-    let mut sender = sender(&args.address, timeout);
+async fn send_each(args: &SendArgs, messages: &[Outgoing], settings: MllpSettings) -> ExitCode {
+    let mut sender = MllpDestination::new(settings);
     let started = Instant::now();
     let bar = progress_bar(messages.len() as u64, args.json);
     let mut lines = Vec::new();

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use orderly_ccda::{Document, Limits};
 use orderly_hl7v2::{Message, Unreadable, normalize, parse, validate};
-use orderly_journal::StoredMessage;
+use orderly_journal::{StoredDelivery, StoredMessage};
 use orderly_pipeline::{Format, members};
 use orderly_record::{Diagnostic, Record};
 use serde_json::{Value, json};
@@ -47,6 +47,12 @@ pub(crate) struct ShowArgs {
     /// data types. Exit code 1 when there is anything.
     #[arg(long, conflicts_with_all = ["record", "encode", "raw", "paths"])]
     validate: bool,
+    /// What was, or is to be, sent by this delivery of the message instead: its number as the list of deliveries has it.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "validate")]
+    delivery: Option<u64>,
+    /// The same of the latest delivery to this destination.
+    #[arg(long, value_name = "DESTINATION", conflicts_with_all = ["validate", "delivery"])]
+    sent: Option<String>,
     #[command(flatten)]
     journal: JournalArgs,
     /// JSON, for programs.
@@ -63,7 +69,14 @@ impl ShowArgs {
 
 /// Shows one message, or each message of a file.
 pub(crate) fn run(args: &ShowArgs) -> CommandResult {
-    let (bytes, stored) = find(&args.what, &args.journal)?;
+    let (mut bytes, mut stored) = find(&args.what, &args.journal)?;
+    if args.delivery.is_some() || args.sent.is_some() {
+        bytes = payload(args, stored.take())?;
+        if !args.raw && !is_readable(&bytes) {
+            print(String::from_utf8_lossy(&bytes).lines().map(visible).collect::<Vec<_>>().join("\n"));
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     if args.raw {
         write_bytes(&bytes)?;
         return Ok(ExitCode::SUCCESS);
@@ -80,6 +93,37 @@ pub(crate) fn run(args: &ShowArgs) -> CommandResult {
         all_shown &= show(args, bytes, stored.as_ref())?;
     }
     Ok(if all_shown { ExitCode::SUCCESS } else { ANSWER_IS_NO })
+}
+
+/// What a delivery of a stored message sends.
+fn payload(args: &ShowArgs, stored: Option<StoredMessage>) -> Result<Vec<u8>, Failure> {
+    let Some(stored) = stored else {
+        return Err(Failure::new(format!("{} is a file: only a stored message has deliveries", args.what)));
+    };
+    let id = stored.id;
+    let is_meant = |delivery: &StoredDelivery| match (args.delivery, &args.sent) {
+        (Some(number), _) => delivery.seq == number,
+        (None, name) => name.as_ref() == Some(&delivery.destination),
+    };
+    let delivery = stored.deliveries.into_iter().rfind(is_meant).ok_or_else(|| {
+        Failure::new(format!("message {id} has no such delivery"))
+            .help(format!("`orderly show {id}` lists those that it has"))
+    })?;
+    delivery.payload.ok_or_else(|| {
+        Failure::new(format!(
+            "delivery {} is {}: nothing was made to be sent",
+            delivery.seq,
+            delivery.state.name()
+        ))
+    })
+}
+
+/// Whether these are bytes of a format whose inside can be shown; deliveries may have any.
+fn is_readable(bytes: &[u8]) -> bool {
+    match Format::of(bytes) {
+        Format::Hl7v2 => parse(bytes, &orderly_hl7v2::Settings::default()).is_ok(),
+        Format::Ccda => orderly_ccda::parse(bytes, &Limits::default()).is_ok(),
+    }
 }
 
 /// The bytes of a file, or of a stored message with what became of it.
@@ -267,10 +311,12 @@ fn fate(stored: &StoredMessage) -> String {
         stored.plan
     );
     if !stored.deliveries.is_empty() {
-        let mut deliveries = table(["destination", "route", "state", "attempts", "last attempt", "reason"]);
+        let mut deliveries =
+            table(["delivery", "destination", "route", "state", "attempts", "last attempt", "reason"]);
         for delivery in &stored.deliveries {
             let last = delivery.attempts.last();
             deliveries.add_row([
+                delivery.seq.to_string(),
                 delivery.destination.to_string(),
                 delivery.route.to_string(),
                 delivery.state.name().to_owned(),

@@ -9,6 +9,7 @@ use orderly_pipeline::plan::Source;
 use orderly_pipeline::suite::{Suite, TestText, Tested, compile_suites};
 use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
 use orderly_record::Fault;
+use orderly_runtime::check_outside;
 
 use crate::diagnostics;
 use crate::failure::Failure;
@@ -100,6 +101,16 @@ impl Site {
         suites
     }
 
+    /// Looks at what the files only name: certificates, keys. What is wrong with it forbids to run, and not to test or to explain.
+    pub(crate) fn check_outside(&mut self) {
+        let Some(plan) = &self.compiled.plan else { return };
+        let found = check_outside(plan, &self.base);
+        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            self.compiled.plan = None;
+        }
+        self.compiled.diagnostics.extend(found);
+    }
+
     /// A diagnostic about the configuration as text for people.
     pub(crate) fn shown(&self, diagnostic: &Diagnostic) -> String {
         diagnostics::render(diagnostic, &self.texts.by_name())
@@ -122,6 +133,12 @@ impl Site {
     pub(crate) fn text(&self, file: &str) -> Option<&str> {
         let mut texts = self.texts.routes.iter().chain(&self.texts.mappings);
         texts.find(|text| text.file == file).map(|text| text.text.as_str())
+    }
+
+    /// What a line of one of its files says, without the dash of a list.
+    pub(crate) fn line(&self, file: &str, line: usize) -> &str {
+        let text = self.text(file).unwrap_or_default();
+        text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().trim_start_matches("- ")
     }
 
     /// How many diagnostics are this severe.
@@ -172,8 +189,8 @@ pub(crate) fn source_of_file<'p>(
 }
 
 /// "s" unless there is one.
-pub(crate) fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
+pub(crate) fn plural<N: From<u8> + PartialEq>(count: N) -> &'static str {
+    if count == N::from(1) { "" } else { "s" }
 }
 
 /// Texts by the name that diagnostics use.

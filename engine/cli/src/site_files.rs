@@ -35,7 +35,10 @@ impl Configuration for SiteFiles {
 
     fn load(&self) -> Loaded {
         match site::load(&self.config) {
-            Ok(site) => loaded(site),
+            Ok(mut site) => {
+                site.check_outside();
+                loaded(site)
+            }
             Err(failure) => unreadable(&failure),
         }
     }

@@ -1,20 +1,18 @@
 //! `orderly status`: how the running engine stands, or that none runs.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use orderly_journal::{DeliveryState, Reader};
-use orderly_runtime::status::{
-    DestinationState, DestinationStatus, Fates, SourceState, SourceStatus, Status,
-};
-use orderly_runtime::{ControlError, Request, Response, ask};
+use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status};
+use orderly_runtime::{Request, Response, destinations_without_engine};
 use serde::Serialize;
 
+use crate::destinations::listed;
+use crate::engine::{Engine, other_version};
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
 use crate::messages::JournalArgs;
 use crate::output::{print, print_json, table};
-use crate::run::runtime;
+use crate::site;
 
 /// How the running engine stands: its sources and who sends to them, its destinations and what waits for them.
 ///
@@ -35,21 +33,28 @@ pub(crate) struct StatusArgs {
 
 /// Asks the engine and prints what it says.
 pub(crate) fn run(args: &StatusArgs) -> CommandResult {
-    let folder = args.journal.folder()?;
-    match runtime()?.block_on(ask(&folder, &Request::Status)) {
-        Ok(Response::Status(status)) => {
+    let engine = Engine::of(&args.journal)?;
+    match engine.ask(&Request::Status)? {
+        Some(Response::Status(status)) => {
             tell(&status, args.json);
             Ok(ExitCode::SUCCESS)
         }
-        Ok(Response::Refused(why)) => Err(Failure::new(why)),
-        Ok(_) => Err(Failure::new("the running engine answers something else: it is of another version")),
-        Err(error @ ControlError::NoEngine(_)) => {
-            let waiting = if folder.exists() { waiting(&args.journal.reader()?)? } else { Vec::new() };
-            tell_stopped(&folder, &error, waiting, args.json);
+        Some(_) => Err(other_version()),
+        None => {
+            tell_stopped(&engine, &stopped(&args.journal)?, args.json);
             Ok(ANSWER_IS_NO)
         }
-        Err(error) => Err(Failure::new(error)),
     }
+}
+
+/// The destinations as the journal has them, when no engine tells of them.
+pub(crate) fn stopped(journal: &JournalArgs) -> Result<Vec<DestinationStatus>, Failure> {
+    if !journal.folder()?.exists() {
+        return Ok(Vec::new());
+    }
+    let plan = site::load(journal.config()).ok().and_then(|site| site.compiled.plan);
+    let declared = plan.map(|plan| plan.destinations.iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+    destinations_without_engine(&declared.unwrap_or_default(), &journal.reader()?).map_err(Failure::new)
 }
 
 /// What programs get when no engine runs, and before the status of one that does.
@@ -58,42 +63,19 @@ struct Answer<'s> {
     running: bool,
     #[serde(flatten)]
     status: Option<&'s Status>,
-    /// What the journal has waiting, where no engine tells it.
+    /// What the journal says of destinations, where no engine tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    destinations: Option<Vec<Waiting>>,
+    destinations: Option<&'s [DestinationStatus]>,
 }
 
-/// Deliveries that wait.
-#[derive(Serialize)]
-struct Waiting {
-    name: String,
-    waiting: u64,
-}
-
-fn waiting(reader: &Reader) -> Result<Vec<Waiting>, Failure> {
-    let counts = reader.counts().map_err(Failure::new)?;
-    let waiting = counts.deliveries.into_iter().filter(|count| count.state == DeliveryState::Waiting);
-    let waiting = waiting.map(|count| Waiting { name: count.destination, waiting: count.count });
-    Ok(waiting.filter(|waiting| waiting.waiting > 0).collect())
-}
-
-fn tell_stopped(folder: &Path, error: &ControlError, waiting: Vec<Waiting>, json: bool) {
+fn tell_stopped(engine: &Engine<'_>, destinations: &[DestinationStatus], json: bool) {
     if json {
-        return print_json(&Answer { running: false, status: None, destinations: Some(waiting) });
+        return print_json(&Answer { running: false, status: None, destinations: Some(destinations) });
     }
-    print(error);
-    if !folder.exists() {
-        return print("there is no journal there yet; the engine makes it at its first start");
-    }
-    match waiting.is_empty() {
-        true => print("no delivery waits"),
-        false => {
-            let mut rows = table(["destination", "waiting"]);
-            for Waiting { name, waiting } in waiting {
-                rows.add_row([name, waiting.to_string()]);
-            }
-            print(rows);
-        }
+    print(engine.runs_not().message());
+    match engine.folder().exists() {
+        true => print(listed(destinations)),
+        false => print("there is no journal there yet; the engine makes it at its first start"),
     }
 }
 
@@ -104,7 +86,7 @@ fn tell(status: &Status, json: bool) {
     print(format_args!("running since {} with the configuration {}\n", status.since, status.plan));
     print(sources(&status.sources));
     print("");
-    print(destinations(&status.destinations));
+    print(listed(&status.destinations));
     if let Some(peers) = peers(&status.sources) {
         print(format_args!("\n{peers}"));
     }
@@ -126,24 +108,6 @@ fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {
         let Fates { routed, filtered, duplicate, failed, quarantined } = source.messages;
         let fates = [routed, filtered, duplicate, failed, quarantined].map(|count| count.to_string());
         rows.add_row([source.name.clone(), state, connections].into_iter().chain(fates));
-    }
-    rows
-}
-
-fn destinations(destinations: &[DestinationStatus]) -> impl std::fmt::Display + use<> {
-    let mut rows = table(["destination", "state", "waiting", "last error"]);
-    for destination in destinations {
-        let state = match destination.state {
-            DestinationState::Idle => "nothing sent yet".to_owned(),
-            DestinationState::Reachable => format!("reachable since {}", destination.since),
-            DestinationState::Trying => format!("trying since {}", destination.since),
-            DestinationState::Blocked => format!("blocked by a refusal since {}", destination.since),
-            DestinationState::Undeclared => "the configuration no longer has it".to_owned(),
-        };
-        let error = destination.last_error.as_ref();
-        let error = error.map(|error| format!("{} {}: {}", error.at, error.code, error.text));
-        let waiting = destination.waiting.to_string();
-        rows.add_row([destination.name.clone(), state, waiting, error.unwrap_or_default()]);
     }
     rows
 }

@@ -3,7 +3,7 @@
 mod junit;
 mod report;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &TestArgs) -> CommandResult {
     if args.json {
         report::print_objects(&ran);
     } else {
-        report::print_text(&ran);
+        report::print_text(&ran, &site);
     }
     if let Some(file) = &args.junit {
         let written = junit::document(&ran).and_then(|document| fs::write(file, document));
@@ -166,15 +166,22 @@ fn update(args: &TestArgs) -> Result<(), Failure> {
     let base = site.base.clone();
     let plan = site.take_plan()?;
     let mut changed = 0;
-    for suite in &suites {
-        let results = suite.cases.iter().map(|case| suite.run(case, &plan, &mut Fired::default()));
-        let mut repairs: Vec<Repair> = results.flat_map(|result| result.repairs).collect();
+    let of_suite = |suite: &Suite| -> Vec<Repair> {
+        suite.cases.iter().flat_map(|case| suite.run(case, &plan, &mut Fired::default()).repairs).collect()
+    };
+    let repairs: Vec<Vec<Repair>> = suites.iter().map(of_suite).collect();
+    let contested = contested(repairs.iter().flatten());
+    for path in &contested {
+        eprintln!("{path} stays as it is: cases that expect it have different outputs");
+    }
+    for (suite, mut repairs) in suites.iter().zip(repairs) {
         repairs.retain(|repair| match repair {
             Repair::File { path, .. } if inputs.contains(path) => {
                 eprintln!("{path} stays as it is: it is the input of a test");
                 false
             }
-            _ => true,
+            Repair::File { path, .. } => !contested.contains(path),
+            Repair::Text { .. } => true,
         });
         let Some(test) = texts.iter().find(|test| test.text.file == suite.file) else { continue };
         if repairs.is_empty() {
@@ -191,6 +198,20 @@ fn update(args: &TestArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The files that cannot hold what all of their cases give.
+fn contested<'r>(repairs: impl IntoIterator<Item = &'r Repair>) -> BTreeSet<String> {
+    let mut contents: HashMap<&str, &[u8]> = HashMap::new();
+    let mut contested = BTreeSet::new();
+    for repair in repairs {
+        if let Repair::File { path, bytes } = repair
+            && *contents.entry(path).or_insert(bytes) != bytes.as_slice()
+        {
+            contested.insert(path.clone());
+        }
+    }
+    contested
+}
+
 /// In one step, so that nobody reads half a file.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -204,4 +225,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     written
         .map(|_| ())
         .map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_two_cases_want_otherwise_is_contested() {
+        let file = |path: &str, bytes: &[u8]| Repair::File { path: path.to_owned(), bytes: bytes.to_vec() };
+        let repairs = [file("a", b"1"), file("b", b"1"), file("a", b"1"), file("b", b"2")];
+        assert_eq!(contested(&repairs), BTreeSet::from(["b".to_owned()]));
+    }
 }

@@ -1,4 +1,4 @@
-//! What waits for the writer: acceptances, replays and releases of files in order of arrival, results of attempts beside them.
+//! What waits for the writer: acceptances, replays, changes by hand and releases of files in order of arrival, results of attempts beside them.
 //!
 //! Every request gets exactly one answer, also when it is dropped. Results are lazy: they ride with the next acceptance, or go when
 //! enough of them wait, or when the oldest has waited long enough.
@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::amend::{Amended, Amendment, Resend};
 use crate::error::CommitError;
 use crate::intake::Intake;
 use crate::message::{Accepted, AttemptRecord, NewMessage, Reprocessed};
@@ -42,6 +43,8 @@ pub(crate) enum Request {
     Accept(NewMessage, Done<Accepted>),
     Record(AttemptRecord, Done<()>),
     Reprocess(Reprocessed, Done<usize>),
+    Amend(Amendment, Done<Amended>),
+    Resend(Resend, Done<u64>),
     Release(Arc<Intake>, Done<()>),
 }
 
@@ -54,7 +57,8 @@ impl Request {
             Request::Accept(message, _) => message.body.len() + payloads(&message.deliveries),
             Request::Reprocess(message, _) => payloads(&message.deliveries),
             Request::Record(attempt, _) => attempt.answer.len(),
-            Request::Release(..) => 0,
+            // A payload that is sent again is read when it is stored.
+            Request::Amend(..) | Request::Resend(..) | Request::Release(..) => 0,
         }
     }
 
@@ -63,6 +67,8 @@ impl Request {
             Request::Accept(_, done) => done.call(Err(error)),
             Request::Record(_, done) => done.call(Err(error)),
             Request::Reprocess(_, done) => done.call(Err(error)),
+            Request::Amend(_, done) => done.call(Err(error)),
+            Request::Resend(_, done) => done.call(Err(error)),
             Request::Release(_, done) => done.call(Err(error)),
         }
     }
@@ -117,7 +123,11 @@ impl Inbox {
                 }
             }
             // A release is in its place among the acceptances: what comes after it with the same identity is another file.
-            Request::Accept(..) | Request::Reprocess(..) | Request::Release(..) => {
+            Request::Accept(..)
+            | Request::Reprocess(..)
+            | Request::Amend(..)
+            | Request::Resend(..)
+            | Request::Release(..) => {
                 waiting.requests_bytes += request.bytes();
                 waiting.requests.push_back(request);
                 let first = waiting.requests.len() == 1;
@@ -208,9 +218,12 @@ impl Waiting {
             self.requests_bytes -= size;
             group.push(request);
         }
-        let replays = group.iter().any(|request| matches!(request, Request::Reprocess(..)));
+        let by_hand = |request: &Request| {
+            matches!(request, Request::Reprocess(..) | Request::Amend(..) | Request::Resend(..))
+        };
+        let replays = group.iter().any(by_hand);
         if replays {
-            // What is known to be delivered is not replayed as if it were not.
+            // What is known to be delivered is not changed as if it were not.
             group.splice(0..0, self.results.drain(..));
             self.results_since = None;
         } else if group.len() >= options.ride_messages_min || self.results_are_due(options, now) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::amend::{Amended, Amendment, Resend};
 use crate::catalog::{Catalog, FileEntry, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::file_store::make_folder;
@@ -45,6 +46,7 @@ pub fn open(options: Options) -> Result<(Journal, Writer, Indexer), JournalError
         files: Files::live(files),
         pool: Arc::new(Pool::new(Arc::clone(&options))),
         older: std::sync::Mutex::new(()),
+        book: std::sync::Mutex::new(()),
         nudge: Nudge::new(),
         next_id: AtomicU64::new(numbers.id),
         subscribers: RwLock::default(),
@@ -98,6 +100,21 @@ impl Journal {
         self.put(Request::Reprocess(replay, Done::new(done)));
     }
 
+    /// Stores what a person does to a delivery. `done` as for [`Journal::accept`].
+    pub fn amend(
+        &self,
+        amendment: Amendment,
+        done: impl FnOnce(Result<Amended, CommitError>) + Send + 'static,
+    ) {
+        self.put(Request::Amend(amendment, Done::new(done)));
+    }
+
+    /// Stores that a delivery is sent again, as a new one at the end of its destination's order; of a message in a sealed file it stands in
+    /// the current file, which holds the sealed one. `done` as for [`Journal::accept`]; it gets the new one's number.
+    pub fn resend(&self, resend: Resend, done: impl FnOnce(Result<u64, CommitError>) + Send + 'static) {
+        self.put(Request::Resend(resend, Done::new(done)));
+    }
+
     /// Stores that a file is out of the way, so that a file which looks the same is a new one, from what is accepted after this on.
     /// `done` as for [`Journal::accept`]; after a crash before, the file counts as taken in.
     pub fn release(&self, intake: Arc<Intake>, done: impl FnOnce(Result<(), CommitError>) + Send + 'static) {
@@ -122,6 +139,10 @@ impl Journal {
 
     pub(crate) fn options(&self) -> &Options {
         &self.handle.shared.options
+    }
+
+    pub(crate) fn book(&self) -> &std::sync::Mutex<()> {
+        &self.handle.shared.book
     }
 
     fn put(&self, request: Request) {
@@ -157,6 +178,8 @@ pub(crate) struct Shared {
     /// Held while a file that is not current is written, and while one is judged settled: so nothing comes into a file after it
     /// was judged.
     pub(crate) older: std::sync::Mutex<()>,
+    /// Held while `plans.db` is written.
+    pub(crate) book: std::sync::Mutex<()>,
     pub(crate) nudge: Nudge,
     next_id: AtomicU64,
     subscribers: RwLock<Vec<Subscriber>>,

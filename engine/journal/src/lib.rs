@@ -12,7 +12,7 @@
 //! ```text
 //! lock                       held while a journal is open; contains the holder's process id
 //! catalog.db                 which segment files exist, and whether they are sealed
-//! plans.db                   which plans were in force since when, and their texts
+//! plans.db                   which plans were in force since when, and their texts; pauses; who did what
 //! segments/00000001.db       messages, contents, deliveries, attempts, files that messages came in
 //! segments/00000001.keys.db  search keys of that file; derived, rebuilt when missing or damaged
 //! segments/00000001.bodies/  contents too large to stand in the database
@@ -24,12 +24,17 @@
 //!
 //! [`open`] gives the handle, the writer and the indexer; whoever opened it runs the latter two on threads of its own.
 
+mod amend;
+mod balance;
+mod book;
 mod catalog;
 mod codes;
 mod content;
+mod destinations;
 mod error;
 mod file_store;
 mod files;
+mod hand;
 mod inbox;
 mod indexer;
 mod intake;
@@ -52,9 +57,13 @@ mod sqlite;
 mod waiting;
 mod writer;
 
+pub use amend::{Amended, Amendment, Change, Resend};
+pub use balance::{Balance, Contradiction, Ledger};
 pub use codes::{CodeFilter, CodeStanding, ParkedForCode, UnmappedCode};
+pub use destinations::{DestinationFigures, Held};
 pub use error::{CommitError, JournalError};
 pub use file_store::{FileStore, RealFiles};
+pub use hand::{Act, Pause};
 pub use indexer::Indexer;
 pub use intake::{Intake, IntakeStanding, Origin};
 pub use journal::{Commit, Fresh, Journal, open};

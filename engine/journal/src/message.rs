@@ -128,20 +128,35 @@ pub struct Reprocessed {
 /// Which deliveries a replay touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Only {
-    /// Those in this state.
-    State(DeliveryState),
+    /// Those in this state and to this destination, where they are given.
+    Of {
+        /// The state.
+        state: Option<DeliveryState>,
+        /// The destination.
+        destination: Option<Arc<str>>,
+    },
     /// Those of these numbers that are parked.
     Parked(Vec<u64>),
 }
 
 impl Only {
-    /// Whether a delivery is one of them; `seq` is its number where it can be replaced.
-    pub(crate) fn takes(&self, seq: Option<u64>, state: DeliveryState) -> bool {
+    /// Whether a delivery to this destination is one of them; `seq` is its number where it can be replaced.
+    pub fn takes(&self, seq: Option<u64>, state: DeliveryState, destination: &str) -> bool {
         match self {
-            Only::State(only) => state == *only,
+            Only::Of { state: only, .. } => {
+                only.is_none_or(|only| only == state) && self.takes_new(destination)
+            }
             Only::Parked(numbers) => {
                 state == DeliveryState::Parked && seq.is_some_and(|seq| numbers.contains(&seq))
             }
+        }
+    }
+
+    /// Whether a delivery to this destination may be one of them that was not made before.
+    pub fn takes_new(&self, destination: &str) -> bool {
+        match self {
+            Only::Of { destination: only, .. } => only.as_ref().is_none_or(|only| **only == *destination),
+            Only::Parked(_) => true,
         }
     }
 }

@@ -1,19 +1,17 @@
-//! `plans.db`: which plans were in force since when, and the texts that each was made of.
+//! Which plans were in force since when, and the texts that each was made of.
 //!
-//! A message names the version of its plan; here stands what that version said. Written a few times a day, so the file is opened for each
-//! use and has no writer of its own: only the engine, which holds the journal's lock, writes it.
+//! A message names the version of its plan; here stands what that version said.
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::catalog::make_empty;
+use crate::book;
 use crate::error::JournalError;
 use crate::journal::Journal;
-use crate::layout;
-use crate::options::Options;
 use crate::reader::Reader;
-use crate::sqlite::{Database, Purpose, int, renew_log, unsigned};
+use crate::sqlite::{Database, int, unsigned};
 
-const SCHEMA: &str = "
+/// The schema of version 1 of `plans.db`.
+pub(crate) const SCHEMA: &str = "
     -- Each time a plan came into force, in this order.
     CREATE TABLE in_force (
         id INTEGER PRIMARY KEY,
@@ -29,6 +27,9 @@ const SCHEMA: &str = "
         text BLOB NOT NULL,                -- packed by zstd
         PRIMARY KEY (plan, n)
     ) WITHOUT ROWID;";
+
+/// The version of the schema that knows plans.
+const VERSION: usize = 1;
 
 /// Nobody waits for it, and the same texts come again and again with small changes.
 const ZSTD_LEVEL: i32 = 9;
@@ -59,25 +60,14 @@ impl Journal {
         plan: &PlanInForce,
         files: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) -> Result<(), JournalError> {
-        let options = self.options();
-        let path = layout::plans(&options.folder);
-        renew_log(options, &path)?;
-        if !path.exists() {
-            make_empty(options, &path)?;
-        }
-        let database = Database::open(options, &path, Purpose::Durable)?;
-        database.prepare(SCHEMA, &[])?;
-        let transaction = database.snapshot()?;
-        let last: Option<String> = database.run(|connection| {
-            connection
-                .query_row("SELECT plan FROM in_force ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
-                .optional()
-        })?;
-        if last.as_deref() == Some(&plan.version) {
-            return Ok(());
-        }
-        put(&database, plan, files)?;
-        transaction.commit().map_err(|source| JournalError::Database { path, source })
+        self.write_book(|book| {
+            let last: Option<String> = book.run(|connection| {
+                connection
+                    .query_row("SELECT plan FROM in_force ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+                    .optional()
+            })?;
+            if last.as_deref() == Some(&plan.version) { Ok(()) } else { put(book, plan, files) }
+        })
     }
 }
 
@@ -112,7 +102,7 @@ fn put<'f>(
 impl Reader {
     /// The plans that came into force, oldest first.
     pub fn plans(&self) -> Result<Vec<PlanInForce>, JournalError> {
-        let Some(database) = opened(&self.pool.options)? else { return Ok(Vec::new()) };
+        let Some(database) = book::opened(&self.pool.options, VERSION)? else { return Ok(Vec::new()) };
         database.run(|connection| {
             connection
                 .prepare("SELECT plan, since_us FROM in_force ORDER BY id")?
@@ -123,7 +113,7 @@ impl Reader {
 
     /// The files of a plan; none when there never was one of this version.
     pub fn plan_files(&self, version: &str) -> Result<Vec<PlanFile>, JournalError> {
-        let Some(database) = opened(&self.pool.options)? else { return Ok(Vec::new()) };
+        let Some(database) = book::opened(&self.pool.options, VERSION)? else { return Ok(Vec::new()) };
         let packed: Vec<(String, u64, Vec<u8>)> = database.run(|connection| {
             connection
                 .prepare("SELECT name, size, text FROM file WHERE plan = ?1 ORDER BY n")?
@@ -142,16 +132,4 @@ impl Reader {
         };
         packed.into_iter().map(unpacked).collect()
     }
-}
-
-/// Nothing where no plan was noted yet.
-fn opened(options: &Options) -> Result<Option<Database>, JournalError> {
-    let path = layout::plans(&options.folder);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let database = Database::open(options, &path, Purpose::Reading)?;
-    // A crash may have come between making the file and its tables.
-    let is_made = database.schema_version()? > 0;
-    Ok(is_made.then_some(database))
 }

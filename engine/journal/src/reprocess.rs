@@ -54,7 +54,7 @@ pub(crate) fn reprocess(
         let here = standing.get(&pair);
         let state = here.map(|here| here.state).or_else(|| elsewhere.get(&pair).copied());
         match (here, state) {
-            (here, Some(state)) if spares(replay, here, state) => {}
+            (here, Some(state)) if spares(replay, here, state, &delivery.destination) => {}
             // It was made for a pair that these deliveries are not of. A pair of theirs may give more now than the one that was parked: it
             // is split after what parked it.
             (None, None) if is_spared(replay, &released, delivery) => {}
@@ -75,7 +75,10 @@ pub(crate) fn reprocess(
         made.insert(pair);
     }
     for (pair, here) in &standing {
-        if !made.contains(pair) && !here.state.is_settled() && !spares(replay, Some(here), here.state) {
+        if !made.contains(pair)
+            && !here.state.is_settled()
+            && !spares(replay, Some(here), here.state, &pair.1)
+        {
             cancel(file, here)?;
             changes.withdraw(here, &pair.1);
         }
@@ -87,19 +90,24 @@ pub(crate) fn reprocess(
 /// The routes and destinations of the parked deliveries that the replay is about.
 fn released(standing: &HashMap<PairPart, Standing>, replay: &Reprocessed) -> HashSet<(Arc<str>, Arc<str>)> {
     let Some(only @ Only::Parked(_)) = &replay.only else { return HashSet::new() };
-    let named = standing.iter().filter(|(_, here)| only.takes(Some(here.seq), here.state));
+    let named = standing.iter().filter(|(pair, here)| only.takes(Some(here.seq), here.state, &pair.1));
     named.map(|((route, destination, _), _)| (Arc::clone(route), Arc::clone(destination))).collect()
 }
 
-/// Whether the replay is about certain parked deliveries, and this new one is of none of their pairs.
+/// Whether the replay is about certain deliveries, and this new one is of none of their pairs.
 fn is_spared(replay: &Reprocessed, released: &HashSet<(Arc<str>, Arc<str>)>, delivery: &NewDelivery) -> bool {
     let pair = (Arc::clone(&delivery.route), Arc::clone(&delivery.destination));
-    matches!(replay.only, Some(Only::Parked(_))) && !released.contains(&pair)
+    match &replay.only {
+        None => false,
+        Some(Only::Parked(_)) => !released.contains(&pair),
+        Some(only) => !only.takes_new(&delivery.destination),
+    }
 }
 
 /// Whether the replay leaves a delivery in this state alone.
-fn spares(replay: &Reprocessed, here: Option<&Standing>, state: DeliveryState) -> bool {
-    replay.only.as_ref().is_some_and(|only| !only.takes(here.map(|here| here.seq), state))
+fn spares(replay: &Reprocessed, here: Option<&Standing>, state: DeliveryState, destination: &str) -> bool {
+    let only = replay.only.as_ref();
+    only.is_some_and(|only| !only.takes(here.map(|here| here.seq), state, destination))
 }
 
 impl Changes {

@@ -133,6 +133,22 @@ impl Reader {
         Ok(found)
     }
 
+    /// A message's place in commit order, and the values of one kind by which it can be found, folded as they are compared; nothing when
+    /// there is no such message.
+    pub fn keys_of(&self, id: u64, kind: KeyKind) -> Result<Option<(u64, Vec<String>)>, JournalError> {
+        let Some(home) = self.files_of(id)?.first().copied() else { return Ok(None) };
+        let found: Option<(u64, Vec<u8>)> = self.pool.segment(home)?.run(|connection| {
+            connection
+                .prepare_cached("SELECT seq, keys FROM message WHERE id = ?1")?
+                .query_row([int(id)], |row| Ok((unsigned(row, 0)?, row.get(1)?)))
+                .optional()
+        })?;
+        Ok(found.map(|(seq, keys)| {
+            let values = keys::read(&keys).filter(|(found, _)| *found == kind.code());
+            (seq, values.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect())
+        }))
+    }
+
     /// The messages of a file that have all keys; `None` when no keys are asked for.
     fn candidates(&self, number: u32, wanted: &[Wanted]) -> Result<Option<HashSet<u64>>, JournalError> {
         let Some((first, others)) = wanted.split_first() else { return Ok(None) };

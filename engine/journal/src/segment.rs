@@ -440,7 +440,8 @@ impl SegmentFile {
         Ok(true)
     }
 
-    fn standing(&self, delivery: u64) -> Result<Option<Standing>, JournalError> {
+    /// How a delivery of this file stands.
+    pub(crate) fn standing(&self, delivery: u64) -> Result<Option<Standing>, JournalError> {
         self.database.run(|connection| {
             connection
                 .prepare_cached(

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::catalog::FileState;
 use crate::content;
 use crate::error::JournalError;
-use crate::message::DeliveryState;
+use crate::message::{DeliveryState, NewDelivery};
 use crate::reader::Reader;
 use crate::sqlite::{Database, coded, int, unsigned};
 
@@ -24,6 +24,9 @@ pub(crate) const UPGRADE: &str = "
     UPDATE delivery SET since_us = (SELECT accepted_at_us FROM message WHERE id = delivery.message) WHERE state = 0;
     DROP INDEX delivery_waiting;
     CREATE INDEX delivery_waiting ON delivery (destination, class, seq) WHERE state = 0;";
+
+/// The schema's version that knows places.
+const VERSION: usize = 4;
 
 /// How a delivery stands to the others of its destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +142,43 @@ impl Reader {
         }
         Ok(None)
     }
+}
+
+impl Reader {
+    /// A delivery of a file as one that is to be sent anew, and which part of its pair it is; nothing where there is none with a payload.
+    pub(crate) fn as_new(&self, number: u32, seq: u64) -> Result<Option<(u32, NewDelivery)>, JournalError> {
+        let database = self.pool.segment(number)?;
+        // One that an earlier program sealed knows no places.
+        let place = if database.schema_version()? >= VERSION { "d.class, d.lanes" } else { "1, NULL" };
+        let sql = format!(
+            "SELECT d.part, r.name, n.name, d.control_id, d.target, {place}, d.content
+             FROM delivery d JOIN name r ON r.id = d.route JOIN name n ON n.id = d.destination
+             WHERE d.seq = ?1 AND d.content IS NOT NULL"
+        );
+        let found = database.run(|connection| {
+            connection
+                .prepare_cached(&sql)?
+                .query_row([int(seq)], |row| Ok((row.get(0)?, as_new(row)?, row.get::<_, i64>(7)?)))
+                .optional()
+        })?;
+        let Some((part, mut delivery, content)) = found else { return Ok(None) };
+        delivery.payload = Some(content::load(&self.pool.options, number, &database, content)?.into());
+        Ok(Some((part, delivery)))
+    }
+}
+
+fn as_new(row: &Row<'_>) -> rusqlite::Result<NewDelivery> {
+    Ok(NewDelivery {
+        route: Arc::from(row.get_ref(1)?.as_str()?),
+        destination: Arc::from(row.get_ref(2)?.as_str()?),
+        state: DeliveryState::Waiting,
+        reason: None,
+        unmapped: None,
+        payload: None,
+        control_id: row.get(3)?,
+        target: row.get(4)?,
+        place: Place { class: row.get(5)?, lanes: lanes_of(row.get_ref(6)?.as_blob_or_null()?) },
+    })
 }
 
 /// What waits for a destination in one file, in order.

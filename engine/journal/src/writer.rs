@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::amend::{self, Amended, Amendment, Resend};
 use crate::catalog::{Catalog, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::inbox::{Request, Turn};
@@ -52,6 +53,9 @@ enum Answer {
     Recorded,
     /// How many deliveries wait because of it.
     Reprocessed(usize),
+    Amended(Amended),
+    /// The new delivery's number.
+    Resent(u64),
     Refused(CommitError),
 }
 
@@ -128,6 +132,8 @@ impl Writer {
             Request::Accept(..) => Ok(self.current),
             Request::Record(attempt, _) => self.file_of_delivery(attempt.delivery),
             Request::Reprocess(replay, _) => self.file_of_replay(replay.message_id),
+            Request::Amend(amendment, _) => self.file_of_delivery(amendment.delivery),
+            Request::Resend(resend, _) => self.file_of_replay(resend.message_id),
             Request::Release(..) => Ok(self.current),
         }
     }
@@ -173,6 +179,9 @@ impl Writer {
             match request {
                 Request::Record(attempt, done) => {
                     done.call(Err(CommitError::NoSuchDelivery { delivery: attempt.delivery }));
+                }
+                Request::Amend(amendment, done) => {
+                    done.call(Err(CommitError::NoSuchDelivery { delivery: amendment.delivery }));
                 }
                 other => again.push(other),
             }
@@ -303,6 +312,8 @@ impl Request {
             (Request::Accept(_, done), Answer::Accepted(accepted)) => done.call(Ok(accepted)),
             (Request::Record(_, done), Answer::Recorded) => done.call(Ok(())),
             (Request::Reprocess(_, done), Answer::Reprocessed(waiting)) => done.call(Ok(waiting)),
+            (Request::Amend(_, done), Answer::Amended(amended)) => done.call(Ok(amended)),
+            (Request::Resend(_, done), Answer::Resent(seq)) => done.call(Ok(seq)),
             (Request::Release(_, done), Answer::Recorded) => done.call(Ok(())),
             // Each request is answered by its own kind or `Refused`; dropping it would answer negatively.
             (_, _) => {}
@@ -328,6 +339,8 @@ fn apply(
         Request::Reprocess(replay, _) => {
             Ok(Answer::Reprocessed(apply_replay(shared, file, next, replay, written)?))
         }
+        Request::Amend(amendment, _) => apply_amendment(file, amendment, written),
+        Request::Resend(resend, _) => apply_resend(shared, file, next, resend, written),
         Request::Release(intake, _) => {
             file.release(intake)?;
             Ok(Answer::Recorded)
@@ -390,6 +403,40 @@ fn apply_replay(
     Ok(changes.waiting.len())
 }
 
+fn apply_amendment(
+    file: &mut SegmentFile,
+    amendment: &Amendment,
+    written: &mut Written,
+) -> Result<Answer, JournalError> {
+    let Some(amended) = file.amend(amendment)? else {
+        return Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: amendment.delivery }));
+    };
+    if amended.changed {
+        // Its worker may hold it, or may have passed its place.
+        note(&mut written.waiting, &amendment.destination, Place::USUAL, true);
+    }
+    Ok(Answer::Amended(amended))
+}
+
+fn apply_resend(
+    shared: &Shared,
+    file: &mut SegmentFile,
+    next: &mut Numbers,
+    resend: &Resend,
+    written: &mut Written,
+) -> Result<Answer, JournalError> {
+    let places = shared.reader().files_of(resend.message_id)?;
+    let home = places.first().copied().unwrap_or(file.number);
+    let seq = next.delivery;
+    let Some(class) = amend::resend(shared, file, home, &places, resend, seq)? else {
+        return Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: resend.delivery }));
+    };
+    next.delivery += 1;
+    written.strays.push(seq);
+    note(&mut written.waiting, &resend.destination, class, false);
+    Ok(Answer::Resent(seq))
+}
+
 /// Keeps each destination once a class; a worker that must read from the start reads all classes anew.
 fn note(waiting: &mut Vec<Fresh>, destination: &Arc<str>, class: u8, rewound: bool) {
     match waiting.iter_mut().find(|fresh| fresh.destination == *destination && fresh.class == class) {
@@ -405,6 +452,11 @@ fn may_wait(requests: &[Request]) -> Vec<Fresh> {
         let deliveries = match request {
             Request::Accept(message, _) => &message.deliveries,
             Request::Reprocess(replay, _) => &replay.deliveries,
+            Request::Amend(Amendment { destination, .. }, _)
+            | Request::Resend(Resend { destination, .. }, _) => {
+                note(&mut waiting, destination, Place::USUAL, true);
+                continue;
+            }
             Request::Record(..) | Request::Release(..) => continue,
         };
         for delivery in deliveries {

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "journal/balance.rs"]
+mod balance;
+#[path = "journal/hand.rs"]
+mod hand;
 mod harness;
 
 use std::fs;
@@ -280,14 +284,32 @@ fn a_replay_of_one_state_leaves_the_others_alone() {
     let running = Running::open(Options::new(folder.path()));
     running.accept(running.message("one", &["ehr", "lab", "gone"])).unwrap();
     running.record(attempt(2, 0, DeliveryState::Parked)).unwrap();
-    let parked_only =
-        Reprocessed { only: Some(Only::State(DeliveryState::Parked)), ..replay(1, &["ehr", "lab"], false) };
+    let parked_only = Reprocessed {
+        only: Some(Only::Of { state: Some(DeliveryState::Parked), destination: None }),
+        ..replay(1, &["ehr", "lab"], false)
+    };
     assert_eq!(running.reprocess(parked_only), Ok(1));
     let stored = running.journal().reader().message(1).unwrap().unwrap();
     let states: Vec<_> =
         stored.deliveries.iter().map(|delivery| (delivery.state, delivery.revision)).collect();
     let waiting = DeliveryState::Waiting;
     assert_eq!(states, [(waiting, 0), (waiting, 1), (waiting, 0)]);
+}
+
+#[test]
+fn a_replay_for_one_destination_leaves_the_others_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    running.accept(running.message("one", &["ehr", "lab", "gone"])).unwrap();
+    let for_lab = Reprocessed {
+        only: Some(Only::Of { state: None, destination: Some("lab".into()) }),
+        ..replay(1, &["ehr", "lab", "new"], false)
+    };
+    assert_eq!(running.reprocess(for_lab), Ok(1));
+    let stored = running.journal().reader().message(1).unwrap().unwrap();
+    let told: Vec<_> = stored.deliveries.iter().map(|one| (one.destination.as_str(), one.revision)).collect();
+    assert_eq!(told, [("ehr", 0), ("lab", 1), ("gone", 0)]);
+    assert!(stored.deliveries.iter().all(|delivery| delivery.state == DeliveryState::Waiting));
 }
 
 #[test]

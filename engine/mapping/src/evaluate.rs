@@ -156,6 +156,7 @@ fn named<'s>(slot: usize, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
 pub(crate) fn shown(value: &Value<'_>) -> String {
     match value {
         Value::List(values) => values.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Value::Member(member) => member.shown(),
         value => value.clone().scalar().present().map(Cow::into_owned).unwrap_or_default(),
     }
 }

@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use orderly_hl7v2::{Groups, Message};
-use orderly_record::{Diagnostic, Fault};
+use orderly_record::{Diagnostic, Fault, Place};
 
 use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
@@ -52,8 +52,9 @@ fn outcomes(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Re
         }
         Form::Build { rules, build, writing } => {
             let mut run = Run::new(case, case.received().clone(), slots, trace);
-            run.rules(rules, None)?;
-            let bytes = run.built(build, writing)?;
+            let ruled = run.rules(rules, None);
+            let built = ruled.and_then(|()| run.built(build, writing));
+            let bytes = run.tell_refused(built)?;
             let control_id = fact_text(Fact::ControlId, &run.scope(None)).into_owned();
             Ok(vec![outcome(Ok((bytes, control_id)), case)])
         }
@@ -81,6 +82,18 @@ fn outcome(made: Result<(Vec<u8>, String), Ended>, case: &Case<'_>) -> Outcome {
 enum Ended {
     Stopped { rule: String, reason: String },
     Refused(Refusal),
+}
+
+impl Ended {
+    /// The same; what ended without knowing its place ended here.
+    fn at(mut self, place: &Span) -> Ended {
+        if let Ended::Refused(refusal) = &mut self
+            && refusal.diagnostic.place == Place::None
+        {
+            refusal.diagnostic.place = place.place();
+        }
+        self
+    }
 }
 
 impl From<Refusal> for Ended {
@@ -161,7 +174,7 @@ impl<'r, 'm> Run<'r, 'm> {
     fn rules(&mut self, rules: &[Rule], frame: Option<&Frame<'_, '_>>) -> Result<(), Ended> {
         for rule in rules {
             self.case.spend(1)?;
-            self.rule(rule, frame)?;
+            self.rule(rule, frame).map_err(|ended| ended.at(&rule.place))?;
         }
         Ok(())
     }
@@ -216,7 +229,7 @@ impl<'r, 'm> Run<'r, 'm> {
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<(), Ended> {
         let list = self.walked(walk, frame)?;
-        self.tell("each", rule, !list.is_empty(), || format!("{} times", list.len()));
+        self.tell("each", rule, !list.is_empty(), || tell::counted(list.len(), "time"));
         let mut removed = 0;
         for (number, item) in (1..).zip(&list) {
             let at = match item.at() {
@@ -306,8 +319,8 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn end(&mut self, end: End, reason: &str, rule: &Span) -> Result<(), Ended> {
-        self.tell(end.name(), rule, true, || reason.to_owned());
         if end == End::Stop {
+            self.tell(end.name(), rule, true, || reason.to_owned());
             let rule = format!("{}:{}", rule.source.file, rule.line);
             return Err(Ended::Stopped { rule, reason: reason.to_owned() });
         }

@@ -55,6 +55,19 @@ impl Member {
         }
     }
 
+    /// What it holds, for people: of more than one text all of them, without where they stand.
+    pub(crate) fn shown(&self) -> String {
+        if let Some(text) = self.text() {
+            return text.to_owned();
+        }
+        let mut texts = Vec::new();
+        self.walk(String::new(), &mut |path, member| {
+            let is_place = path == "source" || path.ends_with(".source");
+            texts.extend(member.text().filter(|text| !is_place && !text.is_empty()).map(str::to_owned));
+        });
+        texts.join(", ")
+    }
+
     /// The member of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Member> {
         match self {

@@ -93,8 +93,7 @@ impl Recorder {
         for member in found {
             let path = address(member).and_then(|address| self.members.borrow().get(&address).cloned());
             if let Some(path) = path {
-                let text = member.text().unwrap_or_default().to_owned();
-                self.add(path, text, From::Record);
+                self.add(path, member.shown(), From::Record);
             }
         }
     }

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// A table ready for look-ups.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -13,7 +15,7 @@ pub(crate) struct Table {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
     /// Rows without wildcards, by their joined keys.
-    exact: HashMap<String, usize>,
+    exact: HashMap<String, usize, RandomState>,
     /// The keys of rows with wildcards, the most special first.
     wild: Vec<(Vec<Option<String>>, usize)>,
     unmapped: Unmapped,
@@ -35,7 +37,7 @@ const JOINT: char = '\u{1f}';
 impl Table {
     /// A table with the given number of key columns and the names of its value columns.
     pub(crate) fn new(keys: usize, columns: Vec<String>, unmapped: Unmapped) -> Table {
-        Table { keys, columns, rows: Vec::new(), exact: HashMap::new(), wild: Vec::new(), unmapped }
+        Table { keys, columns, rows: Vec::new(), exact: HashMap::default(), wild: Vec::new(), unmapped }
     }
 
     /// Adds a row; `false` when an earlier row has the same keys.

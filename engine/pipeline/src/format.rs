@@ -10,6 +10,24 @@ pub fn is_part(name: &str) -> bool {
     name == PART
 }
 
+/// How what is sent begins, leading blanks aside, and its media type: the first that fits. HL7 v2 has none that is registered; this one is
+/// what its receivers over HTTP have agreed on.
+pub const MEDIA_TYPES: [(&[u8], &str); 7] = [
+    (b"MSH", HL7_V2_MEDIA_TYPE),
+    (b"FHS", HL7_V2_MEDIA_TYPE),
+    (b"BHS", HL7_V2_MEDIA_TYPE),
+    (b"<", "application/xml"),
+    (b"{", "application/json"),
+    (b"[", "application/json"),
+    (b"", "text/plain; charset=utf-8"),
+];
+
+/// The media type of HL7 v2 in its usual encoding.
+const HL7_V2_MEDIA_TYPE: &str = "x-application/hl7-v2+er7";
+
+/// The media types of HL7 v2 that others use too.
+pub const HL7_V2_MEDIA_TYPES: [&str; 3] = [HL7_V2_MEDIA_TYPE, "application/hl7-v2", "application/hl7-v2+er7"];
+
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

@@ -2,7 +2,8 @@
 //! they forgot; and what in a feed was never seen before.
 //!
 //! Places are counted whatever the occurrence and the repetition. Only messages that gave at least one destination an output count: what a
-//! mapping stops, fails or parks was not mapped at all.
+//! mapping stops, fails or parks was not mapped at all. Where one destination has its output and another failed or parked it, nobody knows
+//! what that one would have used: what no other wanted is left out of the count then, and is not called unmapped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -104,15 +105,15 @@ impl Ledger {
             }
             let ledger = self.routes.entry(met.route.clone()).or_default();
             ledger.messages += 1;
-            ledger.count(&given, name);
+            ledger.count(&given, !met.stops.iter().any(is_open), name);
         }
         processed.fate != crate::process::Fate::Quarantined
     }
 }
 
 impl RouteLedger {
-    /// Each place has the best status that any of the destinations gives it.
-    fn count(&mut self, given: &[&Stop], name: &str) {
+    /// Each place has the best status that any of the destinations gives it. `are_all`: whether there is none whose use of it is open.
+    fn count(&mut self, given: &[&Stop], are_all: bool, name: &str) {
         let is_copied_whole = given.iter().any(|stop| stop.mapping.is_none());
         let lineages: Vec<_> = given.iter().filter_map(|stop| stop.lineage.as_ref()).collect();
         let Some(first) = lineages.first() else { return };
@@ -123,6 +124,9 @@ impl RouteLedger {
             let mut ignoring = given.iter().filter_map(|stop| stop.mapping.as_ref()?.ignores(&input.general));
             let reason = ignoring.next();
             let status = if best == Status::Unmapped && reason.is_some() { Status::Ignored } else { best };
+            if status == Status::Unmapped && !are_all {
+                continue;
+            }
             let place = self.places.entry(input.general.clone()).or_default();
             place.name = place.name.or(input.place.name);
             place.reason = place.reason.take().or(reason.map(str::to_owned));
@@ -136,6 +140,11 @@ impl RouteLedger {
     pub fn places_with(&self, status: Status) -> usize {
         self.places.values().filter(|place| place.count(status) > 0).count()
     }
+}
+
+/// Whether a destination is to have an output that it does not have yet.
+fn is_open(stop: &Stop) -> bool {
+    stop.wanted && stop.ended.as_ref().is_some_and(|ended| ended.fate != "filtered")
 }
 
 fn status_of(input: &InputField) -> Status {

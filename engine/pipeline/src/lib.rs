@@ -5,6 +5,7 @@
 
 mod acknowledge;
 mod compile;
+mod difference;
 mod format;
 mod journey;
 mod judge;
@@ -22,10 +23,11 @@ mod tolerances;
 
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
-pub use format::{Format, is_part};
+pub use difference::{Difference, differences};
+pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, is_part};
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
-pub use orderly_record::{Diagnostic, Severity};
+pub use orderly_record::{Diagnostic, Fault, Severity};
 pub use plan::Plan;
 pub use process::{
     Facts, Fate, Pair, PairFate, Payload, Processed, Summary, Unmapped, failed_inside, frame_refused,

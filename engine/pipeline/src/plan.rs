@@ -3,6 +3,8 @@
 //! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
 
 mod handling;
+mod http;
+mod network;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +15,9 @@ use orderly_mapping::{Condition, Input, Mapping, Template};
 
 use crate::compile::Text;
 pub use handling::{Handling, OnAnswer, Order, Priority, Rate, Retry};
+
+pub use http::{Credentials, HeaderContent, HttpEndpoint, HttpMethod, Url, UrlPart};
+pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
 #[derive(Debug)]
@@ -170,6 +175,8 @@ pub struct MllpListener {
     pub connections_max: Option<usize>,
     /// When a connection that sends nothing is closed.
     pub idle_timeout: Option<Duration>,
+    /// TLS; plain MLLP when nothing is said.
+    pub tls: Option<TlsListener>,
 }
 
 /// `files:` of a source. Folders are relative to the folder of `orderly.yaml`.
@@ -274,6 +281,8 @@ pub enum Endpoint {
     Mllp(MllpEndpoint),
     /// One file a message.
     Files(FilesEndpoint),
+    /// One HTTP request a message.
+    Http(HttpEndpoint),
 }
 
 /// `mllp:` of a destination.
@@ -285,6 +294,8 @@ pub struct MllpEndpoint {
     pub connect_timeout: Option<Duration>,
     /// How long the answer may take.
     pub answer_timeout: Option<Duration>,
+    /// TLS; plain MLLP when nothing is said.
+    pub tls: Option<TlsEndpoint>,
 }
 
 /// `files:` of a destination.

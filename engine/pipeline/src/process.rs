@@ -124,8 +124,8 @@ pub struct Payload {
     pub bytes: Option<Vec<u8>>,
     /// MSH-10 of what is sent, which the answer's MSA-2 must name.
     pub control_id: String,
-    /// The name a file destination gives it, from its template.
-    pub file_name: Option<String>,
+    /// Where at its destination, as that one's template says: a file's name, a URL's path.
+    pub target: Option<String>,
 }
 
 /// Takes one message through the plan.
@@ -343,7 +343,7 @@ fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
         };
         let pair = move |(fate, unmapped)| {
             let fate = match fate {
-                PairFate::Ready(payload) => PairFate::Ready(named(payload, destination, input)),
+                PairFate::Ready(payload) => named(payload, destination, input),
                 other => other,
             };
             let (route, destination) = (route.name.clone(), destination.name.clone());
@@ -354,12 +354,17 @@ fn pairs(chosen: &Chosen<'_>, route: &Route, input: &Input<'_>) -> Vec<Pair> {
     route.to.iter().filter_map(of_target).flatten().collect()
 }
 
-/// Gives the payload the name that the destination's template makes of the message.
-fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> Payload {
-    if let Endpoint::Files(files) = &destination.endpoint {
-        payload.file_name = files.name.as_ref().and_then(|name| name.text(input).ok());
-    }
-    payload
+/// Gives the payload the name that the destination's template makes of the message, of a file or of a place at a server.
+fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> PairFate {
+    payload.target = match &destination.endpoint {
+        Endpoint::Files(files) => files.name.as_ref().and_then(|name| name.text(input).ok()),
+        Endpoint::Http(http) => match http.url.path(input) {
+            Ok(path) => path,
+            Err(diagnostic) => return PairFate::Failed(told(&diagnostic)),
+        },
+        Endpoint::Mllp(_) => None,
+    };
+    PairFate::Ready(payload)
 }
 
 /// One fate, or one for each output of a mapping that splits the message; with it the code that a table had no row for.
@@ -381,7 +386,7 @@ fn unmapped(destination: &Destination, input: &Input<'_>) -> PairFate {
     if input.message().is_none() && matches!(destination.endpoint, Endpoint::Mllp(_)) {
         return PairFate::Failed("MLLP carries HL7 v2; a document needs a mapping that makes it".to_owned());
     }
-    PairFate::Ready(Payload { bytes: None, control_id: control_id(input), file_name: None })
+    PairFate::Ready(Payload { bytes: None, control_id: control_id(input), target: None })
 }
 
 fn fate(outcome: Outcome, mapping: &str) -> (PairFate, Option<Unmapped>) {
@@ -389,7 +394,7 @@ fn fate(outcome: Outcome, mapping: &str) -> (PairFate, Option<Unmapped>) {
         Outcome::Output(output) => PairFate::Ready(Payload {
             bytes: Some(output.bytes),
             control_id: output.control_id,
-            file_name: None,
+            target: None,
         }),
         Outcome::Filtered { reason, .. } => PairFate::Filtered(reason),
         Outcome::Failed(diagnostic) => PairFate::Failed(told(&diagnostic)),

@@ -4,6 +4,8 @@
 
 mod files;
 mod handling;
+mod http;
+mod tls;
 
 use orderly_mapping::schema::{choice, condition, flag, list, map_of, object, text, with};
 use serde_json::{Value as Json, json};
@@ -202,13 +204,14 @@ fn mllp_listener() -> Json {
             "frame_size_max": size("The largest message (default 64MiB)"),
             "connections_max": number("How many connections at a time (default 64)"),
             "idle_timeout": duration("A connection that sends nothing for so long is closed (default 10m)"),
+            "tls": tls::listener(),
         }),
     )
 }
 
 fn destination() -> Json {
     let keys = object(
-        "A destination: one receiver, over MLLP or as files",
+        "A destination: one receiver, over MLLP, as files or by HTTP",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -228,11 +231,14 @@ fn destination() -> Json {
                 },
                 "connect_timeout": duration("How long connecting may take (default 10s)"),
                 "answer_timeout": duration("How long an answer may take (default 30s)"),
+                "tls": tls::endpoint(),
             })),
             "files": files::destination(),
+            "http": http::destination(),
         }),
     );
-    with(keys, json!({ "oneOf": [{ "required": ["mllp"] }, { "required": ["files"] }] }))
+    let one = ["mllp", "files", "http"].map(|kind| json!({ "required": [kind] }));
+    with(keys, json!({ "oneOf": one }))
 }
 
 fn duration(about: &str) -> Json {

@@ -5,6 +5,11 @@
 mod files_source;
 mod folders;
 pub(crate) mod handling;
+mod http;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,7 +112,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     let refuse = refuse(&fields, files.is_none(), problems);
     fields.finish();
-    let listener = one_of(mllp, files, entry, &SOURCE_KINDS, problems)?;
+    let listener = one_of([("mllp", mllp), ("files", files)], entry, &SOURCE_KINDS, problems)?;
     Some(Source {
         name: Arc::from(entry.key.as_str()),
         about,
@@ -163,31 +168,31 @@ const SOURCE_KINDS: Kinds = Kinds {
 
 const DESTINATION_KINDS: Kinds = Kinds {
     code_two: "config-two-endpoints",
-    two: "a destination is one of `mllp` and `files`, not both",
-    two_help: "make two destinations of it",
+    two: "a destination is one of `mllp`, `files` and `http`, not several",
+    two_help: "make a destination of each",
     code_none: "config-no-endpoint",
     none: "nothing says where this destination is",
-    none_help: "add `mllp:` with an address, or `files:` with a folder",
+    none_help: "add `mllp:` with an address, `files:` with a folder, or `http:` with a URL",
 };
 
 /// The one kind that was declared; a kind with errors of its own, which are reported there, is `Some(None)`.
-fn one_of<T>(
-    mllp: Option<Option<T>>,
-    files: Option<Option<T>>,
+fn one_of<T, const N: usize>(
+    declared: [(&str, Option<Option<T>>); N],
     entry: &Entry,
     kinds: &Kinds,
     problems: &Problems,
 ) -> Option<T> {
-    let declared = |key: &str| entry.value.get(key).is_some();
-    match (mllp, files) {
-        (Some(one), None) | (None, Some(one)) => one,
+    // A key without a value is reported already.
+    let is_said = declared.iter().any(|(key, _)| entry.value.get(key).is_some());
+    let mut found = declared.into_iter().filter_map(|(_, kind)| kind);
+    match (found.next(), found.next()) {
+        (Some(one), None) => one,
         (Some(_), Some(_)) => {
             problems.error(kinds.code_two, &entry.key_span, kinds.two).help(kinds.two_help);
             None
         }
-        (None, None) => {
-            // A key without a value is reported already.
-            if !declared("mllp") && !declared("files") {
+        (None, _) => {
+            if !is_said {
                 problems.error(kinds.code_none, &entry.key_span, kinds.none).help(kinds.none_help);
             }
             None
@@ -221,12 +226,14 @@ fn mllp_listener(node: &Node, problems: &Problems) -> Option<MllpListener> {
     let frame = fields.size("frame_size_max");
     let connections = fields.number("connections_max");
     let idle_timeout = fields.duration("idle_timeout");
+    let tls = tls::listener(&fields, problems);
     fields.finish();
     Some(MllpListener {
         listen: listen?,
         frame_bytes_max: frame.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         connections_max: connections.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         idle_timeout,
+        tls,
     })
 }
 
@@ -239,8 +246,10 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let lane = lane.iter().filter_map(|node| template(node, problems)).collect();
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
+    let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
     fields.finish();
-    let endpoint = one_of(mllp, files, entry, &DESTINATION_KINDS, problems)?;
+    let kinds = [("mllp", mllp), ("files", files), ("http", http)];
+    let endpoint = one_of(kinds, entry, &DESTINATION_KINDS, problems)?;
     Some(Destination { name: Arc::from(entry.key.as_str()), about, handling, lane, endpoint })
 }
 
@@ -259,8 +268,9 @@ fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {
     });
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
+    let tls = tls::endpoint(&fields, problems);
     fields.finish();
-    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout })
+    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout, tls })
 }
 
 fn files_endpoint(node: &Node, problems: &Problems) -> Option<FilesEndpoint> {

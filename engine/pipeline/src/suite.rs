@@ -6,8 +6,8 @@
 
 mod compare;
 mod expectation;
-mod json;
-mod message;
+pub(crate) mod json;
+pub(crate) mod message;
 mod read;
 mod repair;
 mod run;

@@ -67,7 +67,7 @@ fn a_document_meets_routes_and_conditions_as_a_message_does() {
     );
     let [to_files, to_ehr] = document.pairs.as_slice() else { panic!("{:?}", document.pairs) };
     let PairFate::Ready(payload) = &to_files.fate else { panic!("{to_files:?}") };
-    assert_eq!((payload.bytes.as_ref(), payload.file_name.as_deref()), (None, Some("CCD_LC-7001.xml")));
+    assert_eq!((payload.bytes.as_ref(), payload.target.as_deref()), (None, Some("CCD_LC-7001.xml")));
     let PairFate::Failed(reason) = &to_ehr.fate else { panic!("{to_ehr:?}") };
     assert_eq!(reason, "MLLP carries HL7 v2; a document needs a mapping that makes it");
     let found =

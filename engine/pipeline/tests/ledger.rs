@@ -17,6 +17,9 @@ destinations:
   portal:
     files:
       folder: out
+  archive:
+    files:
+      folder: archive
 ";
 const EDITED: &str = "route: edited\nfrom: emr\nto:\n  - destination: ehr\n    mapping: edit\n";
 const BUILT: &str = "route: built\nfrom: emr\nto:\n  - destination: portal\n    mapping: build\n";
@@ -45,12 +48,34 @@ build:
   family: ${patient.name.family}
 ";
 
+const BOTH: &str = "route: both\nfrom: emr\nto:\n  - destination: portal\n    mapping: build\n  - destination: archive\n    mapping: strict\n";
+const STRICT: &str = "\
+mapping: strict
+input: hl7v2 2.5
+output: json
+rules:
+  - when: PID-30 is present
+    park: a person decides
+build:
+  identity: ${PID-30}
+  given: ${PID-5.2}
+  nurse: ${PID-31}
+";
+
 fn plan() -> Plan {
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
     let compiled = compile(&Texts {
         site: text("orderly.yaml", SITE),
-        routes: vec![text("routes/a.yaml", EDITED), text("routes/b.yaml", BUILT)],
-        mappings: vec![text("mappings/edit.yaml", EDIT), text("mappings/build.yaml", BUILD)],
+        routes: vec![
+            text("routes/a.yaml", EDITED),
+            text("routes/b.yaml", BUILT),
+            text("routes/c.yaml", BOTH),
+        ],
+        mappings: vec![
+            text("mappings/edit.yaml", EDIT),
+            text("mappings/build.yaml", BUILD),
+            text("mappings/strict.yaml", STRICT),
+        ],
         ..Texts::default()
     });
     compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
@@ -114,6 +139,22 @@ fn every_populated_place_is_accounted_for() {
     assert_eq!(told(&ledger, "built"), expected);
     let reason = ledger.routes.get("built").and_then(|route| route.places.get("ZRV-2")?.reason.clone());
     assert_eq!(reason.as_deref(), Some("remarks of the front desk"));
+}
+
+#[test]
+fn what_a_destination_that_parked_would_have_used_is_not_called_unmapped() {
+    let (plan, mut ledger) = (plan(), Ledger::default());
+    let parked = message("PID|||7||Smith^Jo^Q|||||||||||||||||||||||||Y");
+    assert!(ledger.add(&plan, &facts(), &parked, "parked"));
+    assert_eq!(told(&ledger, "both"), ["PID-3.1: 1 mapped parked", "PID-5.1: 1 mapped parked"]);
+    assert!(ledger.add(&plan, &facts(), &message("PID|||7||Smith^Jo^Q"), "both"));
+    let expected = [
+        "PID-3.1: 2 mapped parked",
+        "PID-5.1: 2 mapped parked",
+        "PID-5.2: 1 mapped both",
+        "PID-5.3: 1 unmapped both",
+    ];
+    assert_eq!(told(&ledger, "both"), expected);
 }
 
 #[test]

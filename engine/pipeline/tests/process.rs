@@ -81,7 +81,7 @@ fn taken(source: &str, message: &[u8]) -> Processed {
 /// The fates of the pairs in a word each.
 fn pairs(processed: &Processed) -> Vec<String> {
     let fate = |fate: &PairFate| match fate {
-        PairFate::Ready(payload) => format!("ready {}", payload.file_name.as_deref().unwrap_or("-")),
+        PairFate::Ready(payload) => format!("ready {}", payload.target.as_deref().unwrap_or("-")),
         PairFate::Filtered(_) => "filtered".to_owned(),
         PairFate::Failed(_) => "failed".to_owned(),
         PairFate::Parked(_) => "parked".to_owned(),

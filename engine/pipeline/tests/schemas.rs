@@ -223,8 +223,18 @@ fn documents(kind: Kind) -> Vec<Json> {
     let rest = match kind {
         "site" => vec![json!({
             "reload": "manual",
-            "sources": { "s": { "mllp": { "listen": "127.0.0.1:1" } } },
-            "destinations": { "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1" } } },
+            "sources": { "s": { "mllp": {
+                "listen": "127.0.0.1:1",
+                "tls": { "certificate": "a.pem", "key": "a.key" },
+            } } },
+            "destinations": {
+                "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1", "tls": {} } },
+                "h": { "http": {
+                    "url": "https://h/",
+                    "basic": { "user": "u", "password": "${env:P}" },
+                    "tls": {},
+                } },
+            },
         })],
         "route" => vec![json!({
             "route": "r", "from": "s", "priority": { "stat": "PV1-2 = 'E'" }, "to": [{ "destination": "d" }],

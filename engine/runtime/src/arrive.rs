@@ -8,6 +8,8 @@ use orderly_transport::listeners::files::{After, Complete, Identify, Order};
 use orderly_transport::listeners::{FilesListenerSettings, ListenerSettings, MllpListenerSettings};
 use orderly_transport::mllp_frame::{Tolerance, Tolerances};
 
+use crate::outside;
+
 /// How often a folder is looked at when nothing is said: hints make it sooner where the system gives them, and on shares that give none,
 /// nobody notices two seconds.
 const POLL: Duration = Duration::from_secs(2);
@@ -15,7 +17,7 @@ const POLL: Duration = Duration::from_secs(2);
 /// The transport's settings for a source; relative folders count from `base`.
 pub(crate) fn settings(source: &plan::Source, base: &Path) -> ListenerSettings {
     match &source.listener {
-        plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp, &source.refuse)),
+        plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp, &source.refuse, base)),
         plan::Listener::Files(files) => ListenerSettings::Files(files_settings(files, base)),
     }
 }
@@ -30,13 +32,14 @@ fn frames_refused(refuse: &[&str]) -> Tolerances {
     refuse.iter().filter_map(|code| Tolerance::named(code)).collect()
 }
 
-fn mllp_settings(mllp: &MllpListener, refuse: &[&str]) -> MllpListenerSettings {
+fn mllp_settings(mllp: &MllpListener, refuse: &[&str], base: &Path) -> MllpListenerSettings {
     let defaults = MllpListenerSettings::new(mllp.listen);
     MllpListenerSettings {
         frame_bytes_max: mllp.frame_bytes_max.unwrap_or(defaults.frame_bytes_max),
         connections_max: mllp.connections_max.unwrap_or(defaults.connections_max),
         idle_timeout: mllp.idle_timeout.unwrap_or(defaults.idle_timeout),
         refused: frames_refused(refuse),
+        tls: mllp.tls.as_ref().map(|tls| outside::tls_server(tls, base)),
         ..defaults
     }
 }

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::warn;
 
+use crate::desk::Desk;
 use crate::engine::StartError;
+use crate::hand::{HandRequest, Handed};
 use crate::house::House;
-use crate::release::{ReleaseRequest, Released, release};
+use crate::release::{ReleaseRequest, Released};
 use crate::reload::{NotReloaded, Reloaded, reload};
-use crate::replay::{ReplayRequest, Replayed, replay};
+use crate::replay::{ReplayRequest, Replayed};
 use crate::status::Status;
 
 /// The socket's name in the journal's folder.
@@ -35,6 +37,8 @@ pub enum Request {
     Status,
     /// Process again what is parked for want of a row in a table.
     Release(ReleaseRequest),
+    /// Do what a person does by hand.
+    Hand(HandRequest),
     /// Read the configuration's files again, and bring them into force.
     Reload,
 }
@@ -59,6 +63,8 @@ pub enum Response {
         /// What became of each message.
         messages: Vec<Released>,
     },
+    /// To [`Request::Hand`].
+    Handed(Handed),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To [`Request::Reload`], when something is wrong.
@@ -166,11 +172,6 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
     let response = match serde_json::from_str(&line) {
-        Ok(Request::Replay(request)) => {
-            info!(messages = request.ids.len(), "replaying");
-            let messages = replay(&house.journal, &house.plans, &request).await;
-            Response::Replayed { plan: house.plans.hold().await.plan.version.clone(), messages }
-        }
         Ok(Request::Status) => {
             let plan = house.plans.hold().await.plan.clone();
             // The journal is read from the disk.
@@ -179,15 +180,14 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
                 Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
             }
         }
-        Ok(Request::Release(request)) => {
-            info!(messages = request.messages.len(), dry_run = request.dry_run, "releasing");
-            let messages = release(&house.journal, &house.plans, &request).await;
-            Response::Released { plan: house.plans.hold().await.plan.version.clone(), messages }
-        }
         Ok(Request::Reload) => match reload(house.clone()).await {
             Ok(reloaded) => Response::Reloaded(reloaded),
             Err(refusal) => Response::NotReloaded(refusal),
         },
+        Ok(request) => {
+            let desk = Desk { journal: &house.journal, plans: &house.plans, lines: Some(&house.lines) };
+            desk.perform(request).await
+        }
         Err(error) => Response::Refused(format!("this is not a request: {error}")),
     };
     let mut answer = serde_json::to_vec(&response)?;

@@ -41,7 +41,7 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
             unmapped: None,
             payload: Some(payload.bytes.map_or_else(|| body.clone(), Arc::from)),
             control_id: Some(payload.control_id),
-            target: payload.file_name,
+            target: payload.target,
             place: place.clone(),
         },
     }

@@ -1,14 +1,18 @@
 //! A destination of the plan, ready for attempts: settings for the transport, and the judge of its answers.
 
 use std::path::Path;
+use std::time::Duration;
 
-use orderly_pipeline::plan::{self, Endpoint};
-use orderly_pipeline::{Verdict, judge_answer};
+use orderly_pipeline::plan::{self, Endpoint, HttpEndpoint};
+use orderly_pipeline::{HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer};
 use orderly_transport::destinations::{
-    Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, MllpSettings, Outcome,
+    Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, HeaderContent,
+    HttpSettings, MediaType, Method, MllpSettings, Origin, Outcome,
 };
 
-/// The transport's settings for a destination; relative folders count from `base`.
+use crate::outside;
+
+/// The transport's settings for a destination; relative paths count from `base`.
 pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> DestinationSettings {
     match &destination.endpoint {
         Endpoint::Mllp(mllp) => {
@@ -16,14 +20,49 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
             DestinationSettings::Mllp(MllpSettings {
                 connect_timeout: mllp.connect_timeout.unwrap_or(defaults.connect_timeout),
                 answer_timeout: mllp.answer_timeout.unwrap_or(defaults.answer_timeout),
+                tls: mllp.tls.as_ref().map(|tls| outside::tls_client(tls, base)),
                 ..defaults
             })
         }
         Endpoint::Files(files) => {
             DestinationSettings::Files(FilesSettings { folder: base.join(&files.folder) })
         }
+        Endpoint::Http(http) => DestinationSettings::Http(Box::new(http_settings(http, base))),
     }
 }
+
+fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
+    let media_types = match &http.content_type {
+        Some(name) => vec![MediaType { beginning: b"", name: name.clone() }],
+        None => MEDIA_TYPES.map(|(beginning, name)| MediaType { beginning, name: name.to_owned() }).into(),
+    };
+    let header = |(name, content): &(String, plan::HeaderContent)| match content {
+        plan::HeaderContent::Text(text) => (name.clone(), HeaderContent::Text(text.clone())),
+        plan::HeaderContent::Secret(secret) => {
+            (name.clone(), HeaderContent::Secret(outside::secret(secret, base)))
+        }
+    };
+    HttpSettings {
+        origin: Origin { is_secure: http.url.is_secure, address: http.url.address.clone() },
+        path: http.url.fixed_path(),
+        method: match http.method {
+            plan::HttpMethod::Post => Method::POST,
+            plan::HttpMethod::Put => Method::PUT,
+            plan::HttpMethod::Patch => Method::PATCH,
+        },
+        headers: http.headers.iter().map(header).collect(),
+        credentials: http.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
+        media_types,
+        judged: HL7_V2_MEDIA_TYPES.to_vec(),
+        connect_timeout: http.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        answer_timeout: http.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
+        tls: http.tls.as_ref().map(|tls| outside::tls_client(tls, base)).unwrap_or_default(),
+    }
+}
+
+/// How long a server may take to be connected to, and to take a message and to answer: as receivers over MLLP.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes one attempt with a payload whose MSH-10 is `control_id`.
 pub(crate) async fn attempt(

@@ -188,7 +188,7 @@ async fn begin_lines(lines: &mut Lines, plan: &Plan) -> Result<(), StartError> {
         bound.push(taken.map_err(|error| StartError::Bind { source_name: source.name.to_string(), error })?);
     }
     for destination in &plan.destinations {
-        lines.begin_destination(destination).map_err(StartError::Thread)?;
+        lines.begin_destination(destination)?;
     }
     bound.into_iter().try_for_each(|bound| lines.begin_source(bound)).map_err(StartError::Thread)
 }

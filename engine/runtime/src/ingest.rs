@@ -265,6 +265,10 @@ impl Handler for Ingest {
                 self.standing.connected(peer.ip());
                 debug!(%source, %peer, connection, "connected");
             }
+            ConnectionEvent::HandshakeFailed { connection, peer, code, text } => match text {
+                Some(text) => warn!(%source, %peer, connection, code, "no TLS: {text}"),
+                None => debug!(%source, %peer, connection, code, "no TLS: the peer went without a word"),
+            },
             ConnectionEvent::Closed { connection, peer, reason, messages_count, tally } => {
                 self.standing.disconnected(peer.ip());
                 let deviations = tally.seen();

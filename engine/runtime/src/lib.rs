@@ -9,17 +9,23 @@
 //! - Whoever wants to change something in the journal of a running engine asks that engine ([`control`]).
 //!   It also says how it stands ([`status`]).
 
+mod alone;
 mod arrive;
 mod configuration;
 mod control;
 mod convert;
 mod deliver;
+mod desk;
 mod engine;
 mod file_ingest;
+mod foresee;
+mod hand;
 mod house;
 mod inbox;
 mod ingest;
+mod kept;
 mod lines;
+mod outside;
 mod part;
 mod plans;
 mod release;
@@ -31,9 +37,14 @@ mod treatment;
 mod watch;
 mod worker;
 
+pub use alone::{AloneError, perform_without_engine};
 pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};
-pub use release::{Parked, ReleaseRequest, Released, release_without_engine};
+pub use foresee::{Difference, Effect, Foreseen};
+pub use hand::{Deed, Delivery, HandRequest, Handed, Unchanged};
+pub use kept::destinations_without_engine;
+pub use outside::check_outside;
+pub use release::{Parked, ReleaseRequest, Released};
 pub use reload::{NotReloaded, Reloaded};
-pub use replay::{ReplayError, ReplayRequest, Replayed, replay_without_engine};
+pub use replay::{ReplayRequest, Replayed};

@@ -12,9 +12,11 @@ use orderly_pipeline::plan;
 use orderly_queue::item::Class;
 use orderly_transport::listeners::{BindError, Listener, Place, TakenAddress};
 use tokio::sync::watch;
+use tracing::info;
 
 use crate::arrive;
 use crate::deliver;
+use crate::engine::StartError;
 use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
 use crate::part::{self, Part, is_said};
@@ -136,9 +138,13 @@ impl Lines {
         Ok(())
     }
 
-    /// Begins to deliver what waits for a destination.
-    pub(crate) fn begin_destination(&mut self, destination: &plan::Destination) -> io::Result<()> {
+    /// Begins to deliver what waits for a destination, unless it is paused.
+    pub(crate) fn begin_destination(&mut self, destination: &plan::Destination) -> Result<(), StartError> {
         let inbox = Arc::<Inbox>::default();
+        if let Some(pause) = self.journal.reader().pause_of(&destination.name)? {
+            info!(destination = %destination.name, by = pause.who, "paused: `orderly resume` has it sent to again");
+            inbox.tell(|news| news.paused = Some(true));
+        }
         let transport = deliver::settings(destination, &self.base);
         let standing = self.standing.destination(&destination.name);
         let worker = Worker::new(destination, transport, self.journal.clone(), inbox.clone(), standing);
@@ -146,7 +152,8 @@ impl Lines {
         let stop = move || told.tell(|news| news.stop = true);
         // It reads what waits when it begins: nothing is missed that is told before.
         self.change_inboxes(|inboxes| inboxes.insert(destination.name.clone(), inbox.clone()));
-        let part = Part::thread(&format!("to-{}", destination.name), stop, worker.run())?;
+        let part = Part::thread(&format!("to-{}", destination.name), stop, worker.run())
+            .map_err(StartError::Thread)?;
         self.destinations.insert(destination.name.clone(), DestinationLine { part, inbox });
         Ok(())
     }
@@ -157,6 +164,13 @@ impl Lines {
             let settings = deliver::settings(destination, &self.base);
             let treatment = Treatment::of(destination);
             line.inbox.tell(|news| news.changed = Some((settings, treatment)));
+        }
+    }
+
+    /// Has nothing be sent to a destination from now on, or has it be sent to again.
+    pub(crate) fn pause_destination(&self, destination: &str, paused: bool) {
+        if let Some(line) = self.destinations.get(destination) {
+            line.inbox.tell(|news| news.paused = Some(paused));
         }
     }
 

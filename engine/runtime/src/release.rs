@@ -6,9 +6,8 @@
 use orderly_journal::{DeliveryState, Journal, NewDelivery, Only};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Settings;
 use crate::plans::Plans;
-use crate::replay::{Again, Alone, ReplayError};
+use crate::replay::Again;
 
 /// What to release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +16,8 @@ pub struct ReleaseRequest {
     pub messages: Vec<Parked>,
     /// Only say what would become of them.
     pub dry_run: bool,
+    /// The user's name on this machine.
+    pub who: String,
 }
 
 /// A message and the numbers of its deliveries that are parked.
@@ -58,17 +59,6 @@ pub(crate) async fn release(journal: &Journal, plans: &Plans, request: &ReleaseR
         });
     }
     released
-}
-
-/// Releases in the journal of an engine that does not run; the deliveries wait for its next start.
-pub async fn release_without_engine(
-    settings: Settings,
-    request: &ReleaseRequest,
-) -> Result<Vec<Released>, ReplayError> {
-    let alone = Alone::begin(settings)?;
-    let released = release(&alone.journal, &alone.plans, request).await;
-    alone.end();
-    Ok(released)
 }
 
 async fn one(journal: &Journal, plans: &Plans, parked: &Parked, dry_run: bool) -> Result<Released, String> {

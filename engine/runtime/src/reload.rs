@@ -253,7 +253,7 @@ fn begin_destinations(lines: &mut Lines, new: &Plan, names: &[Arc<str>]) -> Resu
     let mut destinations = names.iter().filter_map(|name| new.destination(name));
     destinations
         .try_for_each(|destination| lines.begin_destination(destination))
-        .map_err(|error| no_thread(&error))
+        .map_err(|error| error.to_string())
 }
 
 fn no_thread(error: &std::io::Error) -> String {

@@ -1,18 +1,17 @@
 //! Replay: the stored bytes of a message once more through today's plan, with the original acceptance time.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use orderly_journal::{
-    CommitError, DeliveryState, Fate, Journal, JournalError, NewDelivery, Only, Reprocessed, StoredMessage,
+    CommitError, DeliveryState, Fate, Journal, NewDelivery, Only, Reprocessed, StoredMessage,
 };
 use orderly_pipeline::{Facts, is_part, process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::convert;
-use crate::engine::Settings;
+use crate::foresee::{Foreseen, foresee};
 use crate::plans::{InForce, Plans};
 
 /// What to replay.
@@ -24,6 +23,14 @@ pub struct ReplayRequest {
     pub also_delivered: bool,
     /// Leave alone the deliveries that are not in the state of this name.
     pub only: Option<String>,
+    /// Leave alone the deliveries to other destinations.
+    pub destination: Option<String>,
+    /// Only say what would become of them.
+    pub dry_run: bool,
+    /// With that, also where what would be sent differs from what is stored.
+    pub differences: bool,
+    /// The user's name on this machine.
+    pub who: String,
 }
 
 /// What became of one replayed message.
@@ -39,17 +46,24 @@ pub struct Replayed {
     pub failed: usize,
     /// Why it could not be replayed.
     pub problem: Option<String>,
+    /// Of a replay that was only asked about: what would become of each delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Vec<Foreseen>>,
 }
 
-/// Why replaying is not possible at all.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The journal cannot be opened.
-    #[error("{0}")]
-    Journal(#[from] JournalError),
-    /// The system gives no thread.
-    #[error("no thread could be started: {0}")]
-    Thread(std::io::Error),
+impl Replayed {
+    fn not(id: u64, problem: String) -> Replayed {
+        Replayed { id, fate: None, waiting: 0, failed: 0, problem: Some(problem), foreseen: None }
+    }
+}
+
+impl ReplayRequest {
+    /// Which deliveries it touches, when not all.
+    fn only(&self) -> Option<Only> {
+        let state = self.only.as_deref().and_then(DeliveryState::named);
+        let destination = self.destination.as_deref().map(Arc::from);
+        (state.is_some() || destination.is_some()).then_some(Only::Of { state, destination })
+    }
 }
 
 /// Replays messages one after the other, in the order asked for.
@@ -58,58 +72,26 @@ pub(crate) async fn replay(journal: &Journal, plans: &Plans, request: &ReplayReq
     for id in &request.ids {
         replayed.push(match one(journal, plans, *id, request).await {
             Ok(replayed) => replayed,
-            Err(problem) => Replayed { id: *id, fate: None, waiting: 0, failed: 0, problem: Some(problem) },
+            Err(problem) => Replayed::not(*id, problem),
         });
     }
     replayed
-}
-
-/// Replays in the journal of an engine that does not run; the deliveries wait for its next start.
-pub async fn replay_without_engine(
-    settings: Settings,
-    request: &ReplayRequest,
-) -> Result<Vec<Replayed>, ReplayError> {
-    let alone = Alone::begin(settings)?;
-    let replayed = replay(&alone.journal, &alone.plans, request).await;
-    alone.end();
-    Ok(replayed)
-}
-
-/// The journal of an engine that does not run, opened to change it.
-pub(crate) struct Alone {
-    pub(crate) journal: Journal,
-    pub(crate) plans: Plans,
-    threads: [JoinHandle<()>; 2],
-}
-
-impl Alone {
-    pub(crate) fn begin(settings: Settings) -> Result<Alone, ReplayError> {
-        let (journal, writer, indexer) = orderly_journal::open(settings.journal)?;
-        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ReplayError::Thread)
-        };
-        let writer = start("journal-writer", Box::new(move || writer.run()))?;
-        let indexer = start("journal-indexer", Box::new(move || indexer.run()))?;
-        Ok(Alone { journal, plans: Plans::new(settings.plan), threads: [writer, indexer] })
-    }
-
-    pub(crate) fn end(self) {
-        self.journal.close();
-        for thread in self.threads {
-            // One that panicked has said so.
-            let _ = thread.join();
-        }
-    }
 }
 
 async fn one(journal: &Journal, plans: &Plans, id: u64, request: &ReplayRequest) -> Result<Replayed, String> {
     let held = plans.hold().await;
     let again = Again::process(journal, &held, id)?;
     let failed = again.made.iter().filter(|delivery| delivery.state == DeliveryState::Failed).count();
-    let only = request.only.as_deref().and_then(DeliveryState::named).map(Only::State);
+    let only = request.only();
     let fate = Some(again.fate.name().to_owned());
+    if request.dry_run {
+        let (also, with) = (request.also_delivered, request.differences);
+        let foreseen = foresee(&again.stored.deliveries, &again.made, also, only.as_ref(), with);
+        let waiting = foreseen.iter().filter(|one| one.is_sent()).count();
+        return Ok(Replayed { id, fate, waiting, failed, problem: None, foreseen: Some(foreseen) });
+    }
     let waiting = again.commit(journal, &held, request.also_delivered, only).await?;
-    Ok(Replayed { id, fate, waiting, failed, problem: None })
+    Ok(Replayed { id, fate, waiting, failed, problem: None, foreseen: None })
 }
 
 /// A stored message that was processed again, before anything of it is stored.

@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use orderly_journal::{DeliveryState, Fate, JournalError, Reader};
+use orderly_journal::{Fate, JournalError, Reader};
 use orderly_pipeline::Plan;
 use orderly_transport::destinations::Outcome;
 use orderly_transport::listeners::Place;
 
+use crate::kept::Kept;
 use crate::status::{
     DestinationState, DestinationStatus, Fates, LastError, PeerStatus, SourceState, SourceStatus, Status,
     ToleranceStatus,
@@ -61,25 +62,13 @@ impl Standing {
 
     /// All that the plan in force has, with what the journal has waiting.
     pub(crate) fn status(&self, plan: &Plan, reader: &Reader) -> Result<Status, JournalError> {
-        let mut waiting = BTreeMap::new();
-        for count in reader.counts()?.deliveries {
-            if count.state == DeliveryState::Waiting && count.count > 0 {
-                waiting.insert(count.destination, count.count);
-            }
-        }
+        let mut kept = Kept::read(reader)?;
         let sources = locked(&self.sources).clone();
         let sources = plan.sources.iter().filter_map(|declared| sources.get(&declared.name));
         let destinations = locked(&self.destinations).clone();
         let declared = plan.destinations.iter().filter_map(|declared| destinations.get(&declared.name));
-        let mut destinations: Vec<_> =
-            declared.map(|one| one.status(waiting.remove(&*one.name).unwrap_or_default())).collect();
-        destinations.extend(waiting.into_iter().map(|(name, waiting)| DestinationStatus {
-            name,
-            state: DestinationState::Undeclared,
-            since: time(self.since_us),
-            waiting,
-            last_error: None,
-        }));
+        let mut destinations: Vec<_> = declared.map(|one| kept.with(one.status())).collect();
+        destinations.extend(kept.others(DestinationState::Undeclared, self.since_us));
         Ok(Status {
             plan: plan.version.clone(),
             since: time(self.since_us),
@@ -250,7 +239,7 @@ struct Known {
 }
 
 impl DestinationStanding {
-    fn new(name: Arc<str>, since_us: i64) -> DestinationStanding {
+    pub(crate) fn new(name: Arc<str>, since_us: i64) -> DestinationStanding {
         let known = Known { state: DestinationState::Idle, since_us, last_error: None };
         DestinationStanding { name, known: Mutex::new(known) }
     }
@@ -278,9 +267,24 @@ impl DestinationStanding {
         }
     }
 
-    fn status(&self, waiting: u64) -> DestinationStatus {
+    /// Without what the journal keeps of it.
+    pub(crate) fn status(&self) -> DestinationStatus {
         let Known { state, since_us, last_error } = self.known().clone();
-        DestinationStatus { name: self.name.to_string(), state, since: time(since_us), waiting, last_error }
+        let (name, since) = (self.name.to_string(), time(since_us));
+        let (waiting, parked, failed) = (0, 0, 0);
+        let (oldest_waiting, last_delivered, paused) = (None, None, None);
+        DestinationStatus {
+            name,
+            state,
+            since,
+            waiting,
+            parked,
+            failed,
+            oldest_waiting,
+            last_delivered,
+            paused,
+            last_error,
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -288,11 +292,12 @@ impl DestinationStanding {
     }
 }
 
-fn time(at_us: i64) -> String {
+/// As all times of a status.
+pub(crate) fn time(at_us: i64) -> String {
     Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |time| format!("{time:.3}"))
 }
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
@@ -387,11 +392,11 @@ mod tests {
         for (at, outcome) in [(1000, Outcome::Delivered), (2000, failed()), (3000, failed())] {
             destination.attempted(at, &outcome);
         }
-        let status = destination.status(4);
-        assert_eq!((status.state, status.since, status.waiting), (DestinationState::Trying, time(2000), 4));
+        let status = destination.status();
+        assert_eq!((status.state, status.since), (DestinationState::Trying, time(2000)));
         assert_eq!(status.last_error.map(|error| error.at), Some(time(3000)));
         destination.attempted(5000, &Outcome::Delivered);
-        assert_eq!(destination.status(0).state, DestinationState::Reachable);
-        assert!(destination.status(0).last_error.is_some());
+        assert_eq!(destination.status().state, DestinationState::Reachable);
+        assert!(destination.status().last_error.is_some());
     }
 }

@@ -11,8 +11,8 @@ pub struct Status {
     pub since: String,
     /// Its sources, in the order of the configuration.
     pub sources: Vec<SourceStatus>,
-    /// Its destinations, in the order of the configuration; then those for which deliveries wait although the configuration
-    /// no longer has them.
+    /// Its destinations, in the order of the configuration; then those for which deliveries wait or are held although the
+    /// configuration no longer has them.
     pub destinations: Vec<DestinationStatus>,
 }
 
@@ -93,8 +93,29 @@ pub struct DestinationStatus {
     pub since: String,
     /// Deliveries that wait for it.
     pub waiting: u64,
+    /// Deliveries that are set aside.
+    pub parked: u64,
+    /// Deliveries that failed.
+    pub failed: u64,
+    /// When the first of those that wait came in.
+    pub oldest_waiting: Option<String>,
+    /// When it took something last, also before the engine was started.
+    pub last_delivered: Option<String>,
+    /// Nothing is sent to it, and who wanted that.
+    pub paused: Option<Paused>,
     /// What went wrong last since the engine was started.
     pub last_error: Option<LastError>,
+}
+
+/// Why nothing is sent to a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Since when.
+    pub since: String,
+    /// Who paused it.
+    pub who: String,
+    /// Why, in the person's own words.
+    pub reason: Option<String>,
 }
 
 /// What a destination does.
@@ -111,6 +132,8 @@ pub enum DestinationState {
     Blocked,
     /// The configuration no longer has it.
     Undeclared,
+    /// No engine runs.
+    Stopped,
 }
 
 /// An attempt that failed or was refused.

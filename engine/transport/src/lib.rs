@@ -10,7 +10,11 @@
 //! is ever put into an error text.
 
 pub mod destinations;
+mod http_client;
 pub mod listeners;
 pub mod mllp_client;
 pub mod mllp_frame;
 pub mod receiver;
+pub mod secret;
+mod stream;
+pub mod tls;

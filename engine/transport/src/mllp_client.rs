@@ -4,19 +4,20 @@
 //! they say nothing about the message. Which answer belongs to which message is not decided here.
 
 use crate::mllp_frame::{Decoder, DecoderSettings, Event, ProblemKind, START_BLOCK, Tolerances, Waiting};
-use socket2::{SockRef, TcpKeepalive};
+use crate::stream::{Stream, in_words, prepare};
+use crate::tls::{HandshakeError, TlsClient};
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// A connection to a receiver.
 #[derive(Debug)]
 pub struct MllpClient {
-    stream: TcpStream,
+    stream: Stream,
     decoder: Decoder,
     buffer: Vec<u8>,
     /// The part of `buffer` that was read and not decoded yet.
@@ -62,6 +63,14 @@ pub enum ConnectError {
         /// How long was waited.
         timeout: Duration,
     },
+    /// The receiver is there, but TLS did not come about.
+    #[error("TLS with {address}: {error}")]
+    Handshake {
+        /// The address wanted.
+        address: String,
+        /// What went wrong.
+        error: HandshakeError,
+    },
     /// Anything else: a name that is not known, a network that cannot be reached.
     #[error("cannot connect to {address}: {source}")]
     Other {
@@ -70,6 +79,18 @@ pub enum ConnectError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl ConnectError {
+    /// A stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "connect-refused",
+            Self::TimedOut { .. } => "connect-timeout",
+            Self::Handshake { error, .. } => error.code(),
+            Self::Other { .. } => "connect-failed",
+        }
+    }
 }
 
 /// Why no frame came. In all cases the connection cannot be used any further.
@@ -82,7 +103,7 @@ pub enum NoFrame {
     #[error("the receiver closed the connection instead of answering{0}")]
     Closed(Oddities),
     /// The connection broke.
-    #[error("the connection broke before the answer came: {0}")]
+    #[error("the connection broke before the answer came: {}", in_words(.0))]
     Broken(io::Error),
     /// What came cannot be read as MLLP.
     #[error("the receiver's answer cannot be read: {0}")]
@@ -92,22 +113,12 @@ pub enum NoFrame {
 impl MllpClient {
     /// Connects to `address` (`host:port`).
     pub async fn connect(address: &str, connect_timeout: Duration) -> Result<Self, ConnectError> {
-        let connected = timeout(connect_timeout, TcpStream::connect(address)).await;
-        let stream = match connected {
-            Err(_) => {
-                return Err(ConnectError::TimedOut { address: address.to_owned(), timeout: connect_timeout });
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                return Err(ConnectError::Refused { address: address.to_owned() });
-            }
-            Ok(Err(source)) => return Err(ConnectError::Other { address: address.to_owned(), source }),
-            Ok(Ok(stream)) => stream,
-        };
-        // A system that refuses an option serves without it.
-        stream.set_nodelay(true).ok();
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_TIME / 6);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive).ok();
-        Ok(Self {
+        connect(address, connect_timeout, None).await.map(Self::on)
+    }
+
+    /// A connection to a receiver, by MLLP from now on.
+    pub(crate) fn on(stream: Stream) -> Self {
+        Self {
             stream,
             decoder: Decoder::new(DecoderSettings {
                 frame_bytes_max: ANSWER_BYTES_MAX,
@@ -116,7 +127,7 @@ impl MllpClient {
             buffer: vec![0; READ_BYTES],
             unread: 0..0,
             oddities: Oddities::default(),
-        })
+        }
     }
 
     /// Whether the connection must not be used for another message: the receiver closed it while it was idle (sending would seem
@@ -129,17 +140,17 @@ impl MllpClient {
         }
         self.unread = 0..0;
         let mut idle = [0; IDLE_BYTES_MAX];
-        // The socket is asked directly: tokio's knowledge of it may be older than the last turn of its reactor.
-        match (&*SockRef::from(&self.stream)).read(&mut idle) {
+        match self.stream.read_now(&mut idle) {
             Ok(0) => true,
-            Ok(count) => count == idle.len() || idle.contains(&START_BLOCK),
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            Ok(count) => count == idle.len() || idle.contains(&START_BLOCK) || self.stream.has_news(),
+            // Under TLS something may have come that tokio has not heard of yet.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock || self.stream.has_news(),
         }
     }
 
     /// Writes a frame, already encoded (see [`crate::mllp_frame::encode`]), until `deadline`.
     pub async fn send(&mut self, encoded: &[u8], deadline: Instant) -> io::Result<()> {
-        match timeout_at(deadline, self.stream.write_all(encoded)).await {
+        match timeout_at(deadline, self.stream.send(encoded)).await {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
@@ -227,6 +238,31 @@ impl MllpClient {
     }
 }
 
+/// A connection to `address` (`host:port`), with TLS where it is wanted.
+pub(crate) async fn connect(
+    address: &str,
+    connect_timeout: Duration,
+    tls: Option<&TlsClient>,
+) -> Result<Stream, ConnectError> {
+    let stream = match timeout(connect_timeout, TcpStream::connect(address)).await {
+        Err(_) => {
+            return Err(ConnectError::TimedOut { address: address.to_owned(), timeout: connect_timeout });
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            return Err(ConnectError::Refused { address: address.to_owned() });
+        }
+        Ok(Err(source)) => return Err(ConnectError::Other { address: address.to_owned(), source }),
+        Ok(Ok(stream)) => stream,
+    };
+    prepare(&stream);
+    let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    // An IPv6 address stands in brackets before a port.
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let handshake = |error| ConnectError::Handshake { address: address.to_owned(), error };
+    tls.connect(stream, host).await.map_err(handshake)
+}
+
 /// The largest answer in bytes: an acknowledgement has a few hundred, a query's response may have many.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -235,9 +271,6 @@ const READ_BYTES: usize = 8 * 1024;
 
 /// How long to wait for the CR of `1C 0D`, and for the end of noise: both come at once or not at all.
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// After how long a silent connection is probed by TCP, so that firewalls keep it and vanished peers are noticed.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
 
 /// How much filler may stand between an answer and the next message.
 const IDLE_BYTES_MAX: usize = 256;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::delimiters::Delimiters;
 use crate::escape::{Unencodable, escape};
 use crate::message::{Message, Position};
+use crate::parts::Parts;
 use crate::segment::Segment;
 use crate::view::Level;
 
@@ -25,12 +26,11 @@ impl<'a> Message<'a> {
         }
         let absent = raw.is_empty() && self.view(at).raw().is_empty();
         if absent {
-            return self.field_mut(at, false).map(|_| ());
+            return self.place(at).map(|_| ());
         }
-        if let Some(field) = self.field_mut(at, true)? {
-            put(field.to_mut(), &steps, raw);
-            self.write_anew(at);
-        }
+        let (segment, index) = self.place(at)?;
+        let changed = with(segment.parts.get(index).unwrap_or_default(), &steps, raw);
+        segment.parts.set(index, changed);
         Ok(())
     }
 
@@ -45,7 +45,8 @@ impl<'a> Message<'a> {
         let (Some(repetition), None) = (at.repetition, at.component) else { return self.replace(at, b"") };
         let delimiter = self.encoding.delimiters.repetition;
         let steps = steps(at, &self.encoding.delimiters)?;
-        let Some(field) = self.field_mut(at, false)? else { return Ok(()) };
+        let (segment, index) = self.place(at)?;
+        let Some(field) = segment.parts.get(index) else { return Ok(()) };
         let (Some(range), Some(delimiter)) = (find(field, &steps), delimiter) else {
             return self.replace(at, b"");
         };
@@ -55,8 +56,9 @@ impl<'a> Message<'a> {
             1 => range,
             _ => range.start - 1..range.end,
         };
-        field.to_mut().drain(range);
-        self.write_anew(at);
+        let mut changed = field.to_vec();
+        changed.drain(range);
+        segment.parts.set(index, changed);
         Ok(())
     }
 
@@ -71,13 +73,14 @@ impl<'a> Message<'a> {
         }
         let terminator = self.line_end();
         let separator = self.encoding.delimiters.field;
-        let parts = raw.split(|&byte| byte == separator).map(|part| Cow::Owned(part.to_vec())).collect();
+        let parts = raw.split(|&byte| byte == separator).map(|part| Cow::Owned(part.to_vec()));
+        let parts = Parts::own(parts.collect(), Vec::new());
         let index = index.min(self.segments.len());
         let before = index.checked_sub(1).and_then(|before| self.segments.get_mut(before));
         if let Some(before) = before.filter(|before| before.terminator.is_empty()) {
             before.terminator = terminator;
         }
-        self.segments.insert(index, Segment { parts, wire: Vec::new(), terminator });
+        self.segments.insert(index, Segment::new(parts, terminator));
         Ok(())
     }
 
@@ -103,44 +106,37 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The field of a position, added when it is not there and is to be; never MSH-1 and MSH-2, which all other bytes are read by.
-    fn field_mut(&mut self, at: &Position, add: bool) -> Result<Option<&mut Cow<'a, [u8]>>, Unencodable> {
+    /// The segment of a position, and where among its parts the field is or would be; never MSH-1 and MSH-2, which all other bytes are
+    /// read by.
+    fn place(&mut self, at: &Position) -> Result<(&mut Segment<'a>, usize), Unencodable> {
         let segment = self.segments.get_mut(at.segment).ok_or(Unencodable::NoSuchPlace)?;
         if segment.declares_delimiters() && at.field <= 2 {
             return Err(Unencodable::NoSuchPlace);
         }
         let index = segment.index(at.field);
-        if add && segment.parts.len() <= index {
-            segment.parts.resize(index + 1, Cow::Borrowed(b""));
-        }
-        Ok(segment.parts.get_mut(index))
-    }
-
-    /// A field that was changed no longer is the bytes that it came in.
-    fn write_anew(&mut self, at: &Position) {
-        let Some(segment) = self.segments.get_mut(at.segment) else { return };
-        let index = segment.index(at.field);
-        if let Some(wire) = segment.wire.get_mut(index) {
-            *wire = None;
-        }
+        Ok((segment, index))
     }
 }
 
 /// One level down: which delimiter splits there, and which part is meant.
 type Step = (Option<u8>, usize);
 
-/// The way from the field to the part, checked before anything is changed.
-fn steps(at: &Position, delimiters: &Delimiters) -> Result<Vec<Step>, Unencodable> {
+/// The way from the field to the part: into a repetition, a component, a subcomponent.
+type Steps = [Option<Step>; 3];
+
+/// Checks the way before anything is changed.
+fn steps(at: &Position, delimiters: &Delimiters) -> Result<Steps, Unencodable> {
     let repetition = at.repetition.or(at.component.map(|_| 1)).map(|n| (delimiters.repetition, n));
     let component = at.component.map(|n| (delimiters.component, n));
     let subcomponent =
         at.subcomponent.filter(|_| at.component.is_some()).map(|n| (delimiters.subcomponent, n));
-    let steps: Vec<Step> = [repetition, component, subcomponent].into_iter().flatten().collect();
+    let steps = [repetition, component, subcomponent];
     let valid = |n: usize| (1..=NUMBER_MAX).contains(&n);
-    if !valid(at.field) || !steps.iter().all(|&(_, n)| valid(n)) {
+    let all = || steps.iter().flatten();
+    if !valid(at.field) || !all().all(|&(_, n)| valid(n)) {
         return Err(Unencodable::NoSuchPlace);
     }
-    if steps.iter().any(|&(delimiter, n)| delimiter.is_none() && n > 1) {
+    if all().any(|&(delimiter, n)| delimiter.is_none() && n > 1) {
         return Err(Unencodable::NoDelimiter);
     }
     Ok(steps)
@@ -162,27 +158,42 @@ fn splits_around(delimiters: &Delimiters, level: Level, byte: u8) -> bool {
 }
 
 /// Where the part is, if it is there.
-fn find(field: &[u8], steps: &[Step]) -> Option<Range<usize>> {
-    steps.iter().try_fold(0..field.len(), |range, &(delimiter, n)| match delimiter {
+fn find(field: &[u8], steps: &Steps) -> Option<Range<usize>> {
+    steps.iter().flatten().try_fold(0..field.len(), |range, &(delimiter, n)| match delimiter {
         None => Some(range),
         Some(delimiter) => nth_range(field, range, delimiter, n).ok(),
     })
 }
 
-/// Replaces the part, adding what is missing on the way to it.
-fn put(field: &mut Vec<u8>, steps: &[Step], raw: &[u8]) {
+/// The field with another part, and with what is missing on the way to it.
+fn with(field: &[u8], steps: &Steps, raw: &[u8]) -> Vec<u8> {
     let mut range = 0..field.len();
-    for &(delimiter, n) in steps {
-        let Some(delimiter) = delimiter else { continue };
-        range = match nth_range(field, range.clone(), delimiter, n) {
-            Ok(range) => range,
-            Err(missing) => {
-                field.splice(range.end..range.end, std::iter::repeat_n(delimiter, missing));
-                range.end + missing..range.end + missing
+    // Of each step the delimiters that are missing: from the first such step on, nothing is there.
+    let mut added = [(0, 0); 3];
+    let mut is_there = true;
+    for (&step, added) in steps.iter().flatten().zip(&mut added) {
+        let (Some(delimiter), n) = step else { continue };
+        let missing = match nth_range(field, range.clone(), delimiter, n) {
+            Ok(found) if is_there => {
+                range = found;
+                continue;
             }
+            Err(missing) if is_there => missing,
+            Ok(_) | Err(_) => n - 1,
         };
+        is_there = false;
+        range = range.end..range.end;
+        *added = (delimiter, missing);
     }
-    field.splice(range, raw.iter().copied());
+    let length = added.iter().map(|(_, missing)| missing).sum::<usize>() + raw.len();
+    let mut changed = Vec::with_capacity(field.len() + length);
+    changed.extend_from_slice(field.get(..range.start).unwrap_or_default());
+    for (delimiter, missing) in added {
+        changed.resize(changed.len() + missing, delimiter);
+    }
+    changed.extend_from_slice(raw);
+    changed.extend_from_slice(field.get(range.end..).unwrap_or_default());
+    changed
 }
 
 /// The n-th part within the range, or how many parts are missing for there to be one.

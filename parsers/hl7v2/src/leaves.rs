@@ -14,7 +14,7 @@ impl Message<'_> {
         let delimiters = &self.encoding.delimiters;
         let mut bytes = self.leading.to_vec();
         for (index, segment) in self.segments().iter().enumerate() {
-            let name = segment.parts.first().map(AsRef::as_ref).unwrap_or_default();
+            let name = segment.parts.get(0).unwrap_or_default();
             self.rebuild_part(segment, 0, name, &mut bytes);
             let declares = segment.declares_delimiters();
             for field in 1..=segment.last_field() {
@@ -35,8 +35,8 @@ impl Message<'_> {
     /// What the leaves of a field make, as it is sent. Where the charset has several ways to write a text, it is the way it came in, if the
     /// leaves make the very text that came in.
     fn rebuild_part(&self, segment: &Segment<'_>, index: usize, joined: &[u8], bytes: &mut Vec<u8>) {
-        let wire = segment.wire.get(index).copied().flatten();
-        let is_as_it_came = segment.parts.get(index).is_some_and(|part| part.as_ref() == joined);
+        let wire = segment.parts.wire(index);
+        let is_as_it_came = segment.parts.get(index).is_some_and(|part| part == joined);
         match wire.filter(|_| is_as_it_came) {
             Some(wire) => bytes.extend_from_slice(wire),
             None => bytes.extend_from_slice(&self.sent(joined)),

@@ -29,6 +29,7 @@ mod meaning;
 mod message;
 mod normalize;
 mod parse;
+mod parts;
 pub mod path;
 mod places;
 mod reply;

@@ -8,6 +8,7 @@ mod reading;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use nom::bytes::complete::{take_while, take_while_m_n};
 use nom::combinator::recognize;
@@ -18,6 +19,7 @@ use crate::charset::Charset;
 use crate::delimiters::{Delimiters, Encoding, begins, declaration, presumed};
 use crate::header::Header;
 use crate::message::Message;
+use crate::parts::{self, Parts, Starts};
 use crate::segment::Segment;
 use crate::view::Presence;
 use crate::wire;
@@ -29,6 +31,10 @@ const FIELDS_MAX: usize = 1_000_000;
 /// The most segments a message may have. A segment of four bytes on the wire may become an element of the record, of two or three
 /// thousand bytes in memory. The largest real messages, with scans cut into lines, have some 50,000.
 const SEGMENTS_MAX: usize = 200_000;
+
+/// So many are there room for from the start: most messages have fewer, and need it no second time.
+const SEGMENTS_EXPECTED: usize = 16;
+const FIELDS_EXPECTED: usize = 256;
 
 /// How many oddities of a message, or of a batch, are reported; after so many, one more tells nobody anything.
 pub(crate) const DIAGNOSTICS_MAX: usize = 100;
@@ -174,15 +180,15 @@ fn report_header(start: usize, is_repaired: bool, diagnostics: &mut Vec<Diagnost
 /// Without a type nothing can be done with a message, and answering AA would be a lie. A missing control id only costs the sender the
 /// matching of answers.
 fn check_header(mut message: Message<'_>, start: usize) -> Result<Message<'_>, Unreadable<'_>> {
-    let header = message.header();
-    let kind = header.field(9).leaf();
+    let kind = message.field(0, 9).leaf();
     if kind.presence() != Presence::Present || kind.text().trim().is_empty() {
         let diagnostic = Diagnostic::error("hl7-no-type", Fault::Sender, "the header has no message type")
             .in_input(start, "MSH-9")
             .with_help("the sender must fill MSH-9, for example ADT^A01");
-        return Err(Unreadable { diagnostic, header: Some(header), tree: Some(Box::new(message)) });
+        let header = Some(message.header());
+        return Err(Unreadable { diagnostic, header, tree: Some(Box::new(message)) });
     }
-    if header.control_id().is_empty() {
+    if message.field(0, 10).raw().is_empty() {
         let text = "the header has no control id, so answers can't be matched";
         message
             .diagnostics
@@ -255,18 +261,18 @@ fn segments<'a>(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Segment<'a>>, Diagnostic> {
     let separator = encoding.delimiters.field;
-    let mut segments = Vec::with_capacity(16);
-    let mut fields = 0;
-    let mut at = 0;
+    let mut lines = Vec::with_capacity(SEGMENTS_EXPECTED);
+    let mut starts = Vec::with_capacity(FIELDS_EXPECTED);
+    let (mut fields, mut at) = (0, 0);
     while at < content.len() {
         let line = line(content, at, separator);
-        let segment = segment(content, &line, encoding);
-        fields += segment.parts.len();
+        let found = found(content, &line, encoding, &mut starts);
+        fields += found.len();
         let too_many = match () {
             () if fields > FIELDS_MAX => {
                 Some(("hl7-too-many-fields", format!("more than {FIELDS_MAX} fields")))
             }
-            () if segments.len() == SEGMENTS_MAX => {
+            () if lines.len() == SEGMENTS_MAX => {
                 Some(("hl7-too-many-segments", format!("more than {SEGMENTS_MAX} segments")))
             }
             () => None,
@@ -274,28 +280,59 @@ fn segments<'a>(
         if let Some((code, message)) = too_many {
             return Err(Diagnostic::error(code, Fault::Sender, message).in_input(start + at, ""));
         }
-        report(&segment, segments.len(), start + at, diagnostics);
-        segments.push(segment);
         at = line.terminator.end;
+        lines.push((found, line));
+    }
+    let starts: Arc<[u32]> = starts.into();
+    let mut segments = Vec::with_capacity(lines.len());
+    for (found, line) in lines {
+        let offset = start + line.text.start;
+        let segment = segment(content, found, line, &starts);
+        report(&segment, segments.len(), offset, diagnostics);
+        segments.push(segment);
     }
     Ok(segments)
 }
 
-fn segment<'a>(content: &'a [u8], line: &Line, encoding: &Encoding) -> Segment<'a> {
+/// What was found of a line: which of all starts are its own, or its parts where these do not tell.
+enum Found<'a> {
+    Starts(Range<usize>),
+    Parts(Parts<'a>),
+}
+
+impl Found<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Found::Starts(range) => range.len() + 1,
+            Found::Parts(parts) => parts.len(),
+        }
+    }
+}
+
+fn found<'a>(content: &'a [u8], line: &Line, encoding: &Encoding, starts: &mut Vec<u32>) -> Found<'a> {
     let separator = encoding.delimiters.field;
     let text = content.get(line.text.clone()).unwrap_or_default();
-    let terminator = content.get(line.terminator.clone()).unwrap_or_default();
     if encoding.charset.is_transcoded() {
-        return wire::segment(text, terminator, encoding.charset, separator);
+        return Found::Parts(wire::parts(text, encoding.charset, separator));
     }
-    let mut parts = Vec::with_capacity(memchr::memchr_iter(separator, text).count() + 1);
-    let mut from = 0;
-    for to in memchr::memchr_iter(separator, text) {
-        parts.push(Cow::Borrowed(text.get(from..to).unwrap_or_default()));
-        from = to + 1;
+    let before = starts.len();
+    match parts::split(text, separator, starts) {
+        Some(()) => Found::Starts(before..starts.len()),
+        None => {
+            let parts = text.split(|byte| *byte == separator).map(Cow::Borrowed);
+            Found::Parts(Parts::own(parts.collect(), Vec::new()))
+        }
     }
-    parts.push(Cow::Borrowed(text.get(from..).unwrap_or_default()));
-    Segment { parts, wire: Vec::new(), terminator }
+}
+
+fn segment<'a>(content: &'a [u8], found: Found<'a>, line: Line, starts: &Arc<[u32]>) -> Segment<'a> {
+    let parts = match found {
+        Found::Starts(own) => {
+            Parts::received(content.get(line.text).unwrap_or_default(), Starts::new(starts, own))
+        }
+        Found::Parts(parts) => parts,
+    };
+    Segment::new(parts, content.get(line.terminator).unwrap_or_default())
 }
 
 /// Says what is odd about a segment; it stays in the message as it is.
@@ -303,7 +340,7 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
     if diagnostics.len() >= DIAGNOSTICS_MAX {
         return;
     }
-    let name = segment.parts.first().map(Cow::as_ref).unwrap_or_default();
+    let name = segment.parts.get(0).unwrap_or_default();
     if !is_segment_name(name) {
         let message = "a line that does not begin with a segment name";
         let help = "a line end within a text must be sent as \\.br\\ or \\X0D\\";

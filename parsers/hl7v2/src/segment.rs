@@ -2,31 +2,56 @@
 //!
 //! Joined by the field separator and followed by the terminator, the fields are the bytes that came in.
 
-use std::borrow::Cow;
-
 use crate::delimiters::Encoding;
+use crate::parts::Parts;
 use crate::view::{Level, View};
 
 /// A segment.
 #[derive(Debug, Clone)]
 pub struct Segment<'a> {
+    name: Name,
     /// What the field separator splits, the name first.
-    pub(crate) parts: Vec<Cow<'a, [u8]>>,
-    /// What each field came in, where that is not what the tree holds: in charsets that are transcoded. Nothing for a field that was edited.
-    pub(crate) wire: Vec<Option<&'a [u8]>>,
+    pub(crate) parts: Parts<'a>,
     /// Line ends, with blank lines and indentation after them; empty at the end of a message that just stops.
     pub(crate) terminator: &'a [u8],
 }
 
+/// A segment's name as a number, where it has three letters, as all of the standard have: segments are looked for by name more than anything
+/// else. All other names are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name(u32);
+
+impl Name {
+    const OTHER: Name = Name(0);
+
+    const fn of(name: &[u8]) -> Name {
+        match name {
+            [one, two, three] => Name(u32::from_be_bytes([1, *one, *two, *three])),
+            _ => Name::OTHER,
+        }
+    }
+}
+
+const MSH: Name = Name::of(b"MSH");
+const FHS: Name = Name::of(b"FHS");
+const BHS: Name = Name::of(b"BHS");
+
 impl<'a> Segment<'a> {
+    pub(crate) fn new(parts: Parts<'a>, terminator: &'a [u8]) -> Self {
+        Self { name: Name::of(parts.get(0).unwrap_or_default()), parts, terminator }
+    }
+
     /// Its name, `PID`; empty when the bytes there are not text.
     pub fn name(&self) -> &str {
-        self.parts.first().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+        std::str::from_utf8(self.part(0)).unwrap_or_default()
     }
 
     /// Whether it has this name.
     pub fn is(&self, name: &str) -> bool {
-        self.parts.first().is_some_and(|own| own.as_ref() == name.as_bytes())
+        match Name::of(name.as_bytes()) {
+            Name::OTHER => self.part(0) == name.as_bytes(),
+            name => self.name == name,
+        }
     }
 
     /// The number of its last field, counted as the standard counts: MSH-1 is the separator itself.
@@ -54,17 +79,12 @@ impl<'a> Segment<'a> {
 
     /// MSH, FHS and BHS: their first field is the separator, their second the other delimiters.
     pub(crate) fn declares_delimiters(&self) -> bool {
-        self.parts.first().is_some_and(|name| matches!(name.as_ref(), b"MSH" | b"FHS" | b"BHS"))
+        matches!(self.name, MSH | FHS | BHS)
     }
 
-    /// Its bytes as the tree holds them, without the terminator.
+    /// Its bytes as the tree holds them, without the terminator. The separator is its message's.
     pub fn encode_into(&self, field_separator: u8, bytes: &mut Vec<u8>) {
-        for (index, part) in self.parts.iter().enumerate() {
-            if index > 0 {
-                bytes.push(field_separator);
-            }
-            bytes.extend_from_slice(part);
-        }
+        self.parts.write_into(field_separator, bytes);
     }
 
     /// Its bytes as they are sent, terminator included.
@@ -75,7 +95,7 @@ impl<'a> Segment<'a> {
                 if index > 0 {
                     bytes.extend_from_slice(&separator);
                 }
-                match self.wire.get(index).copied().flatten() {
+                match self.parts.wire(index) {
                     Some(wire) => bytes.extend_from_slice(wire),
                     None => bytes.extend_from_slice(&encoding.charset.send(part)),
                 }
@@ -88,8 +108,7 @@ impl<'a> Segment<'a> {
 
     /// How many bytes it takes in the tree, terminator included.
     pub(crate) fn encoded_len(&self) -> usize {
-        let parts: usize = self.parts.iter().map(|part| part.len()).sum();
-        parts + self.parts.len().saturating_sub(1) + self.terminator.len()
+        self.parts.joined_len() + self.terminator.len()
     }
 
     /// How many bytes it takes as it is sent, terminator included.
@@ -109,13 +128,13 @@ impl<'a> Segment<'a> {
         for (index, part) in self.parts.iter().enumerate() {
             at += if index > 0 { separator } else { 0 };
             places.push(at);
-            at += self.wire.get(index).copied().flatten().map_or_else(|| sent(part), <[u8]>::len);
+            at += self.parts.wire(index).map_or_else(|| sent(part), <[u8]>::len);
         }
         places.push(at);
         places
     }
 
     fn part(&self, index: usize) -> &[u8] {
-        self.parts.get(index).map(Cow::as_ref).unwrap_or_default()
+        self.parts.get(index).unwrap_or_default()
     }
 }

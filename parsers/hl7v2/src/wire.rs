@@ -10,20 +10,16 @@ use orderly_record::{Diagnostic, Place};
 
 use crate::charset::{Charset, Declared, declared};
 use crate::message::Message;
+use crate::parts::Parts;
 use crate::segment::Segment;
 
-/// The segment that this line is, without its terminator.
-pub(crate) fn segment<'a>(
-    line: &'a [u8],
-    terminator: &'a [u8],
-    charset: Charset,
-    separator: u8,
-) -> Segment<'a> {
+/// The parts of this line.
+pub(crate) fn parts(line: &[u8], charset: Charset, separator: u8) -> Parts<'_> {
     let wire = fields(line, charset, separator);
-    let parts: Vec<Cow<'a, [u8]>> = wire.iter().map(|field| text(field, charset)).collect();
+    let parts: Vec<Cow<'_, [u8]>> = wire.iter().map(|field| text(field, charset)).collect();
     let is_plain = parts.iter().all(|part| matches!(part, Cow::Borrowed(_)));
     let wire = if is_plain { Vec::new() } else { wire.into_iter().map(Some).collect() };
-    Segment { parts, wire, terminator }
+    Parts::own(parts, wire)
 }
 
 /// These bytes as they stand in a tree.
@@ -121,8 +117,8 @@ pub(crate) fn adopt<'a>(message: Message<'_>, text: &str, bytes: &'a [u8], chars
             Some(rest.take(part))
         });
         let wire = wire.collect();
-        let parts = segment.parts.into_iter().map(|part| Cow::Owned(part.into_owned())).collect();
-        Segment { parts, wire, terminator: rest.take(segment.terminator) }
+        let parts = segment.parts.iter().map(|part| Cow::Owned(part.to_vec())).collect();
+        Segment::new(Parts::own(parts, wire), rest.take(segment.terminator))
     });
     let segments = segments.collect();
     let mut encoding = message.encoding;

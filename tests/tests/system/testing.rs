@@ -22,7 +22,7 @@ fn site() -> Site {
 async fn what_holds_passes_and_what_no_case_used_is_told() {
     let site = site();
     let ran = orderly(&site, ["test"]).await.ended(0);
-    let expected = "mappings/wards.test.yaml\n  ok      an inpatient\n\nno test ever fired mappings/wards.yaml:7:5\n1 case passed; 1 of 3 lines of 1 mapping fired\n";
+    let expected = "mappings/wards.test.yaml\n  ok      an inpatient\n\nno test ever fired mappings/wards.yaml:7:5  when: PID-8 = 'X'\n1 case passed; 1 of 3 lines of 1 mapping fired\n";
     assert_eq!(ran.out, expected);
     orderly(&site, ["test", "mappings/wards.yaml"]).await.ended(0);
     orderly(&site, ["test", "routes"]).await.ended(2);

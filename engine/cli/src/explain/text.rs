@@ -3,7 +3,7 @@
 use orderly_mapping::{InputField, Lineage, OutputField, Question, Read, Traced};
 use orderly_record::Place;
 
-use super::{Explained, ExplainedRoute, Passage, line_of};
+use super::{Explained, ExplainedRoute, Passage};
 use crate::output::{cell, print as out};
 use crate::site::{Site, plural};
 
@@ -52,17 +52,20 @@ fn print_passage(passage: &Passage, site: &Site) {
     if !passage.steps.is_empty() {
         out("\n  RULES (+ did something, - did not)");
     }
+    let mut before = None;
     for step in &passage.steps {
-        print_step(step, site);
+        // A `when` and its action are one rule, and stand in one line.
+        print_step(step, before == Some(&step.place), site);
+        before = Some(&step.place);
     }
     if let Some(lineage) = &passage.lineage {
         print_lineage(lineage);
     }
 }
 
-fn print_step(step: &Traced, site: &Site) {
+fn print_step(step: &Traced, is_same_line: bool, site: &Site) {
     let (place, line) = match &step.place {
-        Place::File { file, line, .. } => (format!("{file}:{line}"), line_of(site, file, *line)),
+        Place::File { file, line, .. } => (format!("{file}:{line}"), site.line(file, *line).to_owned()),
         Place::Input { .. } | Place::None => (String::new(), String::new()),
     };
     let sign = if step.fired { '+' } else { '-' };
@@ -71,8 +74,12 @@ fn print_step(step: &Traced, site: &Site) {
         (None, Some(after)) => format!(": {}", value(after)),
         _ => String::new(),
     };
-    out(format_args!("  {sign} {place}  {}", cell(&line)));
-    out(format_args!("      {}{change}", step.why));
+    if !is_same_line {
+        out(format_args!("  {sign} {place}  {}", cell(&line)));
+    }
+    let end = if matches!(step.action, "stop" | "fail" | "park") { step.action } else { "" };
+    let colon = if end.is_empty() { "" } else { ": " };
+    out(format_args!("      {end}{colon}{}{change}", step.why));
     print_reads(&step.reads, "      ");
 }
 

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use orderly_hl7v2::{AckCode, Reply, read_reply};
 use orderly_transport::destinations::{Classified, Delivery, MllpDestination, MllpSettings, Outcome};
+use orderly_transport::tls::TlsClientSettings;
 
 /// A sender that waits for each answer before it sends the next message. `timeout` is for connecting, for writing and for an answer.
-pub(super) fn sender(address: &str, timeout: Duration) -> MllpDestination {
-    let settings =
-        MllpSettings { connect_timeout: timeout, answer_timeout: timeout, ..MllpSettings::new(address) };
-    MllpDestination::new(settings)
+pub(super) fn sender(address: &str, timeout: Duration, tls: Option<TlsClientSettings>) -> MllpSettings {
+    MllpSettings { connect_timeout: timeout, answer_timeout: timeout, tls, ..MllpSettings::new(address) }
 }
 
 /// What came back for a message.

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indicatif::ProgressBar;
-use orderly_transport::destinations::MllpDestination;
+use orderly_transport::destinations::{MllpDestination, MllpSettings};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
-use super::exchange::{code_text, exchange, is_positive, sender};
+use super::exchange::{code_text, exchange, is_positive};
 use super::figures::{Figures, Results, RunTimes};
 use super::outgoing::Outgoing;
 use crate::failure::{ANSWER_IS_NO, CommandResult, Failure};
@@ -26,14 +26,13 @@ pub(super) const CONNECTIONS_MAX: u64 = 999;
 
 /// What to send, and how.
 pub(super) struct Load {
-    pub(super) address: String,
+    /// Where to; an answer may take as long as it says there.
+    pub(super) settings: MllpSettings,
     pub(super) messages: Vec<Outgoing>,
     pub(super) count: u64,
     pub(super) connections: u64,
     /// Messages a second in all.
     pub(super) rate: Option<u64>,
-    /// For a connection and for an answer.
-    pub(super) timeout: Duration,
 }
 
 impl Load {
@@ -199,10 +198,10 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 impl Connection {
     fn new(load: &Load, templates: Vec<Template>, shared: Arc<Shared>) -> Self {
         Self {
-            sender: sender(&load.address, load.timeout),
+            sender: MllpDestination::new(load.settings.clone()),
             templates,
             rate: load.rate,
-            timeout: load.timeout,
+            timeout: load.settings.answer_timeout,
             shared,
             results: Results::new(),
         }
@@ -262,6 +261,7 @@ mod tests {
     use orderly_transport::listeners::{self, MllpListener, MllpListenerSettings};
     use orderly_transport::receiver::Receiver;
 
+    use super::super::exchange::sender;
     use super::super::outgoing::Outgoing;
     use super::*;
 
@@ -288,12 +288,11 @@ mod tests {
         let settings = MllpListenerSettings::new(([127, 0, 0, 1], 0).into());
         let listener = MllpListener::bind(settings).await.unwrap();
         let load = Load {
-            address: listener.local_addr().to_string(),
+            settings: sender(&listener.local_addr().to_string(), Duration::from_secs(5), None),
             messages: MESSAGES.iter().map(|bytes| Outgoing::new(Path::new("x"), 1, bytes)).collect(),
             count: 40,
             connections: 4,
             rate: None,
-            timeout: Duration::from_secs(5),
         };
         let serving = tokio::spawn(listener.run(receiver.clone(), std::future::pending()));
         let figures = load.perform(&ProgressBar::hidden()).await.unwrap();

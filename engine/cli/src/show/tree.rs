@@ -171,6 +171,7 @@ pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
     };
     let delivery = |delivery: &orderly_journal::StoredDelivery| {
         json!({
+            "delivery": delivery.seq,
             "destination": delivery.destination,
             "route": delivery.route,
             "state": delivery.state.name(),

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::{Ran, RanCase};
 use crate::output::{print, print_json, visible};
-use crate::site::plural;
+use crate::site::{Site, plural};
 
 /// Files with their cases, then the lines that no case used.
-pub(super) fn print_text(ran: &Ran) {
+pub(super) fn print_text(ran: &Ran, site: &Site) {
     let mut file = "";
     for case in &ran.cases {
         if case.file != file {
@@ -27,7 +27,11 @@ pub(super) fn print_text(ran: &Ran) {
     print("");
     for (_, idle) in &ran.idle {
         for place in &idle.places {
-            print(format_args!("no test ever fired {}", placed(place)));
+            let line = match place {
+                Place::File { file, line, .. } => site.line(file, *line),
+                Place::Input { .. } | Place::None => "",
+            };
+            print(format_args!("no test ever fired {}  {}", placed(place), visible(line)));
         }
     }
     if !ran.untested.is_empty() {

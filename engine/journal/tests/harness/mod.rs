@@ -39,6 +39,17 @@ impl Running {
         answer(|done| self.journal().reprocess(replay, done))
     }
 
+    pub(crate) fn amend(&self, delivery: u64, change: Change) -> Result<Amended, CommitError> {
+        let reason = Some("by hand".to_owned());
+        let amendment = Amendment { delivery, destination: "ehr".into(), change, at_us: 800, reason };
+        answer(|done| self.journal().amend(amendment, done))
+    }
+
+    pub(crate) fn resend(&self, message_id: u64, delivery: u64) -> Result<u64, CommitError> {
+        let resend = Resend { message_id, delivery, destination: "ehr".into(), at_us: 900 };
+        answer(|done| self.journal().resend(resend, done))
+    }
+
     pub(crate) fn message(&self, text: &str, destinations: &[&str]) -> NewMessage {
         message(self.journal().next_id(), text, destinations)
     }

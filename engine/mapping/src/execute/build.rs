@@ -6,6 +6,7 @@
 use csv::{Terminator, Writer, WriterBuilder};
 use orderly_record::Fault;
 
+use super::tell::counted;
 use super::{Ended, Item, Run};
 use crate::evaluate::{holds, scalar, value};
 use crate::member::Member;
@@ -64,7 +65,7 @@ impl Run<'_, '_> {
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<Vec<Item>, Refusal> {
         let list = self.walked(walk, frame)?;
-        self.tell("each", &build.place, !list.is_empty(), || format!("{} times", list.len()));
+        self.tell("each", &build.place, !list.is_empty(), || counted(list.len(), "time"));
         Ok(list)
     }
 

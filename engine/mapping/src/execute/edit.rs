@@ -6,6 +6,7 @@ use std::sync::Arc;
 use orderly_hl7v2::{Message, Position, Presence, Unencodable};
 use orderly_record::{Diagnostic, Fault};
 
+use super::tell::counted;
 use super::{Ended, Run};
 use crate::evaluate::value;
 use crate::plan::{Anchor, Assignment, End, Insert, Place, Start};
@@ -100,7 +101,7 @@ impl Run<'_, '_> {
             match whole_segments(place, &self.scope(frame))? {
                 Some(mut found) => {
                     self.tell("delete", rule, !found.is_empty(), || {
-                        format!("{} segments deleted", found.len())
+                        format!("{} deleted", counted(found.len(), "segment"))
                     });
                     segments.append(&mut found);
                 }
@@ -119,7 +120,9 @@ impl Run<'_, '_> {
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<(), Ended> {
         let mut positions = self.scope(frame).positions(place, false)?;
-        self.tell("delete", rule, !positions.is_empty(), || format!("{} places deleted", positions.len()));
+        self.tell("delete", rule, !positions.is_empty(), || {
+            format!("{} deleted", counted(positions.len(), "place"))
+        });
         // From the last to the first, so that the numbers of those to come stay right.
         positions.sort_by_key(|at| (at.segment, at.field, at.repetition));
         for at in positions.iter().rev() {
@@ -145,7 +148,9 @@ impl Run<'_, '_> {
         let segments = self.message.segments().iter().enumerate();
         let others: Vec<usize> =
             segments.filter(|(_, segment)| !kept(segment.name())).map(|(index, _)| index).collect();
-        self.tell("keep", rule, !others.is_empty(), || format!("{} segments deleted", others.len()));
+        self.tell("keep", rule, !others.is_empty(), || {
+            format!("{} deleted", counted(others.len(), "segment"))
+        });
         self.remove(others)
     }
 

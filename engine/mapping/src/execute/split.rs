@@ -9,6 +9,7 @@ use std::ops::Range;
 use orderly_hl7v2::{Groups, Position};
 use orderly_record::{Diagnostic, Fault};
 
+use super::tell::counted;
 use super::{Ended, Run, outcome};
 use crate::Outcome;
 use crate::evaluate::holds;
@@ -25,15 +26,24 @@ impl<'m> Run<'_, 'm> {
         steps: &Steps,
         finish: impl Fn(&Run<'_, 'm>) -> Result<(Vec<u8>, String), Refusal>,
     ) -> Result<Vec<Outcome>, Ended> {
+        let made = self.all(steps, finish);
+        self.tell_refused(made)
+    }
+
+    fn all(
+        &mut self,
+        steps: &Steps,
+        finish: impl Fn(&Run<'_, 'm>) -> Result<(Vec<u8>, String), Refusal>,
+    ) -> Result<Vec<Outcome>, Ended> {
         self.rules(&steps.rules, None)?;
         let Some(split) = &steps.split else {
-            let made = finish(&self)?;
+            let made = finish(self)?;
             self.tell_leaves();
             return Ok(vec![outcome(Ok(made), self.case)]);
         };
         if !self.splits(split)? {
             self.rules(&split.rules, None)?;
-            let made = finish(&self)?;
+            let made = finish(self)?;
             self.tell_leaves();
             return Ok(vec![outcome(Ok(made), self.case)]);
         }
@@ -45,6 +55,7 @@ impl<'m> Run<'_, 'm> {
         for (number, (_, left_out)) in (1..).zip(groups.alone(&split.group)) {
             let mut part = self.copy();
             let made = part.made_alone(number, left_out, split).and_then(|()| Ok(finish(&part)?));
+            let made = part.tell_refused(made);
             if made.is_ok() {
                 part.tell_leaves();
             }
@@ -75,7 +86,7 @@ impl<'m> Run<'_, 'm> {
         }
         // Each output looks at all that it could leave out.
         self.case.spend(count.saturating_mul(self.ids.len()))?;
-        self.tell("split", &split.place, count > 0, || format!("{count} outputs"));
+        self.tell("split", &split.place, count > 0, || counted(count, "output"));
         Ok(count > 0)
     }
 

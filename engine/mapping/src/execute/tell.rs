@@ -2,7 +2,7 @@
 
 use orderly_hl7v2::{Level, Message, Places, Position, Presence, View};
 
-use super::Run;
+use super::{Ended, Run};
 use crate::evaluate::shown as value_shown;
 use crate::plan::Let;
 use crate::recorder::{plain, shown};
@@ -92,6 +92,23 @@ impl Run<'_, '_> {
         }
     }
 
+    /// Tells of a message that is failed or parked here, by a rule or by a value, with what was looked at on the way.
+    pub(super) fn tell_refused<T>(&mut self, made: Result<T, Ended>) -> Result<T, Ended> {
+        if let (Err(Ended::Refused(refusal)), Some(trace)) = (&made, self.trace.as_deref_mut()) {
+            trace.steps.push(Traced {
+                place: refusal.diagnostic.place.clone(),
+                action: refusal.end.name(),
+                fired: true,
+                why: refusal.diagnostic.message.clone(),
+                before: None,
+                after: None,
+                reads: self.case.reads(),
+                target: None,
+            });
+        }
+        made
+    }
+
     /// Does something one step further down in a built output: at a member or, in brackets, one of a list.
     pub(super) fn below<T>(&mut self, step: impl FnOnce() -> String, work: impl FnOnce(&mut Self) -> T) -> T {
         if self.trace.is_none() {
@@ -123,6 +140,11 @@ impl Run<'_, '_> {
             trace.made.push(Made { steps: trace.begun..trace.steps.len(), leaves: found });
         }
     }
+}
+
+/// So many of something, as a sentence says it.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The leaves of a message that hold something, each with its place in full; the delimiters it declares are none.

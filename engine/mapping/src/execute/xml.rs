@@ -39,7 +39,9 @@ impl Run<'_, '_> {
         match &build.content {
             Content::Part(part) => self.root(part, xml),
             Content::Members(members) => match members.first() {
-                Some((name, root)) => self.elements(name, root, None, xml),
+                Some((name, root)) => {
+                    self.below(|| name.to_string(), |run| run.elements(name, root, None, xml))
+                }
                 None => Ok(false),
             },
             Content::List(_) | Content::Value(_) => Ok(false),
@@ -56,11 +58,13 @@ impl Run<'_, '_> {
     ) -> Result<bool, Ended> {
         let Some(walk) = &build.walk else { return self.element(name, build, frame, xml) };
         let list = self.parts(build, walk, frame)?;
-        let mut some = false;
+        let mut written = 0;
         for frame in frames(&list, walk, frame) {
-            some |= self.element(name, build, Some(&frame), xml)?;
+            let number = || format!("[{}]", written + 1);
+            let some = self.below(number, |run| run.element(name, build, Some(&frame), xml))?;
+            written += usize::from(some);
         }
-        Ok(some)
+        Ok(written > 0)
     }
 
     fn element(
@@ -76,16 +80,21 @@ impl Run<'_, '_> {
         let written = match &build.content {
             Content::Members(members) => self.whole(name, members, frame, xml)?,
             Content::List(parts) => {
-                let mut some = false;
+                let mut written = 0;
                 for part in parts {
-                    some |= self.elements(name, part, frame, xml)?;
+                    let number = || format!("[{}]", written + 1);
+                    let some = self.below(number, |run| run.elements(name, part, frame, xml))?;
+                    written += usize::from(some);
                 }
-                some
+                written > 0
             }
             Content::Part(part) => self.elements(name, part, frame, xml)?,
             Content::Value(term) => {
+                let before = xml.len();
                 let found = value(term, &self.scope(frame))?;
-                texts(name, found, &build.place, xml)?
+                let some = texts(name, found, &build.place, xml)?;
+                self.tell_built(&build.place, xml.get(before..).unwrap_or_default());
+                some
             }
         };
         self.fits(xml.len())?;
@@ -106,7 +115,7 @@ impl Run<'_, '_> {
         let mut some = false;
         for (key, member) in members {
             let Some(attribute) = key.strip_prefix('@') else { continue };
-            let Some(text) = self.text(member, frame)? else { continue };
+            let Some(text) = self.below(|| key.to_string(), |run| run.text(member, frame))? else { continue };
             xml.push(b' ');
             xml.extend_from_slice(attribute.as_bytes());
             xml.extend_from_slice(b"=\"");
@@ -126,7 +135,7 @@ impl Run<'_, '_> {
                     }
                     None => false,
                 },
-                name => self.elements(name, member, frame, xml)?,
+                name => self.below(|| name.to_owned(), |run| run.elements(name, member, frame, xml))?,
             };
         }
         match () {
@@ -148,6 +157,7 @@ impl Run<'_, '_> {
             check(text, &build.place)?;
             self.fits(text.len())?;
         }
+        self.tell_built(&build.place, found.as_deref().unwrap_or_default().as_bytes());
         Ok(found)
     }
 }

@@ -54,6 +54,9 @@ struct Country {
     abroad: &'static str,
     /// The fewest and the most digits without calling code and trunk prefix.
     digits: (usize, usize),
+    /// The fewest digits of a number without its trunk prefix that is none dialled within one area: those are shorter, and nobody knows of
+    /// which area they are. Where nothing is dialled without its area, the fewest of all.
+    bare: usize,
 }
 
 const fn country(
@@ -63,7 +66,11 @@ const fn country(
     abroad: &'static str,
     digits: (usize, usize),
 ) -> Country {
-    Country { code, calling, trunk, abroad, digits }
+    Country { code, calling, trunk, abroad, digits, bare: digits.0 }
+}
+
+const fn with_areas(country: Country, bare: usize) -> Country {
+    Country { bare, ..country }
 }
 
 /// Facts of the ITU's national numbering plans.
@@ -73,25 +80,25 @@ static COUNTRIES: [Country; 34] = [
     country("PR", "1", "1", "011", (10, 10)),
     country("AE", "971", "0", "00", (8, 9)),
     country("AR", "54", "0", "00", (10, 11)),
-    country("AT", "43", "0", "00", (4, 13)),
+    with_areas(country("AT", "43", "0", "00", (4, 13)), 10),
     country("AU", "61", "0", "0011", (9, 9)),
     country("BE", "32", "0", "00", (8, 9)),
     country("BR", "55", "0", "00", (10, 11)),
     country("CH", "41", "0", "00", (9, 9)),
     country("CN", "86", "0", "00", (9, 11)),
     country("CZ", "420", "", "00", (9, 9)),
-    country("DE", "49", "0", "00", (5, 12)),
+    with_areas(country("DE", "49", "0", "00", (5, 12)), 10),
     country("DK", "45", "", "00", (8, 8)),
     country("ES", "34", "", "00", (9, 9)),
-    country("FI", "358", "0", "00", (5, 11)),
+    with_areas(country("FI", "358", "0", "00", (5, 11)), 9),
     country("FR", "33", "0", "00", (9, 9)),
     country("GB", "44", "0", "00", (9, 10)),
-    country("IE", "353", "0", "00", (7, 9)),
+    with_areas(country("IE", "353", "0", "00", (7, 9)), 8),
     country("IL", "972", "0", "00", (8, 9)),
     country("IN", "91", "0", "00", (10, 10)),
     country("IT", "39", "", "00", (6, 11)),
     country("JP", "81", "0", "010", (9, 10)),
-    country("KR", "82", "0", "00", (8, 10)),
+    with_areas(country("KR", "82", "0", "00", (8, 10)), 9),
     country("LU", "352", "", "00", (4, 9)),
     country("MX", "52", "", "00", (10, 10)),
     country("NL", "31", "0", "00", (9, 9)),
@@ -99,7 +106,7 @@ static COUNTRIES: [Country; 34] = [
     country("NZ", "64", "0", "00", (8, 10)),
     country("PL", "48", "", "00", (9, 9)),
     country("PT", "351", "", "00", (9, 9)),
-    country("SE", "46", "0", "00", (7, 10)),
+    with_areas(country("SE", "46", "0", "00", (7, 10)), 9),
     country("SG", "65", "", "00", (8, 8)),
     country("ZA", "27", "0", "00", (9, 9)),
 ];
@@ -131,7 +138,7 @@ impl Pipe for Phone {
                 let each = values.into_iter().map(|value| self.apply(value, scope));
                 return Ok(Value::List(each.collect::<Result<_, _>>()?));
             }
-            Value::View(view) => of_view(view),
+            Value::View(view) => of_view(view, self.home),
             Value::Member(member) => match member.get("value") {
                 Some(Member::Text(text)) => Value::text(text.to_string()),
                 _ => Value::Empty,
@@ -150,7 +157,7 @@ impl Pipe for Phone {
 }
 
 /// The number in a whole XTN: as it is to be dialled (.12), from its parts (.5 to .8), or in the old form (.1).
-fn of_view<'s>(view: View<'s>) -> Value<'s> {
+fn of_view<'s>(view: View<'s>, home: &Country) -> Value<'s> {
     let view = match view.level() {
         Level::Field => view.child(1),
         Level::Repetition => view,
@@ -164,6 +171,10 @@ fn of_view<'s>(view: View<'s>) -> Value<'s> {
         return Value::View(view.child(1));
     }
     let country = match text(5) {
+        // With its area it is no local number, whether the trunk prefix stands before the area or not.
+        country if country.is_empty() && !text(6).is_empty() && !text(6).starts_with(home.trunk) => {
+            home.trunk.to_owned()
+        }
         country if country.is_empty() => String::new(),
         country => format!("+{} ", country.trim_start_matches(['+', '0'])),
     };
@@ -209,7 +220,7 @@ impl Number {
         };
         let (calling, national) = match abroad {
             Some(abroad) => of_any_country(abroad)?,
-            None => (home.calling, home.national(&digits)?),
+            None => (home.calling, home.dialled(&digits)?),
         };
         Some(Number { calling, national: national.to_owned(), extension })
     }
@@ -253,6 +264,11 @@ fn extended(text: &str) -> (&str, &str) {
 }
 
 impl Country {
+    /// The national number in what is dialled within the country.
+    fn dialled<'d>(&self, digits: &'d str) -> Option<&'d str> {
+        self.national(digits).filter(|national| national.len() < digits.len() || digits.len() >= self.bare)
+    }
+
     /// The digits without what is dialled before them, when they are as many as the country's numbers have.
     fn national<'d>(&self, digits: &'d str) -> Option<&'d str> {
         let fits = |digits: &str| (self.digits.0..=self.digits.1).contains(&digits.len());
@@ -292,6 +308,10 @@ mod tests {
             ("FR", "01 99 00 12 34", "+33199001234"),
             ("DE", "030/23125 000", "+493023125000"),
             ("IT", "06 1234 5678", "+390612345678"),
+            ("IE", "01 612 3456", "+35316123456"),
+            ("IE", "86 123 4567", "+353861234567"),
+            ("KR", "10 1234 5678", "+821012345678"),
+            ("NZ", "9 123 4567", "+6491234567"),
         ];
         for (code, text, expected) in cases {
             let number = Number::read(text, home(code)).unwrap_or_else(|| panic!("{text}"));
@@ -301,6 +321,14 @@ mod tests {
         assert_eq!(number.write(Form::Text), "(555) 010-0199 x12");
         assert_eq!((number.write(Form::Area), number.write(Form::Local)), ("555".into(), "0100199".into()));
         assert_eq!(Number::read("01 99 00 12 34", home("FR")).unwrap().write(Form::Text), "+33 199001234");
+    }
+
+    #[test]
+    fn a_local_number_is_none_of_the_country() {
+        for (code, text) in [("IE", "612 3456"), ("DE", "23125000"), ("KR", "1234 5678"), ("FR", "1234 5678")]
+        {
+            assert_eq!(Number::read(text, home(code)), None, "{code} {text}");
+        }
     }
 
     #[test]

@@ -157,6 +157,38 @@ fn what_is_built_names_its_places_and_what_went_nowhere_is_told() {
     assert_eq!(went(&lineage), expected);
 }
 
+const XML: &str = "\
+mapping: m
+input: any
+output: xml
+build:
+  root:
+    '@xmlns': urn:x
+    '@id': ${PID-3.1}
+    $text: ${PID-2}
+    name: ${PID-5.1}
+    given: ${patient.names[*].given}
+    result:
+      $each: OBX where OBX-2 = 'NM'
+      '@code': ${OBX-3.1}
+      value: ${.5}
+    nothing: ${PID-30}
+";
+
+#[test]
+fn elements_attributes_and_texts_of_xml_name_their_places() {
+    let lineage = lineage(XML, "PID|1||7||X^Ann~Smith^Jo||19840211\nOBX|1|ST|K||x\nOBX|2|NM|NA||140");
+    let expected = [
+        "root.@xmlns 6",
+        "root.@id 7 PID-3",
+        "root.name 9 PID-5[1].1",
+        "root.given 10 PID-5[1].2 PID-5[2].2",
+        "root.result[1].@code 13 OBX[2]-3",
+        "root.result[1].value 14 OBX[2]-5",
+    ];
+    assert_eq!(written(&lineage), expected);
+}
+
 #[test]
 fn of_a_large_message_each_member_still_has_its_own_segment() {
     let mapping = "mapping: m\ninput: any\noutput: json\nbuild:\n  $each: results[1].observations\n  value: ${.value}\n";

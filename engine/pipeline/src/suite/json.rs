@@ -63,14 +63,14 @@ pub(super) fn shown(value: &Value) -> String {
 }
 
 /// A place where two values differ: its path, what was expected and what there is; nothing where one of them has no such member.
-pub(super) struct Difference {
-    pub(super) path: String,
-    pub(super) expected: Option<String>,
-    pub(super) got: Option<String>,
+pub(crate) struct Difference {
+    pub(crate) path: String,
+    pub(crate) expected: Option<String>,
+    pub(crate) got: Option<String>,
 }
 
 /// Where two values differ.
-pub(super) fn differences(expected: &Value, got: &Value) -> Vec<Difference> {
+pub(crate) fn differences(expected: &Value, got: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     differ(Some(expected), Some(got), String::new(), &mut found);
     found

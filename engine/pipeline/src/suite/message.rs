@@ -7,19 +7,19 @@ use orderly_hl7v2::{Level, Message, Position, Presence, View, dictionary};
 const PAIRS_MAX: usize = 4_000_000;
 
 /// A place where two messages differ.
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// The path, with its name in the standard.
-    pub(super) what: String,
+    pub(crate) what: String,
     /// What was expected; nothing where there should be no such segment.
-    pub(super) expected: Option<String>,
+    pub(crate) expected: Option<String>,
     /// What there is; nothing where the segment is missing.
-    pub(super) got: Option<String>,
+    pub(crate) got: Option<String>,
     /// The index of the expected segment it belongs to, or of the one it should follow.
-    pub(super) segment: usize,
+    pub(crate) segment: usize,
 }
 
 /// Where two messages differ.
-pub(super) fn differences(expected: &Message<'_>, got: &Message<'_>) -> Vec<Difference> {
+pub(crate) fn differences(expected: &Message<'_>, got: &Message<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut last = 0;
     for pair in pairs(expected, got) {

@@ -4,8 +4,10 @@
 //! a connection is used again only after an attempt that ended with such an answer. So a late answer can never meet the next message.
 
 use super::{Attempt, Classified, Classify, Delivery, Outcome};
-use crate::mllp_client::{ConnectError, MllpClient, NoFrame};
+use crate::mllp_client::{ConnectError, MllpClient, NoFrame, connect};
 use crate::mllp_frame;
+use crate::stream::in_words;
+use crate::tls::{HandshakeError, TlsClient, TlsClientSettings};
 use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,6 +24,8 @@ pub struct MllpSettings {
     pub answer_timeout: Duration,
     /// Whether the connection is kept for the next message. Some receivers want one a message.
     pub persistent: bool,
+    /// TLS, where the receiver speaks it.
+    pub tls: Option<TlsClientSettings>,
 }
 
 impl MllpSettings {
@@ -32,6 +36,7 @@ impl MllpSettings {
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
             persistent: true,
+            tls: None,
         }
     }
 }
@@ -40,6 +45,7 @@ impl MllpSettings {
 #[derive(Debug)]
 pub struct MllpDestination {
     settings: MllpSettings,
+    tls: Option<TlsClient>,
     client: Option<MllpClient>,
     /// The frame, written with one call.
     out: Vec<u8>,
@@ -48,7 +54,14 @@ pub struct MllpDestination {
 impl MllpDestination {
     /// A destination without a connection; the first attempt opens one.
     pub fn new(settings: MllpSettings) -> Self {
-        Self { settings, client: None, out: Vec::new() }
+        let tls = settings.tls.clone().map(|tls| TlsClient::new(tls, &[]));
+        Self { settings, tls, client: None, out: Vec::new() }
+    }
+
+    /// Connects, so that it is known whether the receiver is there; the next attempt uses the connection.
+    pub async fn reach(&mut self) -> Result<(), ConnectError> {
+        self.client = Some(self.connected().await?);
+        Ok(())
     }
 
     /// Sends a message and waits for its answer.
@@ -68,7 +81,7 @@ impl MllpDestination {
         classify: &Classify<'_>,
     ) -> Result<(Outcome, Vec<u8>), Outcome> {
         // The connection is put back only after a matching answer: whatever else happens drops it, and closes it.
-        let mut client = self.connected().await.map_err(unconnected)?;
+        let mut client = self.connected().await.map_err(|error| Outcome::retryable(error.code(), error))?;
         self.encode(payload);
         let deadline = Instant::now() + self.settings.answer_timeout;
         if let Err(error) = client.send(&self.out, deadline).await {
@@ -87,7 +100,10 @@ impl MllpDestination {
         let mut kept = self.client.take();
         match kept.take_if(|client| !client.is_stale()) {
             Some(client) => Ok(client),
-            None => MllpClient::connect(&self.settings.address, self.settings.connect_timeout).await,
+            None => {
+                let MllpSettings { address, connect_timeout, .. } = &self.settings;
+                connect(address, *connect_timeout, self.tls.as_ref()).await.map(MllpClient::on)
+            }
         }
     }
 
@@ -134,25 +150,22 @@ async fn unsent(
             Outcome::retryable("send-timeout", "the receiver did not take the message in time")
         }
         _ => {
-            Outcome::retryable("connection-lost", format_args!("the connection broke while sending: {error}"))
+            let text = format!("the connection broke while sending: {}", in_words(&error));
+            Outcome::retryable(lost(&error), text)
         }
     })
 }
 
-fn unconnected(error: ConnectError) -> Outcome {
-    let code = match error {
-        ConnectError::Refused { .. } => "connect-refused",
-        ConnectError::TimedOut { .. } => "connect-timeout",
-        ConnectError::Other { .. } => "connect-failed",
-    };
-    Outcome::retryable(code, error)
+/// Where the connection did not just break, what the receiver said by TLS.
+fn lost(error: &io::Error) -> &'static str {
+    HandshakeError::within(error).map_or("connection-lost", |error| error.code())
 }
 
 fn unanswered(error: NoFrame) -> Outcome {
-    let code = match error {
+    let code = match &error {
         NoFrame::TimedOut(_) => "answer-timeout",
         NoFrame::Closed(_) => "closed-before-answer",
-        NoFrame::Broken(_) => "connection-lost",
+        NoFrame::Broken(error) => lost(error),
         NoFrame::Unusable(_) => "answer-unreadable",
     };
     Outcome::retryable(code, error)
@@ -340,7 +353,7 @@ mod tests {
             ),
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, "answer-timeout", "28 byte(s) without MLLP framing"),
             (b"\x0b\x06\x1c\r", false, "answer-timeout", "1 MLLP release 2 commit block(s)"),
-            (b"\x15\x03\x03\x00\x02\x02\x46", true, "closed-before-answer", "byte(s) without MLLP framing"),
+            (b"\x15\x03\x03\x00\x02\x02\x46", true, "answer-unreadable", "speaks TLS"),
             (b"\x16\x03\x03\x00", false, "answer-unreadable", "speaks TLS"),
             (b"\x0byes", true, "answer-unreadable", "closed inside a frame"),
             (b"\x0byes", false, "answer-timeout", "no answer came in time"),

@@ -5,9 +5,13 @@
 //! a file flushed to disk); after an attempt whose outcome is unknown nothing else is sent on the same connection.
 
 mod files;
+mod http;
 mod mllp;
 
+pub use crate::http_client::Origin;
 pub use files::{FilesDestination, FilesSettings};
+pub use http::{Credentials, HeaderContent, HttpDestination, HttpSettings, MediaType};
+pub use hyper::Method;
 pub use mllp::{MllpDestination, MllpSettings};
 use std::time::Duration;
 
@@ -18,6 +22,8 @@ pub enum DestinationSettings {
     Mllp(MllpSettings),
     /// One file a delivery, in a folder.
     Files(FilesSettings),
+    /// One HTTP request a delivery.
+    Http(Box<HttpSettings>),
 }
 
 impl DestinationSettings {
@@ -26,6 +32,7 @@ impl DestinationSettings {
         match self {
             Self::Mllp(settings) => Destination::Mllp(Box::new(MllpDestination::new(settings))),
             Self::Files(settings) => Destination::Files(FilesDestination::open(settings).await),
+            Self::Http(settings) => Destination::Http(Box::new(HttpDestination::new(*settings))),
         }
     }
 }
@@ -37,6 +44,8 @@ pub enum Destination {
     Mllp(Box<MllpDestination>),
     /// See [`DestinationSettings::Files`].
     Files(FilesDestination),
+    /// See [`DestinationSettings::Http`].
+    Http(Box<HttpDestination>),
 }
 
 impl Destination {
@@ -45,6 +54,7 @@ impl Destination {
         match self {
             Self::Mllp(destination) => destination.attempt(delivery, classify).await,
             Self::Files(destination) => destination.attempt(delivery).await,
+            Self::Http(destination) => destination.attempt(delivery, classify).await,
         }
     }
 }
@@ -54,7 +64,7 @@ impl Destination {
 pub struct Delivery<'d> {
     /// What no other delivery to this destination is called; the same for every attempt.
     pub id: &'d str,
-    /// What the delivery would like to be called where it gets a name (a file). Any text.
+    /// What the delivery would like to be called where it gets a name: of a file, any text; of a request, its path with its query.
     pub name: &'d str,
     /// The bytes to deliver.
     pub payload: &'d [u8],

@@ -9,19 +9,15 @@ mod connection;
 #[cfg(test)]
 mod tests;
 
-use super::{BindError, ConnectionEvent, Handler};
+use super::accept::{Accepted, TakenAddress, accept};
+use super::{BindError, Handler};
 use crate::mllp_frame::Tolerances;
+use crate::tls::{TlsServer, TlsServerSettings};
 use connection::Connection;
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::sleep;
 
 /// How an MLLP listener behaves. Each limit says why it stands where it does.
 #[derive(Debug, Clone)]
@@ -42,6 +38,8 @@ pub struct MllpListenerSettings {
     pub write_timeout: Duration,
     /// The deviations that are not taken. None: what can be understood without guessing is.
     pub refused: Tolerances,
+    /// TLS, when peers are to speak it.
+    pub tls: Option<TlsServerSettings>,
 }
 
 impl MllpListenerSettings {
@@ -55,39 +53,37 @@ impl MllpListenerSettings {
             frame_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             refused: Tolerances::NONE,
+            tls: None,
         }
     }
 }
 
-/// An address that is held, also while no listener runs at it: peers that connect then wait.
-#[derive(Debug, Clone)]
-pub struct TakenAddress(Arc<TcpListener>);
-
 /// An MLLP listener with its address taken.
 #[derive(Debug)]
 pub struct MllpListener {
-    socket: Arc<TcpListener>,
+    socket: TakenAddress,
     address: SocketAddr,
     settings: MllpListenerSettings,
+    tls: Option<Arc<TlsServer>>,
 }
 
 impl MllpListener {
     /// Takes the address, so that peers can connect; they are served from [`run`](Self::run) on.
     pub async fn bind(settings: MllpListenerSettings) -> Result<Self, BindError> {
-        let wrap = |source| BindError::new(settings.listen, source);
-        let socket = TcpListener::bind(settings.listen).await.map_err(wrap)?;
-        Self::at(TakenAddress(Arc::new(socket)), settings)
+        let taken = TakenAddress::take(settings.listen).await?;
+        Self::at(taken, settings)
     }
 
     /// Listens where another listener does or did; who connects in between is served by this one.
     pub fn at(taken: TakenAddress, settings: MllpListenerSettings) -> Result<Self, BindError> {
-        let address = taken.0.local_addr().map_err(|source| BindError::new(settings.listen, source))?;
-        Ok(Self { socket: taken.0, address, settings })
+        let address = taken.local_addr(settings.listen)?;
+        let tls = settings.tls.clone().map(TlsServer::new).transpose()?.map(Arc::new);
+        Ok(Self { socket: taken, address, settings, tls })
     }
 
     /// Its address, to be handed on.
     pub fn taken(&self) -> TakenAddress {
-        TakenAddress(self.socket.clone())
+        self.socket.clone()
     }
 
     /// Where it listens; with port 0 in the settings, the port that the system chose.
@@ -97,71 +93,16 @@ impl MllpListener {
 
     /// Serves until `shutdown` is ready; then takes in no more, finishes what is in flight, and returns.
     pub async fn run<H: Handler>(self, handler: Arc<H>, shutdown: impl Future<Output = ()> + Send) {
-        let mut shutdown = pin!(shutdown);
-        let (stop, stopped) = watch::channel(false);
-        let mut connections = JoinSet::new();
-        let mut peers = HashMap::new();
-        let mut number = 0;
-        let mut pause = ACCEPT_PAUSE_MIN;
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                Some(ended) = connections.join_next_with_id() => {
-                    tell_ended(&*handler, &mut peers, ended);
-                    continue;
-                }
-                accepted = self.socket.accept() => accepted,
-            };
-            match accepted {
-                Ok((_, peer)) if connections.len() >= self.settings.connections_max => {
-                    let connections_max = self.settings.connections_max;
-                    handler.connection(ConnectionEvent::Refused { peer, connections_max });
-                }
-                Ok((stream, peer)) => {
-                    pause = ACCEPT_PAUSE_MIN;
-                    number += 1;
-                    let connection =
-                        Connection::new(stream, peer, number, handler.clone(), self.settings.clone());
-                    let task = connections.spawn(connection.serve(stopped.clone()));
-                    peers.insert(task.id(), peer);
-                }
-                Err(error) => {
-                    let (kind, text) = (error.kind(), error.to_string());
-                    handler.connection(ConnectionEvent::AcceptFailed { kind, text });
-                    tokio::select! {
-                        () = &mut shutdown => break,
-                        () = sleep(pause) => pause = (pause * 2).min(ACCEPT_PAUSE_MAX),
-                    }
-                }
-            }
-        }
-        drop(self.socket);
-        // No connection may be left that could hear it: then there is nothing to stop.
-        stop.send(true).ok();
-        while let Some(ended) = connections.join_next_with_id().await {
-            tell_ended(&*handler, &mut peers, ended);
-        }
+        let Self { socket, settings, tls, .. } = self;
+        let connections_max = settings.connections_max;
+        let served = handler.clone();
+        let connect = move |accepted: Accepted| {
+            Connection::new(accepted.peer, accepted.number, served.clone(), settings.clone()).serve(
+                accepted.stream,
+                tls.clone(),
+                accepted.stopped,
+            )
+        };
+        accept(socket, connections_max, handler, shutdown, connect).await;
     }
 }
-
-/// A connection that ended by itself has said so; one whose handler panicked could not.
-fn tell_ended<H: Handler>(
-    handler: &H,
-    peers: &mut HashMap<Id, SocketAddr>,
-    ended: Result<(Id, ()), JoinError>,
-) {
-    let (id, failed) = match ended {
-        Ok((id, ())) => (id, false),
-        Err(error) => (error.id(), true),
-    };
-    if let Some(peer) = peers.remove(&id)
-        && failed
-    {
-        handler.connection(ConnectionEvent::HandlerFailed { peer });
-    }
-}
-
-/// The first and the longest pause after a failed accept: files may be free again soon, and a spinning loop helps nobody.
-const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
-const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);

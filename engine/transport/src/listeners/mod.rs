@@ -3,12 +3,15 @@
 //! A listener receives, hands what came to its [`Handler`] or [`FileHandler`], and writes the answer back or puts the file away. It never
 //! does so by itself: what is answered, and when, is the handler's to decide, because only the handler knows whether the message is stored.
 
+mod accept;
 pub mod files;
 mod mllp;
 
 use crate::mllp_frame::{Problem, Tally};
+use crate::tls::FilesError;
+pub use accept::TakenAddress;
 pub use files::{FileHandler, FilesListener, FilesListenerSettings};
-pub use mllp::{MllpListener, MllpListenerSettings, TakenAddress};
+pub use mllp::{MllpListener, MllpListenerSettings};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -148,6 +151,17 @@ pub enum ConnectionEvent {
         /// Who connected.
         peer: SocketAddr,
     },
+    /// A connection's TLS did not come about; that it is closed is told next.
+    HandshakeFailed {
+        /// The number it was opened with.
+        connection: u64,
+        /// Who connected.
+        peer: SocketAddr,
+        /// Why, as a stable code.
+        code: &'static str,
+        /// Why, for a person. Nothing when the peer went without a word, as whoever looks whether the port is open does.
+        text: Option<String>,
+    },
     /// A connection ended.
     Closed {
         /// The number it was opened with.
@@ -191,6 +205,8 @@ pub enum CloseReason {
     Broken(io::ErrorKind),
     /// Nothing came for as long as the settings allow.
     Idle,
+    /// TLS did not come about; the handler was told why.
+    Handshake,
     /// The byte stream could not be used any further; the handler was told the problem.
     Problem,
     /// An answer could not be written; what was stored stays stored.
@@ -226,6 +242,9 @@ pub enum BindError {
         /// The address wanted.
         address: SocketAddr,
     },
+    /// The files of TLS cannot be used.
+    #[error("{0}")]
+    Tls(#[from] FilesError),
     /// Anything else.
     #[error("cannot listen on {address}: {source}")]
     Other {

@@ -307,8 +307,8 @@ impl Decoder {
         if self.started != 0 {
             return None;
         }
-        if self.held.starts_with(TLS_RECORD) {
-            return Some((ProblemKind::SpeaksTls, TLS_RECORD.len()));
+        if let Some(record) = TLS_RECORDS.iter().find(|record| self.held.starts_with(record)) {
+            return Some((ProblemKind::SpeaksTls, record.len()));
         }
         let method = HTTP_METHODS.iter().find(|method| self.held.starts_with(method))?;
         Some((ProblemKind::SpeaksHttp, method.len()))
@@ -407,8 +407,8 @@ impl Decoder {
 /// How a message begins, so that it is known without its start block.
 const MESSAGE_BEGIN: &[u8] = b"MSH";
 
-/// The first two bytes of a TLS handshake record.
-const TLS_RECORD: &[u8] = &[0x16, 0x03];
+/// The first two bytes of TLS records: of a handshake, and of the alert that a peer gives who expected one.
+const TLS_RECORDS: [&[u8]; 2] = [&[0x16, 0x03], &[0x15, 0x03]];
 
 /// How an HTTP request begins.
 const HTTP_METHODS: [&[u8]; 6] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT "];

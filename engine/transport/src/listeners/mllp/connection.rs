@@ -1,9 +1,11 @@
 //! One peer's connection: reads, hands over and answers, until there is a reason to close.
 
 use super::MllpListenerSettings;
+use crate::listeners::accept::secured;
 use crate::listeners::{Answer, CloseReason, ConnectionEvent, FrameProblem, Handler, Received};
 use crate::mllp_frame::{self, Decoder, DecoderSettings, Event, Problem, Tally, Waiting};
-use socket2::{SockRef, TcpKeepalive};
+use crate::stream::Stream;
+use crate::tls::TlsServer;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,16 +25,12 @@ const PROMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The progress that renews a frame's time.
 const FRAME_PROGRESS_BYTES: u64 = 1024;
 
-/// After how long a silent connection is probed by TCP, so that firewalls keep it and vanished peers are noticed.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
-
 /// How long a connection that we close is still emptied: closing with bytes unread would reset it, and the peer would lose the
 /// answer that tells why.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// One peer's connection.
 pub(super) struct Connection<H> {
-    stream: TcpStream,
     peer: SocketAddr,
     number: u64,
     handler: Arc<H>,
@@ -46,49 +44,53 @@ pub(super) struct Connection<H> {
 
 impl<H: Handler> Connection<H> {
     pub(super) fn new(
-        stream: TcpStream,
         peer: SocketAddr,
         number: u64,
         handler: Arc<H>,
         settings: MllpListenerSettings,
     ) -> Self {
-        Self {
-            stream,
-            peer,
-            number,
-            handler,
-            settings,
-            messages_count: 0,
-            tally: Tally::default(),
-            out: Vec::new(),
-        }
+        Self { peer, number, handler, settings, messages_count: 0, tally: Tally::default(), out: Vec::new() }
     }
 
     /// Serves the peer until one of both ends it.
-    pub(super) async fn serve(mut self, mut stopped: watch::Receiver<bool>) {
-        self.handler.connection(ConnectionEvent::Opened { connection: self.number, peer: self.peer });
-        prepare(&self.stream);
+    pub(super) async fn serve(
+        mut self,
+        stream: TcpStream,
+        tls: Option<Arc<TlsServer>>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let (connection, peer) = (self.number, self.peer);
+        self.handler.connection(ConnectionEvent::Opened { connection, peer });
+        let reason =
+            match secured(stream, tls.as_deref(), connection, peer, &*self.handler, &mut stopped).await {
+                Ok(mut stream) => self.talk(&mut stream, &mut stopped).await,
+                Err(reason) => reason,
+            };
+        let (messages_count, tally) = (self.messages_count, self.tally);
+        self.handler.connection(ConnectionEvent::Closed { connection, peer, reason, messages_count, tally });
+    }
+
+    async fn talk(&mut self, stream: &mut Stream, stopped: &mut watch::Receiver<bool>) -> CloseReason {
         let mut decoder = Decoder::new(DecoderSettings {
             frame_bytes_max: self.settings.frame_bytes_max,
             refused: self.settings.refused,
         });
-        let reason = self.converse(&mut decoder, &mut stopped).await;
+        let reason = self.converse(stream, &mut decoder, stopped).await;
         match reason {
-            CloseReason::Problem | CloseReason::Handler => self.linger(&mut stopped).await,
-            CloseReason::Shutdown => self.discard_unread(),
+            CloseReason::Problem | CloseReason::Handler => linger(stream, stopped).await,
+            CloseReason::Shutdown => stream.discard_unread(),
             _ => {}
         }
-        self.handler.connection(ConnectionEvent::Closed {
-            connection: self.number,
-            peer: self.peer,
-            reason,
-            messages_count: self.messages_count,
-            tally: self.tally,
-        });
+        reason
     }
 
     /// Reads, hands over and answers, until there is a reason to close.
-    async fn converse(&mut self, decoder: &mut Decoder, stopped: &mut watch::Receiver<bool>) -> CloseReason {
+    async fn converse(
+        &mut self,
+        stream: &mut Stream,
+        decoder: &mut Decoder,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> CloseReason {
         let mut buffer = vec![0; READ_BYTES];
         let mut patience = Patience::new();
         loop {
@@ -96,16 +98,16 @@ impl<H: Handler> Connection<H> {
             let read = tokio::select! {
                 biased;
                 _ = stopped.changed() => return CloseReason::Shutdown,
-                read = timeout_at(deadline, self.stream.read(&mut buffer)) => read,
+                read = timeout_at(deadline, stream.read(&mut buffer)) => read,
             };
             let handled = match read {
-                Ok(Ok(0)) => self.handle_end(decoder).await,
+                Ok(Ok(0)) => self.handle_end(stream, decoder).await,
                 Ok(Ok(count)) => {
                     let input = buffer.get(..count).unwrap_or_default();
-                    self.handle_input(decoder, input, stopped).await
+                    self.handle_input(stream, decoder, input, stopped).await
                 }
                 Ok(Err(error)) => return self.broken(decoder, error.kind()).await,
-                Err(_) => self.handle_silence(decoder).await,
+                Err(_) => self.handle_silence(stream, decoder).await,
             };
             if let Err(reason) = handled {
                 return reason;
@@ -115,13 +117,14 @@ impl<H: Handler> Connection<H> {
 
     async fn handle_input(
         &mut self,
+        stream: &mut Stream,
         decoder: &mut Decoder,
         mut input: &[u8],
         stopped: &watch::Receiver<bool>,
     ) -> Result<(), CloseReason> {
         while let Some(event) = decoder.next(&mut input) {
             self.tell_deviations(decoder);
-            self.handle(event).await?;
+            self.handle(stream, event).await?;
             if *stopped.borrow() {
                 return Err(CloseReason::Shutdown);
             }
@@ -131,23 +134,27 @@ impl<H: Handler> Connection<H> {
         Ok(())
     }
 
-    async fn handle_silence(&mut self, decoder: &mut Decoder) -> Result<(), CloseReason> {
+    async fn handle_silence(
+        &mut self,
+        stream: &mut Stream,
+        decoder: &mut Decoder,
+    ) -> Result<(), CloseReason> {
         if decoder.waiting() == Waiting::NextFrame {
             return Err(CloseReason::Idle);
         }
         match decoder.on_silence() {
             Some(event) => {
                 self.tell_deviations(decoder);
-                self.handle(event).await
+                self.handle(stream, event).await
             }
             None => Ok(()),
         }
     }
 
-    async fn handle_end(&mut self, decoder: &mut Decoder) -> Result<(), CloseReason> {
+    async fn handle_end(&mut self, stream: &mut Stream, decoder: &mut Decoder) -> Result<(), CloseReason> {
         if let Some(event) = decoder.on_end() {
             self.tell_deviations(decoder);
-            self.handle(event).await?;
+            self.handle(stream, event).await?;
         }
         Err(CloseReason::Peer)
     }
@@ -162,19 +169,19 @@ impl<H: Handler> Connection<H> {
         CloseReason::Broken(kind)
     }
 
-    async fn handle(&mut self, event: Event) -> Result<(), CloseReason> {
+    async fn handle(&mut self, stream: &mut Stream, event: Event) -> Result<(), CloseReason> {
         match event {
             Event::Frame(bytes) => {
                 self.messages_count += 1;
                 let received = Received { bytes, peer: self.peer, connection: self.number };
                 let answer = self.handler.message(received).await;
-                self.write(&answer).await?;
+                self.write(stream, &answer).await?;
                 if answer.close { Err(CloseReason::Handler) } else { Ok(()) }
             }
             Event::Problem(problem) => {
                 let fatal = problem.kind.is_fatal();
                 if let Some(frame) = self.tell(problem).await {
-                    self.write(&Answer::one(frame)).await?;
+                    self.write(stream, &Answer::one(frame)).await?;
                 }
                 if fatal { Err(CloseReason::Problem) } else { Ok(()) }
             }
@@ -197,47 +204,33 @@ impl<H: Handler> Connection<H> {
         self.handler.deviations(self.peer, self.number, &met);
     }
 
-    async fn write(&mut self, answer: &Answer) -> Result<(), CloseReason> {
+    async fn write(&mut self, stream: &mut Stream, answer: &Answer) -> Result<(), CloseReason> {
         self.out.clear();
         for frame in &answer.frames {
             mllp_frame::encode(frame, &mut self.out);
         }
-        match timeout(self.settings.write_timeout, self.stream.write_all(&self.out)).await {
+        match timeout(self.settings.write_timeout, stream.send(&self.out)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(CloseReason::AnswerLost(error.kind())),
             Err(_) => Err(CloseReason::AnswerLost(io::ErrorKind::TimedOut)),
         }
     }
-
-    /// Takes what came meanwhile and is left unanswered: closing with bytes unread would reset the connection, and the answer
-    /// written last could be lost.
-    fn discard_unread(&self) {
-        let mut buffer = vec![0; READ_BYTES];
-        while self.stream.try_read(&mut buffer).is_ok_and(|count| count > 0) {}
-    }
-
-    /// Ends our side and empties the other for a while.
-    async fn linger(&mut self, stopped: &mut watch::Receiver<bool>) {
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
-        let mut buffer = vec![0; READ_BYTES];
-        let empty = async {
-            // An error means that the peer is gone, as an end does.
-            while self.stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
-        };
-        tokio::select! {
-            _ = stopped.changed() => {}
-            _ = timeout(LINGER_TIME_MAX, empty) => {}
-        }
-    }
 }
 
-/// Settles a socket's options; a system that refuses one serves without it.
-fn prepare(stream: &TcpStream) {
-    stream.set_nodelay(true).ok();
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_TIME / 6);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive).ok();
+/// Ends our side and empties the other for a while.
+async fn linger(stream: &mut Stream, stopped: &mut watch::Receiver<bool>) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut buffer = vec![0; READ_BYTES];
+    let empty = async {
+        // An error means that the peer is gone, as an end does.
+        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+    };
+    tokio::select! {
+        _ = stopped.changed() => {}
+        _ = timeout(LINGER_TIME_MAX, empty) => {}
+    }
 }
 
 /// How long a connection waits for the next bytes.

@@ -1,7 +1,7 @@
 //! The listener with peers that behave, and with those that do not.
 
 use super::*;
-use crate::listeners::{Answer, CloseReason, FrameProblem, Received};
+use crate::listeners::{Answer, CloseReason, ConnectionEvent, FrameProblem, Received};
 use crate::mllp_frame::{ProblemKind, Seen, Tally, Tolerance};
 use socket2::SockRef;
 use std::net::Ipv4Addr;

@@ -1,0 +1,224 @@
+//! What sources and destinations on a network may say, and what is told about what they may not: each line by hand.
+
+use std::time::Duration;
+
+use orderly_record::Place;
+
+use crate::plan::{
+    Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
+};
+use crate::{Compiled, Text, Texts, compile};
+
+/// A site with a source `clinic` and a destination `hub`, each with these lines.
+fn compiled(source: &[&str], destination: &[&str]) -> Compiled {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let lines = |lines: &[&str]| lines.iter().map(|line| format!("    {line}\n")).collect::<String>();
+    let site = format!("sources:\n  clinic:\n{}destinations:\n  hub:\n{}", lines(source), lines(destination));
+    let route = "route: r\nfrom: clinic\nto:\n  - destination: hub\n";
+    let routes = vec![text("routes/r.yaml", route)];
+    compile(&Texts { site: text("orderly.yaml", &site), routes, ..Texts::default() })
+}
+
+const CLINIC: &[&str] = &["mllp:", "  listen: 127.0.0.1:2575"];
+const HUB: &[&str] = &["mllp:", "  address: hub.example.org:2576"];
+
+fn plan(source: &[&str], destination: &[&str]) -> Plan {
+    let compiled = compiled(source, destination);
+    compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
+}
+
+/// What is wrong, as `line:column code message | help`.
+fn wrong(source: &[&str], destination: &[&str]) -> Vec<String> {
+    let told = |found: crate::Diagnostic| {
+        let Place::File { line, column, .. } = &found.place else { return None };
+        let help = found.help.map(|help| format!(" | {help}")).unwrap_or_default();
+        Some(format!("{line}:{column} {} {}{help}", found.code, found.message))
+    };
+    compiled(source, destination).diagnostics.into_iter().filter_map(told).collect()
+}
+
+#[test]
+fn tls_of_a_source_and_of_a_destination() {
+    let source = [
+        "  tls:",
+        "    certificate: tls/server.pem",
+        "    key: tls/server.key",
+        "    client_ca: tls/ca.pem",
+        "    clients: [emr.clinic.example, 10.0.0.7]",
+    ];
+    let destination = [
+        "  tls:",
+        "    ca: tls/ca.pem",
+        "    certificate: tls/me.pem",
+        "    key: tls/me.key",
+        "    name: hub.example.org",
+    ];
+    let plan = plan(&[CLINIC, &source].concat(), &[HUB, &destination].concat());
+    let identity =
+        |name: &str| TlsIdentity { certificate: format!("tls/{name}.pem"), key: format!("tls/{name}.key") };
+    let Listener::Mllp(mllp) = &plan.source("clinic").unwrap().listener else { panic!("no MLLP") };
+    let tls = mllp.tls.as_ref().unwrap();
+    assert_eq!((&tls.identity, tls.client_ca.as_deref()), (&identity("server"), Some("tls/ca.pem")));
+    assert_eq!(tls.clients, ["emr.clinic.example", "10.0.0.7"]);
+    let Endpoint::Mllp(mllp) = &plan.destination("hub").unwrap().endpoint else { panic!("no MLLP") };
+    let tls = mllp.tls.as_ref().unwrap();
+    assert_eq!((tls.ca.as_deref(), tls.identity.as_ref()), (Some("tls/ca.pem"), Some(&identity("me"))));
+    assert_eq!(tls.name.as_deref(), Some("hub.example.org"));
+}
+
+#[test]
+fn what_a_destination_trusts_need_not_be_said() {
+    let plan = plan(CLINIC, &[HUB, &["  tls: {}"]].concat());
+    let Endpoint::Mllp(mllp) = &plan.destination("hub").unwrap().endpoint else { panic!("no MLLP") };
+    let tls = mllp.tls.as_ref().unwrap();
+    assert_eq!((&tls.ca, &tls.identity, &tls.name), (&None, &None, &None));
+}
+
+#[test]
+fn a_setting_that_moves_is_the_same() {
+    let tls = ["  tls:", "    certificate: a.pem", "    key: a.key"];
+    let listener =
+        |before: &[&'static str]| plan(&[before, CLINIC, &tls].concat(), HUB).sources.remove(0).listener;
+    assert_eq!(listener(&[]), listener(&["about: The clinic"]));
+}
+
+#[test]
+fn tls_that_cannot_be() {
+    let source = ["  tls:", "    certificate: a.pem", "    clients: x.example", "    cipher: none"];
+    let destination = ["  tls:", "    certificate: a.pem"];
+    assert_eq!(
+        wrong(&[CLINIC, &source].concat(), &[HUB, &destination].concat()),
+        [
+            "6:9 config-missing-key TLS of a source needs `key` | add `key:`",
+            "7:9 config-tls `clients` are known by their certificates, and without `client_ca` they show none | add \
+             `client_ca:`, the authorities of their certificates",
+            "8:9 config-unknown-key TLS of a source has no key `cipher` | there are certificate, key, client_ca, clients",
+            "14:9 config-tls `certificate` and `key` belong together | name both, or none",
+        ]
+    );
+}
+
+const WEB: &[&str] = &["http:"];
+
+#[test]
+fn a_server_that_takes_messages() {
+    let lines = [
+        "  url: 'https://hub.example.org:8443/hl7/${message.type}?site=${PID-3 | first}'",
+        "  method: PUT",
+        "  headers:",
+        "    X-Site: riverside",
+        "    X-Api-Key: ${env:HUB_KEY}",
+        "  basic:",
+        "    user: orderly",
+        "    password: ${file:secrets/hub password}",
+        "  answer_timeout: 1m",
+        "  tls:",
+        "    ca: tls/ca.pem",
+    ];
+    let plan = plan(CLINIC, &[WEB, &lines].concat());
+    let Endpoint::Http(http) = &plan.destination("hub").unwrap().endpoint else { panic!("no HTTP") };
+    assert_eq!((http.url.is_secure, http.url.address.as_str()), (true, "hub.example.org:8443"));
+    assert_eq!((http.url.fixed_path().as_str(), http.url.path.len()), ("/hl7/?site=", 4));
+    assert_eq!(http.method, HttpMethod::Put);
+    let [(site, HeaderContent::Text(text)), (key, HeaderContent::Secret(secret))] = &http.headers[..] else {
+        panic!("{:?}", http.headers)
+    };
+    assert_eq!((site.as_str(), text.as_str(), key.as_str()), ("X-Site", "riverside", "X-Api-Key"));
+    assert_eq!(secret.source, SecretSource::Environment("HUB_KEY".to_owned()));
+    let Some(Credentials::Basic { user, password }) = &http.credentials else { panic!("no user") };
+    assert_eq!(user, "orderly");
+    assert_eq!(password.source, SecretSource::File("secrets/hub password".to_owned()));
+    assert_eq!(http.answer_timeout, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn urls_as_they_are_written() {
+    for (written, address, path) in [
+        ("https://hub.example.org", "hub.example.org:443", "/"),
+        ("http://localhost/hl7", "localhost:80", "/hl7"),
+        ("https://[::1]:8443/a?b=c", "[::1]:8443", "/a?b=c"),
+        ("https://[::1]", "[::1]:443", "/"),
+        ("https://hub.example.org?to=lab", "hub.example.org:443", "/?to=lab"),
+    ] {
+        let line = format!("  url: '{written}'");
+        let plan = plan(CLINIC, &[WEB, &[line.as_str()]].concat());
+        let Endpoint::Http(http) = &plan.destination("hub").unwrap().endpoint else { panic!("no HTTP") };
+        assert_eq!((http.url.address.as_str(), http.url.fixed_path().as_str()), (address, path), "{written}");
+    }
+}
+
+/// Lines below `http:`, which is the seventh of the file, and what is said of them.
+const WRONG: &[(&[&str], &str)] = &[
+    (
+        &["url: hub.example.org"],
+        "8:12 config-url `url` begins with https:// or http:// | write https://hub.example.org/hl7",
+    ),
+    (
+        &["url: 'https://${PID-3}.example.org/'"],
+        "8:12 config-url the host is the same for all messages: `${...}` stands in the path | write https://hub.example.org/hl7",
+    ),
+    (
+        &["url: https://me:secret@hub.example.org/"],
+        "8:12 config-url user and password do not stand in `url` | say who sends with `bearer` or `basic`",
+    ),
+    (
+        &["url: https://hub.example.org:port/"],
+        "8:12 config-url `url` has no host, or its port is none | write https://hub.example.org/hl7",
+    ),
+    (
+        &["url: https://hub.example.org/a b"],
+        "8:35 config-url this cannot stand in a URL | escape it as %20 and the like, and leave out what begins with #",
+    ),
+    (
+        &["url: https://h/", "bearer: geheim"],
+        "7:5 config-secret `bearer` takes no secret as it is, only where it is found | write `bearer: ${env:NAME}` for a variable of the environment, or `bearer: ${file:secrets/name}`",
+    ),
+    (
+        &["url: https://h/", "bearer: ${env:}"],
+        "7:5 config-secret `bearer` takes no secret as it is, only where it is found | write `bearer: ${env:NAME}` for a variable of the environment, or `bearer: ${file:secrets/name}`",
+    ),
+    (
+        &["url: https://h/", "bearer: ${env:A}", "basic:", "  user: u", "  password: ${env:B}"],
+        "7:5 config-credentials there are two kinds of credentials, `bearer` and `basic` | remove one of them",
+    ),
+    (
+        &["url: https://h/", "headers:", "  Authorization: Bearer x"],
+        "10:9 config-header no header can be given as `Authorization` | say who sends with `bearer` or `basic`",
+    ),
+    (
+        &["url: https://h/", "headers:", "  X Site: a"],
+        "10:9 config-header no header can be given as `X Site` | names are made of letters, digits and `-`",
+    ),
+    (
+        &["url: https://h/", "headers:", "  X-Site: \"a\\nb\""],
+        "10:17 config-header a header's text is made of printable ASCII | escape other letters as the receiver wants them",
+    ),
+    (
+        &["url: http://hub.example.org/", "bearer: ${env:A}"],
+        "8:7 config-plain-secret the credentials go over the network for everybody to read | write https://, if the receiver speaks it",
+    ),
+    (
+        &["url: http://127.0.0.1:80/", "tls: {}"],
+        "8:7 config-url `tls` is for URLs that begin with https | write https://",
+    ),
+    (&["method: POST"], "8:7 config-missing-key an HTTP destination needs `url` | add `url:`"),
+];
+
+#[test]
+fn a_server_that_cannot_be() {
+    for (lines, told) in WRONG {
+        let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(wrong(CLINIC, &[WEB, &lines].concat()), [*told]);
+    }
+}
+
+#[test]
+fn a_destination_is_of_one_kind() {
+    assert_eq!(
+        wrong(CLINIC, &[HUB, WEB, &["  url: https://h/"]].concat()),
+        [
+            "6:3 config-two-endpoints a destination is one of `mllp`, `files` and `http`, not several | make a destination of each"
+        ]
+    );
+}
