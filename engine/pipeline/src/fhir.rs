@@ -126,7 +126,7 @@ fn judge_bundle(bundle: &Json) -> Verdict {
     }
     let Some(first) = failed.first() else { return Verdict::Delivered };
     let told = failed.iter().take(TOLD_MAX).map(Failed::told).collect::<Vec<_>>().join("; ");
-    let code = format!("fhir-{}", first.status);
+    let code = first.status.to_string();
     let text = format!("{} of {} entries failed: {told}", failed.len(), entries.len());
     match failed.iter().all(|entry| is_retryable(entry.status)) {
         true => Verdict::Retryable { code, text },
@@ -194,9 +194,9 @@ mod tests {
         assert_eq!(told(&[created, same]).0, "delivered");
         assert_eq!(told(&[]).0, "delivered");
         let found = told(&[created, busy]);
-        assert_eq!((found.0, found.1.as_str()), ("again", "fhir-503"));
+        assert_eq!((found.0, found.1.as_str()), ("again", "503"));
         let found = told(&[busy, wrong]);
-        assert_eq!((found.0, found.1.as_str()), ("refused", "fhir-503"));
+        assert_eq!((found.0, found.1.as_str()), ("refused", "503"));
         assert_eq!(
             found.2,
             "2 of 2 entries failed: entry 1 with 503; entry 2 with 422 (invalid at Observation.value)"

@@ -112,7 +112,7 @@ async fn everybody_shows_who_it_is_and_renewals_need_no_restart() {
     // A token that is wrong holds the line, and one that is right again lets it go on.
     second.write("token", "another");
     send(&first, &engine, "S3", "clinic", 0).await;
-    engine.logged("http-401").await;
+    engine.logged("answered 401").await;
     second.write("token", TOKEN);
     delivered(&first, 2).await;
 

@@ -13,7 +13,7 @@ pub(crate) const REFUSALS: [&str; 4] = ["AE", "AR", "CE", "CR"];
 
 /// What can go wrong on the way, by the codes that attempts are recorded with: then nobody knows what became of the message, so none of
 /// them can be taken for a delivery.
-pub(crate) const ON_THE_WAY: [&str; 9] = [
+pub(crate) const ON_THE_WAY: [&str; 12] = [
     "answer-timeout",
     "answer-unreadable",
     "closed-before-answer",
@@ -21,6 +21,9 @@ pub(crate) const ON_THE_WAY: [&str; 9] = [
     "connect-refused",
     "connect-timeout",
     "connection-lost",
+    "foreign-answer",
+    "no-token",
+    "secret-missing",
     "send-timeout",
     "unreadable-answer",
 ];
@@ -156,7 +159,7 @@ fn action(entry: &Entry, problems: &Problems) -> Option<OnAnswer> {
     let is_on_the_way = ON_THE_WAY.contains(&code);
     if !is_on_the_way && !REFUSALS.contains(&code) && !is_status(code) {
         let message = format!(
-            "no refusal or failure has the code {code}; there are AE, AR, CE, CR, HTTP statuses such as '503', and {}",
+            "`on_answer` knows no {code}; it knows AE, AR, CE, CR, HTTP statuses such as '503', and {}",
             ON_THE_WAY.join(", ")
         );
         problems

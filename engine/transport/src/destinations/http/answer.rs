@@ -25,7 +25,7 @@ pub(super) fn outcome(
         }
         _ => String::new(),
     };
-    let code = format!("http-{}", status.as_u16());
+    let code = status.as_u16().to_string();
     let text = format!("the server answered {}{words}{}", said(status), advice(answer, is_fixed));
     match is_retryable(status) {
         true => {
