@@ -76,7 +76,7 @@ fn drain(args: &DrainArgs, engine: &Engine<'_>, reader: &Reader) -> Result<Drain
     let last = held.last().map_or(0, |held| held.delivery);
     let waited = held.len() as u64;
     let progress = progress(held.len());
-    let until = args.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let until = args.timeout.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
     let mut ask_at = Instant::now();
     let (left, why) = loop {
         let left = reader.waiting_up_to(&args.name, last).map_err(Failure::new)?;
@@ -106,12 +106,16 @@ fn status(args: &DrainArgs, engine: &Engine<'_>) -> Result<Option<DestinationSta
 
 /// Why nothing is sent, if nothing is.
 fn obstacle(args: &DrainArgs, engine: &Engine<'_>) -> Result<Option<String>, Failure> {
-    use orderly_runtime::status::DestinationState::{Stopped, Undeclared};
+    use orderly_runtime::status::DestinationState::{Blocked, Stopped, Undeclared};
     Ok(match status(args, engine)? {
         Some(DestinationStatus { state: Stopped, .. }) | None => Some("no engine runs".to_owned()),
         Some(DestinationStatus { state: Undeclared, .. }) => {
             Some("the configuration no longer has the destination".to_owned())
         }
+        Some(DestinationStatus { state: Blocked, .. }) => Some(format!(
+            "a refusal blocks it; `orderly skip {}` or `orderly resume {}` goes on",
+            args.name, args.name
+        )),
         Some(DestinationStatus { paused: Some(paused), .. }) => {
             Some(format!("it is paused by {}; `orderly resume {}` goes on", paused.who, args.name))
         }

@@ -209,7 +209,12 @@ pub(crate) fn cancel(args: &CancelArgs) -> CommandResult {
     }
     let handed = args.common.lay_on(&found, Pace::new(None), Deed::Cancel)?;
     let code = args.common.tell(&handed, "cancelled");
-    Ok(if found.is_empty() && !args.ids.is_empty() { ANSWER_IS_NO } else { code })
+    let is_left = |id: &u64| !found.iter().any(|delivery| delivery.message_id == *id);
+    let left: Vec<&u64> = args.ids.iter().filter(|id| is_left(id)).collect();
+    for id in &left {
+        eprintln!("message {id} has nothing that could be cancelled");
+    }
+    Ok(if left.is_empty() { code } else { ANSWER_IS_NO })
 }
 
 impl CancelArgs {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::error::JournalError;
+use crate::error::{CommitError, JournalError};
 use crate::journal::Shared;
 use crate::message::DeliveryState;
 use crate::segment::{SegmentFile, StoredContents};
@@ -62,6 +62,16 @@ pub struct Resend {
     pub at_us: i64,
 }
 
+/// What came of sending one again.
+pub(crate) enum Copied {
+    /// It is a new delivery.
+    Done,
+    /// There is no such delivery, or nothing that could be sent.
+    Nothing,
+    /// What was sent cannot be read any more.
+    Unreadable(CommitError),
+}
+
 impl Change {
     fn state(self) -> DeliveryState {
         match self {
@@ -107,33 +117,29 @@ impl SegmentFile {
         Ok(Some(Amended { before, changed: true }))
     }
 
-    /// Appends a delivery with the payload and the place of another one of this file; gives its class.
-    fn copy_delivery(&mut self, resend: &Resend, seq: u64) -> Result<Option<u8>, JournalError> {
+    /// Appends a delivery with the payload and the place of another one of this file; whether there was one to copy.
+    fn copy_delivery(&mut self, resend: &Resend, seq: u64) -> Result<bool, JournalError> {
         let Some(standing) = self.standing(resend.delivery)?.filter(|standing| standing.content.is_some())
         else {
-            return Ok(None);
+            return Ok(false);
         };
-        let class = self.database.run(|connection| {
+        self.database.run(|connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO delivery (seq, message, route, destination, part, state, reason, attempts,
                                            next_attempt_at_us, revision, content, control_id, target, class, lanes, since_us)
                      SELECT ?2, message, route, destination, part, ?3, NULL, 0, NULL, 0, content, control_id, target,
                             class, lanes, ?4
-                     FROM delivery WHERE seq = ?1 RETURNING class",
+                     FROM delivery WHERE seq = ?1",
                 )?
-                .query_row(
-                    params![int(resend.delivery), int(seq), DeliveryState::Waiting.code(), resend.at_us],
-                    |row| row.get(0),
-                )
+                .execute(params![int(resend.delivery), int(seq), DeliveryState::Waiting.code(), resend.at_us])
         })?;
         self.count_delivery(standing.destination, DeliveryState::Waiting, 1);
-        Ok(Some(class))
+        Ok(true)
     }
 }
 
-/// Appends a delivery with the payload of another one, wherever that stands, and gives its class; nothing when there is no such delivery, or
-/// nothing that could be sent. `home` is the file that has the message.
+/// Appends a delivery with the payload of another one, wherever that stands. `home` is the file that has the message.
 pub(crate) fn resend(
     shared: &Shared,
     file: &mut SegmentFile,
@@ -141,19 +147,24 @@ pub(crate) fn resend(
     places: &[u32],
     resend: &Resend,
     seq: u64,
-) -> Result<Option<u8>, JournalError> {
-    if let Some(class) = file.copy_delivery(resend, seq)? {
-        return Ok(Some(class));
+) -> Result<Copied, JournalError> {
+    if file.copy_delivery(resend, seq)? {
+        return Ok(Copied::Done);
     }
     let reader = shared.reader();
     for number in places.iter().filter(|number| **number != file.number) {
-        let Some((part, delivery)) = reader.as_new(*number, resend.delivery)? else { continue };
+        let (part, delivery) = match reader.as_new(*number, resend.delivery) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            // Nothing is written yet, and what others of the group wrote need not suffer from it.
+            Err(error) => return Ok(Copied::Unreadable(CommitError::from(&error))),
+        };
         let mut stored = StoredContents::none();
         file.insert_delivery(seq, resend.message_id, part, &delivery, resend.at_us, &mut stored)?;
         hold(shared, file, home, places, resend)?;
-        return Ok(Some(delivery.place.class));
+        return Ok(Copied::Done);
     }
-    Ok(None)
+    Ok(Copied::Nothing)
 }
 
 /// Names the sealed file that has the message, so that it stays and the new delivery is found; the message's fate stays as it is.

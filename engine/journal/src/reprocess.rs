@@ -83,7 +83,11 @@ pub(crate) fn reprocess(
             changes.withdraw(here, &pair.1);
         }
     }
-    note_processing(file, home, replay)?;
+    // What is about certain deliveries, and made none for a message that has none, changed nothing: its fate stays.
+    let is_without = standing.is_empty() && elsewhere.is_empty() && changes.appended == 0;
+    if replay.only.is_none() || !is_without {
+        note_processing(file, home, replay)?;
+    }
     Ok(changes)
 }
 

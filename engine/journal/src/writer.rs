@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::amend::{self, Amended, Amendment, Resend};
+use crate::amend::{self, Amended, Amendment, Copied, Resend};
 use crate::catalog::{Catalog, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::inbox::{Request, Turn};
@@ -428,13 +428,17 @@ fn apply_resend(
     let places = shared.reader().files_of(resend.message_id)?;
     let home = places.first().copied().unwrap_or(file.number);
     let seq = next.delivery;
-    let Some(class) = amend::resend(shared, file, home, &places, resend, seq)? else {
-        return Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: resend.delivery }));
-    };
-    next.delivery += 1;
-    written.strays.push(seq);
-    note(&mut written.waiting, &resend.destination, class, false);
-    Ok(Answer::Resent(seq))
+    match amend::resend(shared, file, home, &places, resend, seq)? {
+        Copied::Nothing => Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: resend.delivery })),
+        Copied::Unreadable(error) => Ok(Answer::Refused(error)),
+        Copied::Done => {
+            next.delivery += 1;
+            written.strays.push(seq);
+            // It may stand in an older file than what its worker has read meanwhile, and is found only from the start.
+            note(&mut written.waiting, &resend.destination, Place::USUAL, true);
+            Ok(Answer::Resent(seq))
+        }
+    }
 }
 
 /// Keeps each destination once a class; a worker that must read from the start reads all classes anew.

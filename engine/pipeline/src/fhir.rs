@@ -126,7 +126,9 @@ fn judge_bundle(bundle: &Json) -> Verdict {
     }
     let Some(first) = failed.first() else { return Verdict::Delivered };
     let told = failed.iter().take(TOLD_MAX).map(Failed::told).collect::<Vec<_>>().join("; ");
-    let code = first.status.to_string();
+    // What is declared for one status must not decide about an entry that failed with another.
+    let is_one = failed.iter().all(|entry| entry.status == first.status);
+    let code = if is_one { first.status.to_string() } else { "entries-failed".to_owned() };
     let text = format!("{} of {} entries failed: {told}", failed.len(), entries.len());
     match failed.iter().all(|entry| is_retryable(entry.status)) {
         true => Verdict::Retryable { code, text },
@@ -196,7 +198,7 @@ mod tests {
         let found = told(&[created, busy]);
         assert_eq!((found.0, found.1.as_str()), ("again", "503"));
         let found = told(&[busy, wrong]);
-        assert_eq!((found.0, found.1.as_str()), ("refused", "503"));
+        assert_eq!((found.0, found.1.as_str()), ("refused", "entries-failed"));
         assert_eq!(
             found.2,
             "2 of 2 entries failed: entry 1 with 503; entry 2 with 422 (invalid at Observation.value)"

@@ -72,6 +72,9 @@ struct Flight {
     overtaken: bool,
 }
 
+/// By so much one that was not answered goes behind others of other lanes that are due at the same time.
+const BEHIND_OTHERS: Duration = Duration::from_millis(1);
+
 /// The wait after the journal could not be read.
 const FETCH_RETRY: Duration = Duration::from_secs(1);
 
@@ -100,14 +103,18 @@ impl Line {
         let mut actions = Vec::new();
         match event {
             Event::Arrived(class) => of(&mut self.classes, class).arrived(),
-            Event::Rewound => self.rewind(),
+            Event::Rewound => {
+                self.rewind();
+                // What a person sends again is not left for a wait that began before.
+                self.away.until = None;
+            }
             Event::Fetched { class, items, more } => self.fetched(class, items, more),
             Event::FetchFailed(class) => of(&mut self.classes, class).failed(later(now, FETCH_RETRY)),
             Event::Attempted { ticket, ending } => actions.extend(self.attempted(ticket, ending, now)),
             Event::Recorded(seq) => self.recorded(seq),
             Event::Changed(policy) => self.change(policy),
             Event::Pause => self.paused = true,
-            Event::Resume => (self.paused, self.blocked) = (false, false),
+            Event::Resume => (self.paused, self.blocked, self.away.until) = (false, false, None),
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
@@ -216,7 +223,9 @@ impl Line {
         }
         let failures = if answered { item.attempts } else { item.attempts.max(self.away.times) };
         let due = later(now, self.policy.retry.wait_after(item.seq, failures, asked));
-        item.not_before = Some(due);
+        // When the wait is over, another one has its turn first: what is never answered must not be tried alone for ever.
+        let goes_behind = !answered && self.policy.order != Order::Fifo;
+        item.not_before = Some(if goes_behind { later(due, BEHIND_OTHERS) } else { due });
         self.away.wait_until(due);
         Settled::Waiting { not_before: Some(due) }
     }
@@ -231,6 +240,12 @@ impl Line {
             Some(Settled::Waiting { .. }) => hand.put_back(item),
             None if ending == Ending::Unread => hand.put_back(item),
             Some(Settled::Parked | Settled::GivenUp) if holds_its_lanes => {
+                hand.close(lanes, seq);
+                hand.remove(seq);
+            }
+            // It was set aside or taken back while it was to go: which of them, is read anew when that is told, and until then nothing
+            // goes past it.
+            None if holds_its_lanes => {
                 hand.close(lanes, seq);
                 hand.remove(seq);
             }

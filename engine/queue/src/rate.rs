@@ -30,6 +30,8 @@ impl Bucket {
     /// Takes one, or says from when on there is one.
     pub(crate) fn take(&mut self, rate: Rate, now: Micros) -> Result<(), Micros> {
         let one = rate.per / rate.count.max(1);
+        // A rate that was slower, or a clock that was set back, leaves no more behind than one at this rate would.
+        self.full_at = self.full_at.min(later(now, one.max(BURST)));
         // All but one may be gone already: the burst, or one at a time where the burst holds less than that.
         let slack = BURST.saturating_sub(one);
         let from = self.full_at.saturating_sub(later(0, slack));
@@ -71,6 +73,17 @@ mod tests {
         let taken = taken(rate, 1_000_000);
         assert_eq!(taken.iter().filter(|at| **at == 0).count(), 100);
         assert_eq!(taken.len(), 1099);
+    }
+
+    #[test]
+    fn a_rate_made_faster_and_a_clock_set_back_hold_nothing_up() {
+        let (slow, fast) = (Duration::from_secs(3600), Duration::from_secs(1));
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.take(Rate { count: 1, per: slow }, 9_000_000_000), Ok(()));
+        assert_eq!(bucket.take(Rate { count: 10, per: fast }, 9_000_000_001), Err(9_000_100_001));
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.take(Rate { count: 1, per: fast }, 9_000_000_000), Ok(()));
+        assert_eq!(bucket.take(Rate { count: 1, per: fast }, 1_000_000_000), Err(1_001_000_000));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use orderly_pipeline::{
 };
 use orderly_transport::destinations::{
     Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, HeaderContent,
-    HttpSettings, MediaType, Method, MllpSettings, Origin, Outcome,
+    HttpSettings, Judged, MediaType, Method, MllpSettings, Origin, Outcome,
 };
 
 use crate::outside;
@@ -45,7 +45,7 @@ fn fhir_settings(fhir: &FhirEndpoint, base: &Path) -> HttpSettings {
         credentials: fhir.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
         oauth: fhir.oauth.as_ref().map(|oauth| outside::oauth(oauth, base)),
         media_types: vec![MediaType { beginning: b"", name: FHIR_MEDIA_TYPE.to_owned() }],
-        judged: FHIR_ANSWER_MEDIA_TYPES.to_vec(),
+        judged: Judged { media_types: FHIR_ANSWER_MEDIA_TYPES.to_vec(), beginnings: vec!["{", "<"] },
         connect_timeout: fhir.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         answer_timeout: fhir.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
         tls: fhir.tls.as_ref().map(|tls| outside::tls_client(tls, base)).unwrap_or_default(),
@@ -75,7 +75,7 @@ fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
         credentials: http.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
         oauth: http.oauth.as_ref().map(|oauth| outside::oauth(oauth, base)),
         media_types,
-        judged: HL7_V2_MEDIA_TYPES.to_vec(),
+        judged: Judged { media_types: HL7_V2_MEDIA_TYPES.to_vec(), beginnings: vec!["MSH"] },
         connect_timeout: http.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         answer_timeout: http.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
         tls: http.tls.as_ref().map(|tls| outside::tls_client(tls, base)).unwrap_or_default(),

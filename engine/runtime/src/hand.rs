@@ -76,7 +76,7 @@ pub(crate) async fn lay(desk: &Desk<'_>, request: &HandRequest) -> Result<Handed
         Deed::Resume(destination) => pause(desk, request, destination, false).await?,
         Deed::Skip(deliveries) => amend(desk.journal, request, deliveries, Change::Park).await?,
         Deed::Cancel(deliveries) => amend(desk.journal, request, deliveries, Change::Cancel).await?,
-        Deed::Resend(deliveries) => resend(desk.journal, request, deliveries).await?,
+        Deed::Resend(deliveries) => resend(desk, request, deliveries).await?,
     };
     if handed.changed > 0 && !matches!(request.deed, Deed::Pause(_) | Deed::Resume(_)) {
         let act = request.act(Timestamp::now().as_microsecond(), handed.changed);
@@ -149,13 +149,19 @@ async fn pause(
     };
     let plan = desk.plans.hold().await.plan.clone();
     let act = request.act(Timestamp::now().as_microsecond(), 1);
+    let unknown = || {
+        let names: Vec<&str> = plan.destinations.iter().map(|declared| &*declared.name).collect();
+        Err(format!("there is no destination {destination}; there are {}", names.join(", ")))
+    };
+    let is_declared = plan.destination(destination).is_some();
     let changed = tokio::task::block_in_place(|| match paused {
-        true if plan.destination(destination).is_none() => {
-            let names: Vec<&str> = plan.destinations.iter().map(|declared| &*declared.name).collect();
-            Err(format!("there is no destination {destination}; there are {}", names.join(", ")))
-        }
+        true if !is_declared => unknown(),
         true => desk.journal.pause(destination, &act).map_err(|error| error.to_string()),
-        false => desk.journal.resume(destination, &act).map_err(|error| error.to_string()),
+        // One that is paused and not declared any more can be resumed all the same.
+        false => match desk.journal.resume(destination, &act).map_err(|error| error.to_string()) {
+            Ok(false) if !is_declared => unknown(),
+            resumed => resumed,
+        },
     })?;
     if let Some(lines) = lines.as_ref().and_then(|lines| lines.as_ref()) {
         lines.pause_destination(destination, paused);
@@ -176,15 +182,23 @@ async fn amend(
         match amended {
             Ok(Amended { changed: true, .. }) => handed.changed += 1,
             Ok(Amended { before, .. }) => handed.leave(delivery, format!("it is {}", before.name())),
-            Err(why) => handed.leave(delivery, why),
+            Err(error) => handed.leave(delivery, error.to_string()),
         }
     }
     Ok(handed)
 }
 
 /// Sends deliveries again. Those that become new ones do so in the order given.
-async fn resend(journal: &Journal, request: &HandRequest, deliveries: &[Delivery]) -> Result<Handed, String> {
-    let mut handed = Handed::default();
+async fn resend(desk: &Desk<'_>, request: &HandRequest, deliveries: &[Delivery]) -> Result<Handed, String> {
+    let (journal, mut handed) = (desk.journal, Handed::default());
+    // Held to the end, so that no reload takes a destination away after nothing waited for it.
+    let held = desk.plans.hold().await;
+    let is_declared = |delivery: &&Delivery| held.plan.destination(&delivery.destination).is_some();
+    let (deliveries, undeclared): (Vec<_>, Vec<_>) = deliveries.iter().partition(is_declared);
+    for delivery in undeclared {
+        let why = format!("the configuration has no destination {}", delivery.destination);
+        handed.leave(delivery, why);
+    }
     let mut settled = Vec::new();
     let reason = request.told("sent again");
     for (delivery, amended) in change_each(journal, deliveries, Change::Retry, Some(reason)).await {
@@ -193,7 +207,9 @@ async fn resend(journal: &Journal, request: &HandRequest, deliveries: &[Delivery
             Ok(Amended { before, .. }) if before.is_settled() => settled.push(delivery),
             Ok(Amended { .. }) => handed.leave(delivery, NOTHING_TO_SEND.to_owned()),
             // Its file is sealed, so it is settled.
-            Err(_) => settled.push(delivery),
+            Err(CommitError::NoSuchDelivery { .. }) => settled.push(delivery),
+            // It may be changed all the same, and a copy beside it would be one too many.
+            Err(error) => handed.leave(delivery, error.to_string()),
         }
     }
     let at_us = Timestamp::now().as_microsecond();
@@ -218,12 +234,12 @@ const NOTHING_TO_SEND: &str = "no output was made of it; `orderly replay` makes 
 /// Asks for all changes before it waits for the first: they share commits.
 async fn change_each<'d>(
     journal: &Journal,
-    deliveries: &'d [Delivery],
+    deliveries: impl IntoIterator<Item = &'d Delivery>,
     change: Change,
     reason: Option<String>,
-) -> Vec<(&'d Delivery, Result<Amended, String>)> {
+) -> Vec<(&'d Delivery, Result<Amended, CommitError>)> {
     let at_us = Timestamp::now().as_microsecond();
-    let asked = deliveries.iter().map(|delivery| {
+    let asked = deliveries.into_iter().map(|delivery| {
         let destination = Arc::from(delivery.destination.as_str());
         let (number, reason) = (delivery.number, reason.clone());
         let amendment = Amendment { delivery: number, destination, change, at_us, reason };
@@ -232,7 +248,7 @@ async fn change_each<'d>(
     let asked: Vec<_> = asked.collect();
     let mut changed = Vec::with_capacity(asked.len());
     for (delivery, answer) in asked {
-        changed.push((delivery, answered(answer).await.map_err(|error| error.to_string())));
+        changed.push((delivery, answered(answer).await));
     }
     changed
 }

@@ -105,18 +105,21 @@ async fn store(journal: &Journal, message: NewMessage, request: &InjectRequest) 
         count: 1,
         reason: request.reason.clone(),
     };
-    let noted =
-        tokio::task::block_in_place(|| journal.note_repair(repair).and_then(|()| journal.note_act(&act)));
-    noted.map_err(|error| error.to_string())?;
     let (done, committed) = oneshot::channel();
     journal.accept(message, move |result| {
         // Whoever asked may have gone; the message is stored all the same.
         let _ = done.send(result);
     });
     match committed.await {
-        Ok(result) => result.map(drop).map_err(|error| error.to_string()),
-        Err(_) => Err("the journal is closing; try again".to_owned()),
+        Ok(result) => result.map(drop).map_err(|error| error.to_string())?,
+        Err(_) => return Err("the journal is closing; try again".to_owned()),
     }
+    // Only then: the id of what was not stored may become another message's.
+    let noted =
+        tokio::task::block_in_place(|| journal.note_repair(repair).and_then(|()| journal.note_act(&act)));
+    noted.map_err(|error| {
+        format!("message {} is stored; whose repair it is could not be noted: {error}", repair.repaired)
+    })
 }
 
 impl Injected {

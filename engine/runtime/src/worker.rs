@@ -275,6 +275,7 @@ impl Worker {
                 Ok(()) => news.recorded.push(seq),
                 // A replay took it away and its file was sealed: there is nothing to record it in, now or later.
                 Err(CommitError::NoSuchDelivery { .. }) => {
+                    warn!(delivery = seq, "the result of an attempt comes too late: a person, or a replay, has settled the delivery");
                     news.recorded.push(seq);
                     news.rewound = true;
                 }

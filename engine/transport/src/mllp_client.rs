@@ -10,7 +10,6 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -165,7 +164,7 @@ impl MllpClient {
                 }
             }
             let patience = self.patience(deadline);
-            match timeout_at(patience, self.stream.read(&mut self.buffer)).await {
+            match timeout_at(patience, self.stream.read_marked(&mut self.buffer)).await {
                 Ok(Ok(0)) => return self.receive_last(),
                 Ok(Ok(count)) => self.unread = 0..count,
                 Ok(Err(error)) => return Err(NoFrame::Broken(error)),

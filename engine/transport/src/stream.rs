@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -63,6 +63,17 @@ impl Stream {
         match Pin::new(self).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
             Poll::Ready(read) => read.map(|()| buffer.filled().len()),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Reads what comes, for a protocol that marks the end of what is sent itself: there a peer that goes without ending TLS properly, as
+    /// many do, has ended all the same.
+    pub(crate) async fn read_marked(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.read(buffer).await {
+            Err(error) if matches!(self, Self::Tls(_)) && error.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(0)
+            }
+            read => read,
         }
     }
 

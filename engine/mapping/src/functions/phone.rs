@@ -170,9 +170,11 @@ fn of_view<'s>(view: View<'s>, home: &Country) -> Value<'s> {
     if text(7).is_empty() {
         return Value::View(view.child(1));
     }
+    let area = text(6);
+    let digits = area.trim_start_matches(|letter: char| !letter.is_ascii_digit());
     let country = match text(5) {
         // With its area it is no local number, whether the trunk prefix stands before the area or not.
-        country if country.is_empty() && !text(6).is_empty() && !text(6).starts_with(home.trunk) => {
+        country if country.is_empty() && !digits.is_empty() && !digits.starts_with(home.trunk) => {
             home.trunk.to_owned()
         }
         country if country.is_empty() => String::new(),
@@ -182,7 +184,7 @@ fn of_view<'s>(view: View<'s>, home: &Country) -> Value<'s> {
         extension if extension.is_empty() => String::new(),
         extension => format!(" x{extension}"),
     };
-    Value::text(format!("{country}{} {}{extension}", text(6), text(7)))
+    Value::text(format!("{country}{area} {}{extension}", text(7)))
 }
 
 /// A number of a country.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orderly_mapping::{Input, Template};
-use orderly_record::Diagnostic;
+use orderly_record::{Diagnostic, Fault};
 
 use super::{At, Secret, TlsEndpoint, TlsListener};
 
@@ -175,11 +175,33 @@ impl Url {
         for part in &self.path {
             match part {
                 UrlPart::Text(text) => path.push_str(text),
-                UrlPart::Value(value) => escape(&value.text(input)?, &mut path),
+                UrlPart::Value(value) => match value.text(input)? {
+                    text if text.is_empty() => path.push(NOTHING),
+                    text => escape(&text, &mut path),
+                },
             }
         }
+        if leads_elsewhere(&path) {
+            let message = "the URL for this message leads to another place: a value in its path is empty, or of dots alone";
+            let diagnostic = Diagnostic::error("http-path", Fault::Sender, message);
+            return Err(diagnostic.with_help("leave such messages out, as in `when: PID-3.1 is present`"));
+        }
+        path.retain(|letter| letter != NOTHING);
         Ok(Some(path))
     }
+}
+
+/// Stands for a value that is empty; no escaped value and no URL has it.
+const NOTHING: char = '\0';
+
+/// Whether a piece of the path is gone, or is one of those that servers take for the place itself or the one above, also where they are
+/// escaped (RFC 3986, section 6.2.2).
+fn leads_elsewhere(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    path.split('/').any(|piece| {
+        let dots = piece.replace("%2E", ".").replace(NOTHING, "");
+        (piece.contains(NOTHING) && dots.is_empty()) || matches!(dots.as_str(), "." | "..")
+    })
 }
 
 /// Escapes all that has a meaning in a URL (RFC 3986, section 2.3); of a value of dots alone the dots too, as those lead upwards.
@@ -198,6 +220,16 @@ fn escape(value: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_stays_where_it_was_meant_to_be() {
+        for path in ["/hl7/%2E%2E/in", "/a/.%2E", "/a/%2E", "/a/\0/b", "/Patient/\0"] {
+            assert!(leads_elsewhere(path), "{path}");
+        }
+        for path in ["/", "/hl7/", "/hl7/a%2E%2Eb", "/a?x=\0", "/a-\0/b", "/a//b"] {
+            assert!(!leads_elsewhere(path), "{path}");
+        }
+    }
 
     #[test]
     fn values_cannot_change_what_a_url_means() {

@@ -166,6 +166,11 @@ fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderContent)> {
                 .help(help);
         } else if let Some(secret) = secret::reference(written) {
             read.push((entry.key.clone(), HeaderContent::Secret(secret)));
+        } else if text.contains("${") {
+            let message = format!("`{}` holds a reference that is not found so", entry.key);
+            problems
+                .error("config-header", &entry.key_span, message)
+                .help("the whole value is `${env:NAME}` or `${file:path}`, and what it names holds all of the header");
         } else if let Some(text) = header_text(written, problems) {
             read.push((entry.key.clone(), HeaderContent::Text(text)));
         }

@@ -18,6 +18,12 @@ pub(super) fn listener(of: &Fields<'_, '_>, problems: &Problems) -> Option<TlsLi
             .error("config-tls", span, message)
             .help("add `client_ca:`, the authorities of their certificates");
     }
+    if let (Some(span), true) = (fields.key_span("clients"), clients.is_empty()) {
+        let message = "`clients` names nobody, and without it everybody is let in whom `client_ca` knows";
+        problems
+            .error("config-tls", span, message)
+            .help("name at least one, or remove the source if nobody is to send");
+    }
     fields.finish();
     let identity = TlsIdentity { certificate: certificate?, key: key? };
     Some(TlsListener { identity, client_ca, clients, at: At(of.key_span("tls")?.place()) })

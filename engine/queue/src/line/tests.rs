@@ -297,7 +297,8 @@ fn a_destination_that_is_away_is_left_alone_by_all_lanes() {
     assert_eq!(sent(&attempted(&mut line, 1, FAILED, 0)), [0; 0]);
     line.step(Event::Recorded(1), 0);
     assert_eq!(line.step(Event::Recorded(2), 0), [Action::WakeAt(SECOND)]);
-    assert_eq!(sent(&line.step(Event::Tick, SECOND)), [1, 2]);
+    // Others have their turn first.
+    assert_eq!(sent(&line.step(Event::Tick, SECOND)), [3, 4]);
     // The second round: it is left alone for longer.
     attempted(&mut line, 2, FAILED, SECOND);
     attempted(&mut line, 3, FAILED, SECOND);
@@ -371,4 +372,39 @@ fn what_the_journal_does_not_have_waiting_is_let_go_and_what_cannot_be_read_stay
     assert_eq!(attempted(&mut line, 0, Ending::Unread, 0), [Action::WakeAt(SECOND)]);
     assert_eq!(sent(&line.step(Event::Tick, SECOND)), [1]);
     assert_eq!(sent(&attempted(&mut line, 1, Ending::Withdrawn, SECOND)), [2]);
+}
+
+#[test]
+fn what_is_never_answered_does_not_starve_others_of_one_connection() {
+    let (mut line, actions) = started_with(lanes_policy(1), vec![of_lanes(1, &[10]), of_lanes(2, &[20])]);
+    assert_eq!(sent(&actions), [1]);
+    attempted(&mut line, 0, FAILED, 0);
+    line.step(Event::Recorded(1), 0);
+    assert_eq!(sent(&line.step(Event::Tick, SECOND)), [2], "the other has its turn when the wait is over");
+}
+
+#[test]
+fn what_was_set_aside_while_it_was_to_go_holds_its_lanes() {
+    let all = vec![of_lanes(1, &[10]), of_lanes(2, &[10]), of_lanes(3, &[20])];
+    let (mut line, actions) = started_with(lanes_policy(1), all);
+    assert_eq!(sent(&actions), [1]);
+    assert_eq!(
+        sent(&attempted(&mut line, 0, Ending::Withdrawn, 0)),
+        [3],
+        "the next of its lane waits for the news"
+    );
+}
+
+#[test]
+fn what_a_person_sends_again_is_not_left_for_a_wait_that_began_before() {
+    for news in [Event::Rewound, Event::Resume] {
+        let (mut line, _) = started_with(lanes_policy(2), vec![of_lanes(1, &[10])]);
+        attempted(&mut line, 0, FAILED, 0);
+        line.step(Event::Recorded(1), 0);
+        line.step(news, 1);
+        line.step(Event::Arrived(Class::Normal), 1);
+        let items = vec![Item { not_before: Some(SECOND), ..of_lanes(1, &[10]) }, of_lanes(4, &[40])];
+        let actions = line.step(Event::Fetched { class: Class::Normal, items, more: false }, 2);
+        assert_eq!(sent(&actions), [4]);
+    }
 }

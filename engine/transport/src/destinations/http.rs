@@ -12,6 +12,7 @@ use super::{Attempt, Classify, Delivery, Outcome};
 use crate::http_client::{HttpAnswer, HttpClient, NoAnswer, Origin};
 use crate::secret::{SecretError, SecretSource};
 use crate::tls::{TlsClient, TlsClientSettings};
+pub use answer::Judged;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
@@ -40,8 +41,8 @@ pub struct HttpSettings {
     pub oauth: Option<OAuthSettings>,
     /// What payloads are: the media type of the first entry whose beginning fits, leading blanks aside.
     pub media_types: Vec<MediaType>,
-    /// Media types of answers that say more than their status, and are judged.
-    pub judged: Vec<&'static str>,
+    /// Answers that say more than their status.
+    pub judged: Judged,
     /// How long connecting may take. 10 s, as over MLLP.
     pub connect_timeout: Duration,
     /// How long sending and the answer may take together. 30 s, as over MLLP.
@@ -108,6 +109,9 @@ impl HttpDestination {
     /// Sends a message and waits for its answer. A delivery's name is its path, where it has one.
     pub async fn attempt(&mut self, delivery: &Delivery<'_>, classify: &Classify<'_>) -> Attempt {
         let is_fixed = delivery.name.is_empty();
+        if !is_fixed && !delivery.name.starts_with('/') {
+            return Attempt { outcome: elsewhere(), answer: None, duration: Duration::ZERO };
+        }
         let path = if is_fixed { self.settings.path.clone() } else { delivery.name.to_owned() };
         self.send(self.settings.method.clone(), &path, delivery.payload, is_fixed, classify).await
     }
@@ -146,6 +150,14 @@ impl HttpDestination {
             self.tokens.iter_mut().for_each(Tokens::forget);
         }
         Ok(answer)
+    }
+}
+
+/// The destination was of another kind when the delivery was made.
+fn elsewhere() -> Outcome {
+    Outcome::Permanent {
+        code: "http-request".to_owned(),
+        text: "this delivery was made when its destination was no URL; replay it".to_owned(),
     }
 }
 

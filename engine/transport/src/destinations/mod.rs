@@ -13,7 +13,7 @@ pub use crate::http_client::Origin;
 pub use fhir::FhirDestination;
 pub use files::{FilesDestination, FilesSettings};
 pub use http::{
-    ClientProof, Credentials, HeaderContent, HttpDestination, HttpSettings, MediaType, OAuthSettings,
+    ClientProof, Credentials, HeaderContent, HttpDestination, HttpSettings, Judged, MediaType, OAuthSettings,
 };
 pub use hyper::Method;
 pub use mllp::{MllpDestination, MllpSettings};

@@ -139,6 +139,9 @@ async fn serve<H: PostHandler>(
 /// The largest head of a request in bytes: hundreds of bytes are usual, tokens have some kilobytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// How long a request that is under way may take to end when the listener stops.
+const LAST_REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+
 async fn converse<H: PostHandler>(
     stream: Stream,
     desk: Arc<Desk<H>>,
@@ -161,8 +164,8 @@ async fn converse<H: PostHandler>(
         ended = conversation.as_mut() => ended,
         _ = stopped.changed() => {
             conversation.as_mut().graceful_shutdown();
-            // What came of the request in flight, the handler knows.
-            conversation.await.ok();
+            // What came of the request in flight, the handler knows; who sends it too slowly sends it again.
+            tokio::time::timeout(LAST_REQUEST_TIME_MAX, conversation).await.ok();
             return CloseReason::Shutdown;
         }
     };

@@ -10,11 +10,11 @@ use std::time::Duration;
 /// The outcome. `is_fixed` says that the URL has nothing of the message in it, so that where it is redirected to may be told.
 pub(super) fn outcome(
     answer: &HttpAnswer,
-    judged: &[&str],
+    judged: &Judged,
     is_fixed: bool,
     classify: &Classify<'_>,
 ) -> Outcome {
-    let is_judged = is_judged(&answer.headers, judged);
+    let is_judged = judged.takes(answer);
     let status = answer.status;
     if status.is_success() {
         return if is_judged { by_answer(answer, classify) } else { Outcome::Delivered };
@@ -49,10 +49,23 @@ fn by_answer(answer: &HttpAnswer, classify: &Classify<'_>) -> Outcome {
     }
 }
 
-fn is_judged(headers: &HeaderMap, judged: &[&str]) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    judged.iter().any(|media| essence.eq_ignore_ascii_case(media))
+/// Which answers are judged by what they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Those of these media types,
+    pub media_types: Vec<&'static str>,
+    /// and those that begin so, whatever they are called: servers say little of what they answer.
+    pub beginnings: Vec<&'static str>,
+}
+
+impl Judged {
+    fn takes(&self, answer: &HttpAnswer) -> bool {
+        let value = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let body = answer.body.trim_ascii_start();
+        self.media_types.iter().any(|media| essence.eq_ignore_ascii_case(media))
+            || self.beginnings.iter().any(|beginning| body.starts_with(beginning.as_bytes()))
+    }
 }
 
 /// Whether the same may be taken later. Credentials that are refused concern every message: to set all of them aside for a token that

@@ -1,7 +1,7 @@
 //! Requests as they go out, and what their answers mean: from a server that answers as it is told, byte by byte.
 
 use super::*;
-use crate::destinations::{Classified, FhirDestination};
+use crate::destinations::{Classified, FhirDestination, Judged};
 use crate::tls::tests::Authority;
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -58,7 +58,7 @@ fn settings(address: String) -> HttpSettings {
             MediaType { beginning: b"MSH", name: "x-application/hl7-v2+er7".to_owned() },
             MediaType { beginning: b"", name: "text/plain".to_owned() },
         ],
-        judged: vec!["x-application/hl7-v2+er7"],
+        judged: Judged { media_types: vec!["x-application/hl7-v2+er7"], beginnings: vec!["MSH"] },
         connect_timeout: Duration::from_secs(5),
         answer_timeout: Duration::from_secs(5),
         tls: TlsClientSettings::default(),
@@ -140,6 +140,7 @@ const ANSWERS: &[(&str, &str, &str, &str)] = &[
     // A body that breaks off takes nothing from the status.
     ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", "delivered", "", ""),
     ("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "refused", "400", "answered 400 (Bad Request)"),
+    ("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nMSH|AE", "refused", "AE", "AE"),
     ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "refused", "404", "404"),
     ("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n", "refused", "409", "409"),
     ("HTTP/1.1 422 X\r\nContent-Length: 0\r\n\r\n", "refused", "422", "422"),

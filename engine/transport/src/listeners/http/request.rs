@@ -35,6 +35,8 @@ pub(super) struct Desk<H> {
 struct Refusal {
     status: StatusCode,
     text: String,
+    /// What whoever sends is not to know.
+    hidden: Option<String>,
     /// What else the answer says.
     header: Option<(HeaderName, HeaderValue)>,
 }
@@ -47,7 +49,7 @@ const BODY_PROGRESS_BYTES: usize = 1024;
 const RETRY_AFTER_SECONDS: &str = "10";
 
 fn refusal(status: StatusCode, text: impl Into<String>) -> Refusal {
-    Refusal { status, text: text.into(), header: None }
+    Refusal { status, text: text.into(), hidden: None, header: None }
 }
 
 impl<H: PostHandler> Desk<H> {
@@ -55,13 +57,13 @@ impl<H: PostHandler> Desk<H> {
         let (head, mut body) = request.into_parts();
         match self.taken(&head, &mut body).await {
             Ok(response) => response,
-            Err(Refusal { status, text, header }) => {
+            Err(Refusal { status, text, hidden, header }) => {
                 // Whoever asks before sending sends nothing now, nor does whoever has stopped.
                 if !head.headers.contains_key(EXPECT) && status != StatusCode::REQUEST_TIMEOUT {
                     drain(&mut body).await;
                 }
                 let (peer, connection) = (self.peer, self.connection);
-                let (code, told) = (status.as_u16(), text.clone());
+                let (code, told) = (status.as_u16(), hidden.unwrap_or_else(|| text.clone()));
                 self.handler.connection(ConnectionEvent::RequestRefused {
                     connection,
                     peer,
@@ -195,7 +197,9 @@ fn canonical(given: &[u8]) -> Vec<u8> {
 /// What the credentials must be; while that is not known, nobody is let in.
 async fn value_of(source: &SecretSource) -> Result<Secret, Refusal> {
     source.fetch().await.map_err(|error| {
-        let mut missing = refusal(StatusCode::SERVICE_UNAVAILABLE, format!("nobody can be let in: {error}"));
+        let text = "nobody can be let in now: what the credentials must be is not known here";
+        let mut missing = refusal(StatusCode::SERVICE_UNAVAILABLE, text);
+        missing.hidden = Some(format!("nobody can be let in: {error}"));
         missing.header = Some((RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS)));
         missing
     })

@@ -98,7 +98,7 @@ impl<H: Handler> Connection<H> {
             let read = tokio::select! {
                 biased;
                 _ = stopped.changed() => return CloseReason::Shutdown,
-                read = timeout_at(deadline, stream.read(&mut buffer)) => read,
+                read = timeout_at(deadline, stream.read_marked(&mut buffer)) => read,
             };
             let handled = match read {
                 Ok(Ok(0)) => self.handle_end(stream, decoder).await,
@@ -219,11 +219,12 @@ impl<H: Handler> Connection<H> {
 
 /// Ends our side and empties the other for a while.
 async fn linger(stream: &mut Stream, stopped: &mut watch::Receiver<bool>) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
     let mut buffer = vec![0; READ_BYTES];
     let empty = async {
+        // Under TLS this waits for a peer that reads nothing any more.
+        if stream.shutdown().await.is_err() {
+            return;
+        }
         // An error means that the peer is gone, as an end does.
         while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
     };
