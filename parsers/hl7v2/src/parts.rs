@@ -252,7 +252,7 @@ mod tests {
         #[test]
         fn a_line_is_split_and_joined_as_it_is_written(
             line in prop::collection::vec(prop_oneof![Just(b'|'), Just(b'}'), Just(0xFC), any::<u8>()], 0..100),
-            changes in prop::collection::vec((0..20_usize, prop::collection::vec(b'a'..b'z', 0..4)), 0..6),
+            changes in prop::collection::vec((0..20_usize, prop::collection::vec(b'a'..=b'z', 0..4)), 0..6),
         ) {
             let mut expected: Vec<Vec<u8>> = line.split(|byte| *byte == b'|').map(<[u8]>::to_vec).collect();
             let (mut parts, own) = (received(&line), expected.iter().cloned().map(Cow::Owned).collect());
