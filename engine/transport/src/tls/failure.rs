@@ -157,12 +157,18 @@ impl HandshakeError {
             }
             CertificateError::Other(other) => match other.0.downcast_ref::<OtherNames>() {
                 Some(OtherNames(names)) => Self::NotAllowed(listed(names)),
-                None => Self::BadCertificate(CertificateError::Other(other).to_string()),
+                None => Self::BadCertificate(match other.0.downcast_ref::<webpki::Error>() {
+                    Some(webpki::Error::CaUsedAsEndEntity) => AUTHORITY_SHOWN.to_owned(),
+                    _ => CertificateError::Other(other).to_string(),
+                }),
             },
             error => Self::BadCertificate(error.to_string()),
         }
     }
 }
+
+/// What people make who sign a certificate themselves without saying what it is for.
+const AUTHORITY_SHOWN: &str = "it is an authority's (basic constraints: CA:TRUE); make one with CA:FALSE, also when it is signed by itself";
 
 /// A certificate is for other names than those that may connect.
 #[derive(Debug, thiserror::Error)]

@@ -37,6 +37,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(folder.path().join("ca.key"), key.serialize_pem()).unwrap();
         Self { folder, issuer: Issuer::new(params, key) }
     }
 
@@ -202,6 +203,12 @@ fn showing(authority: &Authority, of: &Authority, name: &str) -> TlsClientSettin
 }
 
 const CASES: &[Case] = &[
+    (
+        |ours, _| Some(ours.server("ca")),
+        |ours, _| Some(ours.client()),
+        ["tls-bad-certificate", "an authority's (basic constraints: CA:TRUE)"],
+        ["tls-refused", ""],
+    ),
     (
         |ours, _| Some(ours.server("old")),
         |ours, _| Some(ours.client()),
