@@ -10,6 +10,7 @@ use crate::charset::Charset;
 use crate::delimiters::{Delimiters, Encoding, declaration};
 use crate::parse::{header_start, line};
 use crate::view::{Level, View, nth_part};
+use crate::wire;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,13 @@ pub struct Reply {
 
 /// Reads an answer, or says why it is none.
 pub fn read_reply(bytes: &[u8]) -> Result<Reply, Diagnostic> {
+    match wire::utf_16(bytes) {
+        Some(charset) => read(charset.read(bytes).as_bytes()),
+        None => read(bytes),
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Reply, Diagnostic> {
     let unreadable = |message: &str| Diagnostic::error("hl7-reply-unreadable", Fault::Peer, message);
     let start = header_start(bytes).ok_or_else(|| unreadable("the answer has no MSH segment"))?;
     let body = bytes.get(start..).unwrap_or_default();
@@ -76,27 +84,27 @@ mod tests {
 
     const HEADER: &str = "MSH|^~\\&|R|F|ENG|HUB|20260305141501||ACK^A01^ACK|77|P|2.5\r";
 
-    fn read(rest: &str) -> Reply {
+    fn answered(rest: &str) -> Reply {
         read_reply(format!("{HEADER}{rest}").as_bytes()).unwrap()
     }
 
     #[test]
     fn the_code_and_what_it_is_about() {
-        let reply = read("SFT|x\rMSA|AA|N000731\r");
+        let reply = answered("SFT|x\rMSA|AA|N000731\r");
         assert_eq!(reply, Reply { code: Some(AckCode::AA), control_id: "N000731".into(), error_code: None });
-        assert_eq!(read("MSA| ae |a\\T\\b\r").code, Some(AckCode::AE));
-        assert_eq!(read("MSA| ae |a\\T\\b\r").control_id, "a\\T\\b");
-        assert_eq!(read("MSA|OK|1\r").code, None);
-        assert_eq!(read("MSA\r").code, None);
-        assert_eq!(read("MSA|CR|1").code, Some(AckCode::CR));
+        assert_eq!(answered("MSA| ae |a\\T\\b\r").code, Some(AckCode::AE));
+        assert_eq!(answered("MSA| ae |a\\T\\b\r").control_id, "a\\T\\b");
+        assert_eq!(answered("MSA|OK|1\r").code, None);
+        assert_eq!(answered("MSA\r").code, None);
+        assert_eq!(answered("MSA|CR|1").code, Some(AckCode::CR));
     }
 
     #[test]
     fn the_error_s_code_by_version() {
-        assert_eq!(read("MSA|AR|1\rERR||PID^1^3|207^x^HL70357|E\r").error_code.as_deref(), Some("207"));
-        assert_eq!(read("MSA|AE|1|text\rERR|PID^1^3^101&x&HL70357\r").error_code.as_deref(), Some("101"));
-        assert_eq!(read("MSA|AE|1|text|||102^x\r").error_code.as_deref(), Some("102"));
-        assert_eq!(read("MSA|AE|1\rERR\r").error_code, None);
+        assert_eq!(answered("MSA|AR|1\rERR||PID^1^3|207^x^HL70357|E\r").error_code.as_deref(), Some("207"));
+        assert_eq!(answered("MSA|AE|1|text\rERR|PID^1^3^101&x&HL70357\r").error_code.as_deref(), Some("101"));
+        assert_eq!(answered("MSA|AE|1|text|||102^x\r").error_code.as_deref(), Some("102"));
+        assert_eq!(answered("MSA|AE|1\rERR\r").error_code, None);
     }
 
     #[test]
@@ -110,6 +118,21 @@ mod tests {
         for bytes in [b"".as_slice(), b"nonsense", b"MSA|AA|1", b"MSH|^~\\&|A\rPID|1\r"] {
             let diagnostic = read_reply(bytes).unwrap_err();
             assert_eq!((diagnostic.code, diagnostic.fault), ("hl7-reply-unreadable", Fault::Peer));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_message_in_utf_16_is_in_utf_16() {
+        let text = format!("{HEADER}MSA|AE|7");
+        let units = || text.encode_utf16();
+        for bytes in [
+            units().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+            units().flat_map(u16::to_be_bytes).collect(),
+        ] {
+            for mark in [&b""[..], if bytes.first() == Some(&b'M') { b"\xFF\xFE" } else { b"\xFE\xFF" }] {
+                let reply = read_reply(&[mark, &bytes].concat()).unwrap();
+                assert_eq!((reply.code, reply.control_id.as_str()), (Some(AckCode::AE), "7"));
+            }
         }
     }
 }
