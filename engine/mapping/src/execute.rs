@@ -33,8 +33,8 @@ pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 /// Applies the mapping. `trace` is told of every rule. What it gives is never nothing.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Vec<Outcome> {
     let case = match trace {
-        None => Case::new(input, mapping.parts),
-        Some(_) => Case::watched(input, mapping.parts),
+        None => Case::new(input, &mapping.wanted),
+        Some(_) => Case::watched(input, &mapping.wanted),
     };
     outcomes(mapping, &case, trace).unwrap_or_else(|ended| vec![outcome(Err(ended), &case)])
 }

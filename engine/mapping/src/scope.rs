@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Range;
-use std::sync::Arc;
 
 use orderly_ccda::Element;
 use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment, Select, View};
@@ -17,6 +16,7 @@ use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
 use crate::recorder::Recorder;
 use crate::trace::Read;
 use crate::value::Value;
+use crate::wanted::Wanted;
 use crate::{Input, UnmappedCode, plan};
 
 /// Steps that one mapping may take for one message: segments looked at, filters tried, rules applied. A rule set of a hundred rules on
@@ -49,6 +49,8 @@ pub(crate) struct Case<'m> {
     nothing: Message<'m>,
     header: OnceCell<Header>,
     groups: OnceCell<Groups>,
+    /// The parts of the record that the plan takes, and those that were taken.
+    wanted: Wanted,
     parts: Vec<OnceCell<Member>>,
     steps: Cell<u64>,
     notes: RefCell<Vec<Diagnostic>>,
@@ -57,14 +59,15 @@ pub(crate) struct Case<'m> {
 }
 
 impl<'m> Case<'m> {
-    /// `parts` is the number of record parts that the plan takes.
-    pub(crate) fn new(input: &'m Input<'m>, parts: usize) -> Case<'m> {
+    /// A message, to be mapped by a plan that takes these parts of its record.
+    pub(crate) fn new(input: &'m Input<'m>, wanted: &Wanted) -> Case<'m> {
         Case {
             input,
             nothing: Message::default(),
             header: OnceCell::new(),
             groups: OnceCell::new(),
-            parts: (0..parts).map(|_| OnceCell::new()).collect(),
+            wanted: wanted.clone(),
+            parts: wanted.slots(),
             steps: Cell::new(0),
             notes: RefCell::new(Vec::new()),
             recorder: None,
@@ -72,8 +75,8 @@ impl<'m> Case<'m> {
     }
 
     /// The same, with everything written down that is looked at.
-    pub(crate) fn watched(input: &'m Input<'m>, parts: usize) -> Case<'m> {
-        Case { recorder: Some(Box::default()), ..Case::new(input, parts) }
+    pub(crate) fn watched(input: &'m Input<'m>, wanted: &Wanted) -> Case<'m> {
+        Case { recorder: Some(Box::default()), ..Case::new(input, wanted) }
     }
 
     /// Tells the recorder, when there is one.
@@ -104,11 +107,13 @@ impl<'m> Case<'m> {
         Some(self.header.get_or_init(|| message.header()))
     }
 
-    pub(crate) fn part(&self, slot: usize, root: &Arc<[Box<str>]>) -> &Member {
-        match self.parts.get(slot) {
-            Some(part) => part.get_or_init(|| Member::take(self.input.record(), root)),
-            None => &Member::Nothing,
+    /// The part of the record at this path, which is kept in this slot.
+    pub(crate) fn part(&self, slot: usize, root: &[Box<str>]) -> &Member {
+        let Some(part) = self.parts.get(slot) else { return &Member::Nothing };
+        if let (None, Some(first)) = (part.get(), root.first()) {
+            self.wanted.take(self.input.record(), first, &self.parts);
         }
+        part.get().unwrap_or(&Member::Nothing)
     }
 
     /// Counts steps.

@@ -2,7 +2,7 @@
 //!
 //! A timestamp that could not be understood keeps the sender's text: a wrong date must not vanish, and must not become another one.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -85,20 +85,17 @@ impl fmt::Display for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let civil = &self.civil;
         write!(formatter, "{:04}", civil.year())?;
-        if self.precision >= Precision::Month {
-            write!(formatter, "-{:02}", civil.month())?;
-        }
-        if self.precision >= Precision::Day {
-            write!(formatter, "-{:02}", civil.day())?;
-        }
-        if self.precision >= Precision::Hour {
-            write!(formatter, "T{:02}", civil.hour())?;
-        }
-        if self.precision >= Precision::Minute {
-            write!(formatter, ":{:02}", civil.minute())?;
-        }
-        if self.precision >= Precision::Second {
-            write!(formatter, ":{:02}", civil.second())?;
+        let parts = [
+            (Precision::Month, '-', civil.month()),
+            (Precision::Day, '-', civil.day()),
+            (Precision::Hour, 'T', civil.hour()),
+            (Precision::Minute, ':', civil.minute()),
+            (Precision::Second, ':', civil.second()),
+        ];
+        for (precision, before, number) in parts {
+            if self.precision >= precision {
+                two_digits(formatter, before, number)?;
+            }
         }
         if let Precision::Fraction(digits) = self.precision {
             let digits = digits.clamp(1, 9);
@@ -113,6 +110,14 @@ impl fmt::Display for Moment {
         }
         Ok(())
     }
+}
+
+/// Times are written by the million, and padding by format strings is most of what that costs.
+fn two_digits(formatter: &mut fmt::Formatter<'_>, before: char, number: i8) -> fmt::Result {
+    let digit = |number: u8| char::from(b'0' + number % 10);
+    formatter.write_char(before)?;
+    formatter.write_char(digit(number.unsigned_abs() / 10))?;
+    formatter.write_char(digit(number.unsigned_abs()))
 }
 
 #[cfg(test)]
