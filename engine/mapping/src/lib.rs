@@ -331,7 +331,7 @@ impl Template {
     pub fn text(&self, input: &Input<'_>) -> Result<String, Diagnostic> {
         let case = scope::Case::new(input, &self.wanted);
         let scalar = evaluate::scalar(&self.term, &scope::Scope::of(&case));
-        let text = scalar.map_err(|refusal| refusal.diagnostic)?.present();
+        let text = scalar.map_err(|refusal| refusal.into_inner().diagnostic)?.present();
         Ok(text.map(std::borrow::Cow::into_owned).unwrap_or_default())
     }
 }
@@ -352,6 +352,6 @@ impl PlacePath {
         let input = Input::of_message(&facts, message);
         let case = scope::Case::new(&input, &wanted::Wanted::default());
         let scope = scope::Scope::of(&case);
-        scope.positions(&self.place, false).map_err(|refusal| refusal.diagnostic)
+        scope.positions(&self.place, false).map_err(|refusal| refusal.into_inner().diagnostic)
     }
 }

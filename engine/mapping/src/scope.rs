@@ -4,7 +4,7 @@
 //! Every look costs a step of one budget, so that a mapping ends whatever the message.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 use orderly_ccda::Element;
 use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment, Select, View};
@@ -23,13 +23,17 @@ use crate::{Input, UnmappedCode, plan};
 /// a message of ten thousand segments stays far below; rules that multiply with the message are stopped within seconds.
 pub(crate) const STEPS_MAX: u64 = 1_000_000_000;
 
-/// Why a mapping did not come to its end.
+/// Why a mapping did not come to its end. Boxed, because everything that is evaluated could end in one, and hardly anything does.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Refusal(Box<Refused>);
+
+/// What a refusal says.
+#[derive(Debug)]
+pub(crate) struct Refused {
     pub(crate) end: plan::End,
     pub(crate) diagnostic: Diagnostic,
-    /// The code without a row, where that is why. Boxed, because refusals travel far and few have one.
-    pub(crate) unmapped: Option<Box<UnmappedCode>>,
+    /// The code without a row, where that is why.
+    pub(crate) unmapped: Option<UnmappedCode>,
 }
 
 impl Refusal {
@@ -38,7 +42,25 @@ impl Refusal {
     }
 
     pub(crate) fn new(end: plan::End, diagnostic: Diagnostic) -> Refusal {
-        Refusal { end, diagnostic, unmapped: None }
+        Refusal(Box::new(Refused { end, diagnostic, unmapped: None }))
+    }
+
+    pub(crate) fn into_inner(self) -> Refused {
+        *self.0
+    }
+}
+
+impl Deref for Refusal {
+    type Target = Refused;
+
+    fn deref(&self) -> &Refused {
+        &self.0
+    }
+}
+
+impl DerefMut for Refusal {
+    fn deref_mut(&mut self) -> &mut Refused {
+        &mut self.0
     }
 }
 
@@ -523,9 +545,8 @@ impl<'f, 's> Scope<'f, 's> {
                 }
             }
         }
-        let all = tree.message.segments();
         self.case.spend(1)?;
-        Ok(all.iter().position(|segment| segment.is(name)))
+        Ok(tree.message.indexes(name).next())
     }
 
     /// All segments of that name that belong to the current occurrence; all of the message outside an `each`. This is what an `each`

@@ -84,19 +84,29 @@ pub enum Precision {
 impl fmt::Display for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let civil = &self.civil;
-        write!(formatter, "{:04}", civil.year())?;
-        let parts = [
-            (Precision::Month, '-', civil.month()),
-            (Precision::Day, '-', civil.day()),
-            (Precision::Hour, 'T', civil.hour()),
-            (Precision::Minute, ':', civil.minute()),
-            (Precision::Second, ':', civil.second()),
-        ];
-        for (precision, before, number) in parts {
-            if self.precision >= precision {
-                two_digits(formatter, before, number)?;
-            }
+        // Times are written by the million, and padding by format strings is most of what that would cost.
+        let mut text = *b"0000-00-00T00:00:00";
+        let year = civil.year().unsigned_abs();
+        put_digits(&mut text, 0, year / 100);
+        put_digits(&mut text, 2, year % 100);
+        let parts = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()];
+        for (at, number) in (5..).step_by(3).zip(parts) {
+            put_digits(&mut text, at, u16::from(number.unsigned_abs()));
         }
+        let length = match self.precision {
+            Precision::Year => 4,
+            Precision::Month => 7,
+            Precision::Day => 10,
+            Precision::Hour => 13,
+            Precision::Minute => 16,
+            Precision::Second | Precision::Fraction(_) => text.len(),
+        };
+        if civil.year() < 0 {
+            formatter.write_char('-')?;
+        }
+        formatter.write_str(
+            text.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
+        )?;
         if let Precision::Fraction(digits) = self.precision {
             let digits = digits.clamp(1, 9);
             let fraction = civil.subsec_nanosecond() / 10_i32.pow(9 - u32::from(digits));
@@ -112,12 +122,11 @@ impl fmt::Display for Moment {
     }
 }
 
-/// Times are written by the million, and padding by format strings is most of what that costs.
-fn two_digits(formatter: &mut fmt::Formatter<'_>, before: char, number: i8) -> fmt::Result {
-    let digit = |number: u8| char::from(b'0' + number % 10);
-    formatter.write_char(before)?;
-    formatter.write_char(digit(number.unsigned_abs() / 10))?;
-    formatter.write_char(digit(number.unsigned_abs()))
+/// Puts a number below 100 at its place.
+fn put_digits(text: &mut [u8], at: usize, number: u16) {
+    for (digit, number) in text.iter_mut().skip(at).zip([number / 10, number % 10]) {
+        *digit += u8::try_from(number).unwrap_or_default();
+    }
 }
 
 #[cfg(test)]
