@@ -191,6 +191,7 @@ fn message(id: u64, byte: u8, size: usize) -> NewMessage {
         reason: None,
         plan: "p1".into(),
         origin: None,
+        identity: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: vec![delivery(&body)],
         body,

@@ -212,6 +212,7 @@ fn message(id: u64) -> NewMessage {
         reason: None,
         plan: "0123456789abcdef".into(),
         origin: None,
+        identity: None,
         body: body(id).into(),
         keys: vec![
             key(KeyKind::ControlId, format!("MSG{id}")),

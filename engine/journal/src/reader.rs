@@ -15,6 +15,7 @@ use crate::intake::origin;
 use crate::message::{AttemptOutcome, DeliveryState, Fate};
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::repeats;
 use crate::reprocess::PairPart;
 use crate::segment::{LEDGER_DELIVERIES, LEDGER_MESSAGES};
 use crate::sqlite::{Database, coded, int, unsigned};
@@ -53,6 +54,8 @@ pub struct StoredMessage {
     pub plan: String,
     /// The file it came in, if it did.
     pub origin: Option<StoredOrigin>,
+    /// Of a duplicate, the message that it repeats; of another, the one that came before it with the same name and other bytes.
+    pub earlier: Option<u64>,
     /// The bytes as received.
     pub body: Vec<u8>,
     /// Its deliveries, in order.
@@ -226,6 +229,7 @@ impl Reader {
                         reason: row.get(8)?,
                         plan: row.get(9)?,
                         origin: None,
+                        earlier: None,
                         body: Vec::new(),
                         deliveries: Vec::new(),
                     };
@@ -236,6 +240,7 @@ impl Reader {
         let Some((mut message, content)) = found else { return Ok(None) };
         message.body = content::load(&self.pool.options, number, &database, content)?;
         message.origin = origin(&database, id)?;
+        message.earlier = repeats::earlier(&database, id)?;
         message.deliveries = self.deliveries_in(number, &database, id)?;
         Ok(Some(message))
     }

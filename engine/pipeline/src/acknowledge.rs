@@ -54,6 +54,11 @@ impl Reply {
         Reply { header, code, errors, mapping_failed: false, on_mapping_failure, acknowledgements }
     }
 
+    /// The header of the message that is answered, if it has one.
+    pub(crate) fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
     /// Answers as the source is to be answered.
     pub(crate) fn as_wanted_by(&mut self, source: &Source) {
         self.on_mapping_failure = source.on_mapping_failure;

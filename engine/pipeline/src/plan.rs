@@ -111,6 +111,8 @@ pub struct Source {
     pub refuse: Vec<&'static str>,
     /// In which mode its messages are answered.
     pub acknowledgements: Acknowledgements,
+    /// For how long a message is known, so that the same once more is a repeat; never when nothing is said.
+    pub repeats: Option<Duration>,
     /// How it is connected.
     pub listener: Listener,
 }

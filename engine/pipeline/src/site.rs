@@ -14,6 +14,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orderly_hl7v2::{Charset, Settings};
 use orderly_mapping::problems::Problems;
@@ -59,6 +60,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
     refuse_shared_addresses(&site.sources, sources, problems);
+    refuse_longer_than_kept(&site, sources, problems);
     refuse_folder_clashes(&site, sources, destinations, problems);
     Some(site)
 }
@@ -109,6 +111,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
     let modes = [("original", Acknowledgements::Original), ("enhanced", Acknowledgements::Enhanced)];
     let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
+    let repeats = fields.optional("repeats").and_then(|node| repeats(node, problems));
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     let http = fields.optional("http").map(|_| http::source(&fields, problems).map(Listener::Http));
@@ -124,8 +127,18 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
         on_mapping_failure,
         refuse,
         acknowledgements,
+        repeats,
         listener,
     })
+}
+
+/// For how long a message is known.
+fn repeats(node: &Node, problems: &Problems) -> Option<Duration> {
+    let fields = Fields::of(node, "repeats", problems)?;
+    fields.required("within");
+    let within = handling::lasting(&fields, "within", "know a message by", problems);
+    fields.finish();
+    within
 }
 
 /// The tolerances that a source is not to have. Only MLLP has frames.
@@ -334,6 +347,23 @@ fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Pro
         let (Some(first), Some(span)) = (first, span_of(entries, &source.name)) else { continue };
         let message = format!("`{}` listens where `{}` already does", source.name, first.name);
         problems.error("config-address-twice", span, message).help("give it a port of its own");
+    }
+}
+
+/// What the journal does not have any more is not known any more.
+fn refuse_longer_than_kept(site: &Site, sources: &[Entry], problems: &Problems) {
+    let Some(keep) = site.journal.keep else { return };
+    for source in site.sources.iter().filter(|source| source.repeats.is_some_and(|within| within > keep)) {
+        let declared = sources.iter().find(|entry| entry.key == *source.name);
+        if let Some(node) = declared.and_then(|entry| entry.value.get("repeats")) {
+            problems
+                .error(
+                    "config-repeats",
+                    &node.span,
+                    "the journal forgets messages before `within` has passed",
+                )
+                .help("write a shorter time, or a longer `journal.keep`");
+        }
     }
 }
 

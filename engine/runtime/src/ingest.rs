@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use orderly_journal::{CommitError, Journal, NewMessage, Origin};
+use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage};
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
     Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, members, not_whole, process,
@@ -27,6 +27,7 @@ use crate::convert;
 use crate::file_ingest::Room;
 use crate::plans::{Held, Plans};
 use crate::standing::SourceStanding;
+use crate::told;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
 const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
@@ -40,6 +41,17 @@ pub(crate) struct Taken {
     /// Its acknowledgement, if it gets one.
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) verdict: Verdict,
+}
+
+impl Taken {
+    /// A repeat is answered as the first was, unless something else has become of that since.
+    fn or_as(self, earlier: Option<Earlier>) -> Taken {
+        let Some(Earlier::Same { id, told }) = earlier else { return self };
+        match told.as_deref().and_then(told::read) {
+            Some((verdict, answer)) => Taken { id, answer, verdict },
+            None => Taken { id, ..self },
+        }
+    }
 }
 
 /// What one source's listener does with what comes in.
@@ -126,13 +138,15 @@ impl Ingest {
         };
         let taken = |answer, verdict| Taken { id: facts.id, answer, verdict };
         self.note(facts.id, &processed);
-        let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), None);
-        let committed = self.commit(message);
+        let answer = reply.stored(facts);
+        let told = told::write(verdict, answer.as_deref());
+        let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), told);
+        let committed = self.commit_holding(message, ());
         if planted::is_planted(Fault::AnswerBeforeCommit) {
-            return taken(reply.stored(facts), verdict);
+            return taken(answer, verdict);
         }
         match committed.await {
-            Ok(Ok(())) => taken(reply.stored(facts), verdict),
+            Ok(Ok(accepted)) => taken(answer, verdict).or_as(accepted.earlier),
             Ok(Err(problem)) => {
                 error!(source = %self.source, id = facts.id, "not stored, answered negatively: {problem}");
                 taken(reply.not_taken(NotTaken::NotStored, facts), Verdict::NotNow)
@@ -152,13 +166,13 @@ impl Ingest {
         facts: &Facts<'_>,
         processed: &mut Processed,
         body: Arc<[u8]>,
-        origin: Option<Origin>,
+        told: Vec<u8>,
     ) -> NewMessage {
-        convert::new_message((&self.source, &held.version), facts, processed, body, origin)
-    }
-
-    fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
-        self.commit_holding(message, ())
+        let within = held.plan.source(&self.source).and_then(|source| source.repeats);
+        let identity = processed.identity.zip(within);
+        let identity = identity.map(|(identity, within)| convert::identity(identity, within, told));
+        let message = convert::new_message((&self.source, &held.version), facts, processed, body);
+        NewMessage { identity, ..message }
     }
 
     /// Commits a message; `held` is dropped when the journal has answered.
@@ -166,16 +180,17 @@ impl Ingest {
         &self,
         message: NewMessage,
         held: impl Send + 'static,
-    ) -> oneshot::Receiver<Result<(), CommitError>> {
+    ) -> oneshot::Receiver<Result<Accepted, CommitError>> {
         let (done, committed) = oneshot::channel();
-        let (standing, fate) = (self.standing.clone(), message.fate);
+        let (source, standing) = (self.source.clone(), self.standing.clone());
+        let (id, fate) = (message.id, message.fate);
         self.journal.accept(message, move |result| {
             drop(held);
-            if result.is_ok() {
-                standing.stored(fate);
+            if let Ok(accepted) = &result {
+                note_stored(&source, &standing, (id, fate), accepted.earlier.as_ref());
             }
             // A connection that has gone away waits for no answer; the message is stored all the same.
-            let _ = done.send(result.map(|_| ()));
+            let _ = done.send(result);
         });
         committed
     }
@@ -283,6 +298,34 @@ impl Handler for Ingest {
         }
     }
 }
+
+/// Counts a stored message by its fate, and tells of an id that its sender used twice: the first time aloud, as some use one for all.
+fn note_stored(
+    source: &str,
+    standing: &SourceStanding,
+    (id, fate): (u64, orderly_journal::Fate),
+    earlier: Option<&Earlier>,
+) {
+    match earlier {
+        None => standing.stored(fate),
+        Some(Earlier::Same { id: first, .. }) => {
+            standing.stored(orderly_journal::Fate::Duplicate);
+            debug!(source, id, first, "a repeat, not delivered again");
+        }
+        Some(Earlier::Namesake { id: earlier }) => {
+            standing.stored(fate);
+            let code = "control-id-reused";
+            match standing.reused_id() {
+                true => {
+                    warn!(source, id, earlier, code, "its control id came before with other bytes: {REUSED}")
+                }
+                false => debug!(source, id, earlier, code, "its control id came before with other bytes"),
+            }
+        }
+    }
+}
+
+const REUSED: &str = "both are delivered; further ones are counted (`orderly status`) and not told here";
 
 /// The fate of bytes that are kept and never processed.
 fn set_aside(

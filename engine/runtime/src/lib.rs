@@ -35,6 +35,7 @@ mod reload;
 mod replay;
 mod standing;
 pub mod status;
+mod told;
 mod treatment;
 mod watch;
 mod worker;

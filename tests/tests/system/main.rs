@@ -21,6 +21,7 @@ mod quarantining;
 mod receivers;
 mod releasing;
 mod reloading;
+mod repeating;
 mod replaying;
 mod resending;
 mod securing;

@@ -86,6 +86,7 @@ pub(crate) fn message(id: u64, text: &str, destinations: &[&str]) -> NewMessage 
         reason: None,
         plan: "p1".into(),
         origin: None,
+        identity: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: destinations.iter().map(|destination| delivery(destination, Some(&body))).collect(),
         body,

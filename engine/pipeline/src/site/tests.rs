@@ -312,3 +312,22 @@ fn tokens_that_a_server_gives() {
         ["7:5 config-credentials `oauth` stands in place of `bearer` and `basic` | remove one of them"]
     );
 }
+
+#[test]
+fn repeats_that_cannot_be_known() {
+    let wrong = |line: &str| wrong(&[CLINIC, &[line]].concat(), HUB);
+    let needs = |told: &[String]| told.iter().any(|told| told.contains("`within`"));
+    assert!(needs(&wrong("repeats: {}")) && needs(&wrong("repeats: { within: soon }")));
+    assert_eq!(
+        wrong("repeats: { within: 0s }"),
+        [
+            "5:16 config-no-time `within` leaves no time to know a message by | write how long, such as 3d, or remove the key"
+        ]
+    );
+    let known = plan(&[CLINIC, &["repeats: { within: 36h }"]].concat(), HUB);
+    assert_eq!(known.source("clinic").unwrap().repeats, Some(Duration::from_secs(36 * 3600)));
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let site = "journal: { keep: 1d }\nsources:\n  clinic:\n    mllp: { listen: '127.0.0.1:0' }\n    repeats: { within: 25h }\ndestinations: {}\n";
+    let found = compile(&Texts { site: text("orderly.yaml", site), ..Texts::default() }).diagnostics;
+    assert!(found.iter().any(|found| found.code == "config-repeats"), "{found:?}");
+}
