@@ -103,6 +103,18 @@ impl Reply {
         self.write(code, &[ours(text)], facts)
     }
 
+    /// Whether its sender can wait for another answer than that the message is stored: not one that sent an answer itself, or a document.
+    #[must_use]
+    pub fn can_be_relayed(&self) -> bool {
+        self.code == AckCode::AA && self.header.as_ref().is_some_and(|header| !header.is_acknowledgement())
+    }
+
+    /// The acknowledgement of a stored message which somebody else should have answered and did not: AE.
+    #[must_use]
+    pub fn unanswered(&self, why: &str, facts: &Facts<'_>) -> Option<Vec<u8>> {
+        self.write(AckCode::AE, &[ours(&format!("the message is stored; there is no answer: {why}"))], facts)
+    }
+
     fn is_enhanced(&self) -> bool {
         let asks = || self.header.as_ref().is_some_and(Header::asks_for_enhanced_mode);
         self.acknowledgements == Acknowledgements::Enhanced && asks()

@@ -16,6 +16,7 @@ mod lanes;
 pub mod ledger;
 pub mod plan;
 mod process;
+mod relay;
 mod route;
 pub mod schema;
 mod site;
@@ -37,6 +38,7 @@ pub use process::{
     Facts, Fate, Pair, PairFate, Payload, Processed, Summary, Unmapped, failed_inside, frame_refused,
     members, not_whole, process, process_traced,
 };
+pub use relay::{is_answerable, relayed};
 pub use site::journal_folder;
 pub use stream::{Member, Stream};
 pub use tolerances::{FRAME_TOLERANCES, tolerances, tolerated};

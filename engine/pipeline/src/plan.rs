@@ -113,8 +113,19 @@ pub struct Source {
     pub acknowledgements: Acknowledgements,
     /// For how long a message is known, so that the same once more is a repeat; never when nothing is said.
     pub repeats: Option<Duration>,
+    /// Whose answer its senders get; that the message is stored, when nothing is said.
+    pub answer: Option<AnswerFrom>,
     /// How it is connected.
     pub listener: Listener,
+}
+
+/// The destination whose answer senders get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerFrom {
+    /// Its name. It gives answers of HL7 v2, and a route leads there.
+    pub destination: Arc<str>,
+    /// How long the answer may take, since the message was accepted.
+    pub within: Duration,
 }
 
 /// MSH-11.1, table 0103.

@@ -7,6 +7,7 @@ mod folders;
 pub(crate) mod handling;
 mod http;
 mod oauth;
+pub(crate) mod relay;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) declared_sources: Vec<String>,
     /// The same under `destinations:`.
     pub(crate) declared_destinations: Vec<String>,
+    /// Where sources say whose answer their senders get, by the source's index.
+    pub(crate) answers: Vec<(usize, Span)>,
 }
 
 /// Reads `orderly.yaml`; nothing when it is no map, so that nothing can be looked up in it.
@@ -50,17 +53,20 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     let sources = entries(fields.required("sources"), "sources", problems);
     let destinations = entries(fields.required("destinations"), "destinations", problems);
     fields.finish();
+    let read: Vec<Source> = sources.iter().filter_map(|entry| source(entry, problems)).collect();
     let site = Site {
         name,
         journal: journal.unwrap_or_else(journal_defaults),
         reload: reload.unwrap_or_default(),
-        sources: sources.iter().filter_map(|entry| source(entry, problems)).collect(),
+        answers: relay::places(&read, sources),
+        sources: read,
         destinations: destinations.iter().filter_map(|entry| destination(entry, problems)).collect(),
         declared_sources: sources.iter().map(|entry| entry.key.clone()).collect(),
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
     refuse_shared_addresses(&site.sources, sources, problems);
     refuse_longer_than_kept(&site, sources, problems);
+    relay::check(&site, problems);
     refuse_folder_clashes(&site, sources, destinations, problems);
     Some(site)
 }
@@ -111,6 +117,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
     let modes = [("original", Acknowledgements::Original), ("enhanced", Acknowledgements::Enhanced)];
     let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
+    let answer = relay::read(&fields, problems);
     let repeats = fields.optional("repeats").and_then(|node| repeats(node, problems));
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
@@ -128,6 +135,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
         refuse,
         acknowledgements,
         repeats,
+        answer,
         listener,
     })
 }

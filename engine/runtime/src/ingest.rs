@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage};
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
-    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, members, not_whole, process,
-    tolerated,
+    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, is_answerable, members,
+    not_whole, process, tolerated,
 };
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::{
@@ -26,6 +26,7 @@ use tracing::{debug, error, info, warn};
 use crate::convert;
 use crate::file_ingest::Room;
 use crate::plans::{Held, Plans};
+use crate::relay::{Relay, Relays};
 use crate::standing::SourceStanding;
 use crate::told;
 
@@ -41,14 +42,19 @@ pub(crate) struct Taken {
     /// Its acknowledgement, if it gets one.
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) verdict: Verdict,
+    /// Whose answer its sender gets in place of this one.
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Taken {
     /// A repeat is answered as the first was, unless something else has become of that since.
-    fn or_as(self, earlier: Option<Earlier>) -> Taken {
+    fn or_as(self, earlier: Option<Earlier>, relays: &Arc<Relays>) -> Taken {
         let Some(Earlier::Same { id, told }) = earlier else { return self };
+        if let Some(relay) = self.relay {
+            return Taken { relay: Some(relay.of_first(relays, id)), ..self };
+        }
         match told.as_deref().and_then(told::read) {
-            Some((verdict, answer)) => Taken { id, answer, verdict },
+            Some((verdict, answer)) => Taken { id, answer, verdict, relay: None },
             None => Taken { id, ..self },
         }
     }
@@ -63,6 +69,8 @@ pub(crate) struct Ingest {
     pub(crate) journal: Journal,
     /// What is counted of the source.
     standing: Arc<SourceStanding>,
+    /// Senders who wait for a destination's answer.
+    relays: Arc<Relays>,
     /// Room for messages out of files.
     pub(crate) room: Room,
     /// Files that are out of the way, which could not be stored yet.
@@ -78,6 +86,7 @@ impl Ingest {
         plans: Plans,
         journal: Journal,
         standing: Arc<SourceStanding>,
+        relays: Arc<Relays>,
     ) -> Self {
         Ingest {
             source,
@@ -85,6 +94,7 @@ impl Ingest {
             plans,
             journal,
             standing,
+            relays,
             room: Room::default(),
             unreleased: Arc::default(),
             is_failing: Arc::default(),
@@ -136,7 +146,8 @@ impl Ingest {
             orderly_pipeline::Fate::Quarantined => Verdict::Unreadable,
             _ => Verdict::NotProcessed,
         };
-        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict };
+        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict, relay: None };
+        let relay = self.relay(held, facts, &processed);
         self.note(facts.id, &processed);
         let answer = reply.stored(facts);
         let told = told::write(verdict, answer.as_deref());
@@ -146,13 +157,31 @@ impl Ingest {
             return taken(answer, verdict);
         }
         match committed.await {
-            Ok(Ok(accepted)) => taken(answer, verdict).or_as(accepted.earlier),
+            Ok(Ok(accepted)) => {
+                Taken { relay, ..taken(answer, verdict) }.or_as(accepted.earlier, &self.relays)
+            }
             Ok(Err(problem)) => {
                 error!(source = %self.source, id = facts.id, "not stored, answered negatively: {problem}");
                 taken(reply.not_taken(NotTaken::NotStored, facts), Verdict::NotNow)
             }
             // The journal has closed without taking it in.
             Err(_) => taken(reply.not_taken(NotTaken::ShuttingDown, facts), Verdict::NotNow),
+        }
+    }
+
+    /// Whose answer the sender is to get, where that is not that the message is stored.
+    fn relay(&self, held: &Held, facts: &Facts<'_>, processed: &Processed) -> Option<Relay> {
+        let from = held.plan.source(&self.source)?.answer.as_ref()?;
+        let reply = processed.reply.can_be_relayed().then(|| processed.reply.clone())?;
+        let answerable = is_answerable(&processed.pairs, &from.destination);
+        Some(Relay::new(&self.relays, from, reply, facts, answerable))
+    }
+
+    /// What a message that is stored is answered, once that is known. No plan is held meanwhile.
+    pub(crate) async fn answered(&self, taken: Taken) -> Taken {
+        match taken.relay {
+            Some(relay) => relay.answer(&self.journal, &self.source).await,
+            None => taken,
         }
     }
 
@@ -230,10 +259,17 @@ impl Handler for Ingest {
             answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await.answer);
             return answer;
         }
+        let mut stored = Vec::with_capacity(members.len());
         for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
-            let Some(held) = self.hold().await else { return gone(answer) };
-            answer.frames.extend(self.take(&held, bytes, received.peer).await.answer);
+            let Some(held) = self.hold().await else {
+                answer = gone(answer);
+                break;
+            };
+            stored.push(self.take(&held, bytes, received.peer).await);
+        }
+        for taken in stored {
+            answer.frames.extend(self.answered(taken).await.answer);
         }
         answer
     }

@@ -15,8 +15,8 @@ pub(crate) fn write(verdict: Verdict, answer: Option<&[u8]>) -> Vec<u8> {
     let code = match verdict {
         Verdict::Taken => TAKEN,
         Verdict::Unreadable => UNREADABLE,
-        // What is not stored is not kept.
-        Verdict::NotProcessed | Verdict::NotNow => NOT_PROCESSED,
+        // What is not stored is not kept, and the answer of another system is kept with its attempt.
+        Verdict::NotProcessed | Verdict::Unanswered | Verdict::NotNow => NOT_PROCESSED,
     };
     let silent = if answer.is_none() { SILENT } else { 0 };
     [&[code | silent], answer.unwrap_or_default()].concat()

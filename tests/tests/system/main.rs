@@ -19,6 +19,7 @@ mod ordering;
 mod privacy;
 mod quarantining;
 mod receivers;
+mod relaying;
 mod releasing;
 mod reloading;
 mod repeating;

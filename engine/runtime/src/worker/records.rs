@@ -7,12 +7,11 @@ use orderly_queue::item::Micros;
 use orderly_queue::line::Settled;
 use orderly_transport::destinations::{Attempt, Outcome};
 
-/// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
-/// journal with it.
-const ANSWER_BYTES_KEPT: usize = 64 << 10;
+use crate::relay::ANSWER_BYTES_KEPT;
 
 /// An attempt that was made, and what was sent.
 pub(super) struct Made {
+    pub(super) message_id: u64,
     pub(super) revision: u32,
     pub(super) at: Micros,
     pub(super) attempt: Attempt,
@@ -20,7 +19,7 @@ pub(super) struct Made {
 
 /// The record of an attempt.
 pub(super) fn attempted(seq: u64, made: Made, result: Settled) -> AttemptRecord {
-    let Made { revision, at, attempt } = made;
+    let Made { revision, at, attempt, .. } = made;
     let (code, text) = match attempt.outcome {
         Outcome::Delivered => (None, None),
         Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
@@ -81,7 +80,7 @@ pub(super) fn expired(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
 /// The record of an attempt that nobody has answered: a planted fault.
 pub(super) fn unanswered(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
     let attempt = Attempt { outcome: Outcome::Delivered, answer: None, duration: Duration::ZERO };
-    attempted(seq, Made { revision, at, attempt }, Settled::Delivered)
+    attempted(seq, Made { message_id: 0, revision, at, attempt }, Settled::Delivered)
 }
 
 /// The part of an answer that is kept.
