@@ -229,6 +229,7 @@ fn attempt(delivery: u64, revision: u32) -> AttemptRecord {
     AttemptRecord {
         delivery,
         revision,
+        since_us: None,
         at_us: 1,
         duration_us: 1,
         outcome: Some(AttemptOutcome::Delivered),

@@ -88,6 +88,9 @@ pub struct AttemptRecord {
     /// [`crate::WaitingDelivery::revision`] of what was sent. When a replay has replaced the payload since, the attempt is
     /// kept but the delivery stays as the replay left it.
     pub revision: u32,
+    /// [`crate::WaitingDelivery::since_us`] of what was sent. When a person has had it tried anew since, its time began anew: then the
+    /// attempt is kept, and only its success changes the delivery. Not compared where it is not known.
+    pub since_us: Option<i64>,
     /// When it began, in microseconds since 1970-01-01T00:00:00Z.
     pub at_us: i64,
     /// How long it took, in microseconds.

@@ -184,14 +184,21 @@ impl Reader {
     pub(crate) fn files_of(&self, id: u64) -> Result<Vec<u32>, JournalError> {
         let mut later = Vec::new();
         for file in self.files.list()?.iter().rev() {
-            let (has_message, has_replay) = self.pool.segment(file.number)?.run(|connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1),
-                                EXISTS (SELECT 1 FROM processing WHERE message = ?1)",
-                    )?
-                    .query_row([int(id)], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?)))
-            })?;
+            let found = self.pool.segment(file.number).and_then(|database| {
+                database.run(|connection| {
+                    connection
+                        .prepare_cached(
+                            "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1),
+                                    EXISTS (SELECT 1 FROM processing WHERE message = ?1)",
+                        )?
+                        .query_row([int(id)], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?)))
+                })
+            });
+            let (has_message, has_replay) = match found {
+                // Retention has removed it since it was listed.
+                Err(_) if !self.files.list()?.iter().any(|other| other.number == file.number) => continue,
+                found => found?,
+            };
             if has_message {
                 let mut places = vec![file.number];
                 places.extend(later.into_iter().rev());

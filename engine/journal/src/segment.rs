@@ -391,13 +391,16 @@ impl SegmentFile {
         Ok(Some(content))
     }
 
-    /// Keeps an attempt, if there was one, and moves its delivery on; false when the file has no such delivery. A delivery that a replay replaced, or
-    /// that was settled otherwise since, is left as it is (but what was delivered, was delivered).
+    /// Keeps an attempt, if there was one, and moves its delivery on; false when the file has no such delivery. A delivery that a replay replaced, that a person
+    /// has had tried anew, or that was settled otherwise since, is left as it is (but what was delivered, was delivered).
     pub(crate) fn record_attempt(&mut self, attempt: &AttemptRecord) -> Result<bool, JournalError> {
         let Some(standing) = self.standing(attempt.delivery)? else { return Ok(false) };
         let n = standing.attempts + u32::from(attempt.outcome.is_some());
         let current = standing.revision == attempt.revision
-            && (standing.state == DeliveryState::Waiting || attempt.state == DeliveryState::Delivered);
+            && match attempt.state {
+                DeliveryState::Delivered => true,
+                _ => standing.state == DeliveryState::Waiting && !self.began_anew(attempt)?,
+            };
         self.database.run(|connection| {
             if let Some(outcome) = attempt.outcome {
                 connection
@@ -443,6 +446,18 @@ impl SegmentFile {
             self.count_delivery(standing.destination, attempt.state, 1);
         }
         Ok(true)
+    }
+
+    /// Whether the delivery's time began anew after the attempt did.
+    fn began_anew(&self, attempt: &AttemptRecord) -> Result<bool, JournalError> {
+        if attempt.since_us.is_none() {
+            return Ok(false);
+        }
+        self.database.run(|connection| {
+            connection
+                .prepare_cached("SELECT since_us IS NOT ?2 FROM delivery WHERE seq = ?1")?
+                .query_row(params![int(attempt.delivery), attempt.since_us], |row| row.get(0))
+        })
     }
 
     /// How a delivery of this file stands.

@@ -204,7 +204,7 @@ impl Worker {
     fn begin(&mut self, seq: u64, ticket: u64, outgoing: Outgoing) {
         let at = now();
         if planted::is_planted(Fault::MarkedBeforeAnswer) {
-            self.journal.record(records::unanswered(seq, outgoing.revision, at), |_| {});
+            self.journal.record(records::unanswered(seq, &outgoing, at), |_| {});
         }
         let (idle, settings, generation) = (self.idle.pop(), self.settings.clone(), self.generation);
         self.under_way.spawn(async move {
@@ -213,7 +213,8 @@ impl Worker {
                 None => settings.open().await,
             };
             let attempt = attempt(&mut destination, seq, &outgoing).await;
-            let made = Made { message_id: outgoing.message_id, revision: outgoing.revision, at, attempt };
+            let Outgoing { message_id, revision, since_us, .. } = outgoing;
+            let made = Made { message_id, revision, since: since_us, at, attempt };
             Ended { ticket, seq, destination, generation, made }
         });
     }
@@ -264,7 +265,7 @@ impl Worker {
 
     fn record(&mut self, seq: u64, result: Settled) {
         let record = match (self.made.remove(&seq), result) {
-            (_, Settled::Expired { revision }) => records::expired(seq, revision, now()),
+            (_, Settled::Expired { revision, since }) => records::expired(seq, revision, since, now()),
             (Some(made), result) => {
                 self.relays.tell(made.message_id, &self.name, result, &made.attempt);
                 records::attempted(seq, made, result)

@@ -111,6 +111,7 @@ pub(crate) fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> Att
     AttemptRecord {
         delivery,
         revision,
+        since_us: None,
         at_us: 5,
         duration_us: 7,
         outcome: Some(match state {
