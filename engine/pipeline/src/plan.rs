@@ -299,9 +299,24 @@ pub struct Destination {
     /// How its deliveries are handled.
     pub handling: Handling,
     /// What ties its deliveries to one another with `order: per_patient`; the message's patients when nothing is said.
-    pub lane: Vec<Template>,
+    pub lane: Lane,
     /// How it is connected.
     pub endpoint: Endpoint,
+}
+
+/// What ties deliveries to one another; equal when it is written alike.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// As written.
+    pub written: Vec<String>,
+    /// Ready to be made of a message.
+    pub texts: Vec<Template>,
+}
+
+impl PartialEq for Lane {
+    fn eq(&self, other: &Lane) -> bool {
+        self.written == other.written
+    }
 }
 
 /// How a destination is connected.

@@ -306,7 +306,10 @@ impl Processed {
     fn tie(&mut self, plan: &Plan, record: &Record) {
         let lanes = lanes::of(record);
         for pair in &mut self.pairs {
-            if plan.destination(&pair.destination).is_some_and(|destination| destination.lane.is_empty()) {
+            if plan
+                .destination(&pair.destination)
+                .is_some_and(|destination| destination.lane.texts.is_empty())
+            {
                 pair.lanes = lanes.clone();
             }
         }

@@ -23,8 +23,8 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node, Scalar, Span};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer,
-    MllpEndpoint, MllpListener, Processing, Reload, Source,
+    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Lane, Listener,
+    MappingFailureAnswer, MllpEndpoint, MllpListener, Processing, Reload, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
 
@@ -270,7 +270,10 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
     let handling = handling::read(&fields, problems);
     let lane = fields.optional("lane").map(Node::items).unwrap_or_default();
-    let lane = lane.iter().filter_map(|node| template(node, problems)).collect();
+    let lane = Lane {
+        written: lane.iter().filter_map(|node| node.text()).map(str::to_owned).collect(),
+        texts: lane.iter().filter_map(|node| template(node, problems)).collect(),
+    };
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
