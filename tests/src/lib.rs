@@ -1,6 +1,8 @@
 //! System tests, crash tests and the architecture test; here what they share.
 
+pub mod authority;
 pub mod faulty_disk;
+pub mod foreign;
 pub mod lab;
 pub mod load;
 pub mod peers;

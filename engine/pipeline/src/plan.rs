@@ -341,8 +341,20 @@ pub struct MllpEndpoint {
     pub connect_timeout: Option<Duration>,
     /// How long the answer may take.
     pub answer_timeout: Option<Duration>,
+    /// How long a connection lasts.
+    pub connection: MllpConnection,
     /// TLS; plain MLLP when nothing is said.
     pub tls: Option<TlsEndpoint>,
+}
+
+/// `connection:` of an MLLP destination: how long a connection lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MllpConnection {
+    /// From message to message.
+    #[default]
+    Persistent,
+    /// For one message: receivers exist that answer only the first one right.
+    PerMessage,
 }
 
 /// `files:` of a destination.

@@ -248,6 +248,10 @@ fn destination() -> Json {
                 },
                 "connect_timeout": duration("How long connecting may take (default 10s)"),
                 "answer_timeout": duration("How long an answer may take (default 30s)"),
+                "connection": choice("How long a connection lasts", &[
+                    ("persistent", "From message to message (when nothing is said)"),
+                    ("per_message", "For one message, as some receivers want it"),
+                ]),
                 "tls": tls::endpoint(),
             })),
             "files": files::destination(),

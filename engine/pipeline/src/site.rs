@@ -24,7 +24,7 @@ use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
     Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Lane, Listener,
-    MappingFailureAnswer, MllpEndpoint, MllpListener, Processing, Reload, Source,
+    MappingFailureAnswer, MllpConnection, MllpEndpoint, MllpListener, Processing, Reload, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
 
@@ -299,9 +299,11 @@ fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {
     });
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
+    let lasting = [("persistent", MllpConnection::Persistent), ("per_message", MllpConnection::PerMessage)];
+    let connection = fields.choice("connection", &lasting).unwrap_or_default();
     let tls = tls::endpoint(&fields, problems);
     fields.finish();
-    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout, tls })
+    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout, connection, tls })
 }
 
 fn files_endpoint(node: &Node, problems: &Problems) -> Option<FilesEndpoint> {

@@ -25,6 +25,8 @@ pub enum Fault {
     ParkedHoldsNoLane = 8,
     /// A merge ties only one of its lanes.
     MergeHoldsOneLane = 9,
+    /// Results of attempts are never written down.
+    ResultForgotten = 14,
 }
 
 /// Whether this fault is planted.

@@ -11,6 +11,7 @@ mod disk;
 mod explaining;
 mod files;
 mod finding;
+mod foreign;
 mod frames;
 mod large;
 mod network;

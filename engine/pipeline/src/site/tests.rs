@@ -5,7 +5,8 @@ use std::time::Duration;
 use orderly_record::Place;
 
 use crate::plan::{
-    ClientProof, Credentials, Endpoint, HeaderContent, HttpMethod, Listener, Plan, SecretSource, TlsIdentity,
+    ClientProof, Credentials, Endpoint, HeaderContent, HttpMethod, Listener, MllpConnection, Plan,
+    SecretSource, TlsIdentity,
 };
 use crate::{Compiled, Text, Texts, compile};
 
@@ -96,6 +97,18 @@ fn tls_that_cannot_be() {
             "14:9 config-tls `certificate` and `key` belong together | name both, or none",
         ]
     );
+}
+
+#[test]
+fn how_long_a_connection_lasts() {
+    let lasting = |lines: &[&str]| {
+        let plan = plan(CLINIC, &[HUB, lines].concat());
+        let Endpoint::Mllp(mllp) = &plan.destination("hub").unwrap().endpoint else { panic!("no MLLP") };
+        mllp.connection
+    };
+    assert_eq!(lasting(&[]), MllpConnection::Persistent);
+    assert_eq!(lasting(&["  connection: persistent"]), MllpConnection::Persistent);
+    assert_eq!(lasting(&["  connection: per_message"]), MllpConnection::PerMessage);
 }
 
 const WEB: &[&str] = &["http:"];
