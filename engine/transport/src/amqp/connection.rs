@@ -5,11 +5,10 @@ use super::error::BrokerError;
 use super::publisher::Publisher;
 use super::socket::Hearing;
 use futures_core::Stream;
-use lapin::Event;
 use lapin::options::ConfirmSelectOptions;
+use lapin::{ErrorKind, Event};
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -79,7 +78,7 @@ impl Connection {
     /// Whether it can be used, as far as this side knows.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.lapin.status().connected() && !matches!(*self.hearing.state().borrow(), LinkState::Lost(_))
+        self.lapin.status().connected() && !self.hearing.is_lost()
     }
 
     /// How long ago something came from the broker: a heartbeat, a confirm, a message.
@@ -135,18 +134,26 @@ pub(super) async fn answered<T>(request: impl Future<Output = lapin::Result<T>>)
     }
 }
 
+/// Tells what lapin tells. Why a connection ended is the broker's word, where it gave one before.
 async fn follow(events: impl Stream<Item = Event>, status: lapin::ConnectionStatus, hearing: Arc<Hearing>) {
     let mut events = Box::pin(events);
-    while let Some(event) = poll_fn(|context| Pin::new(&mut events).poll_next(context)).await {
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = poll_fn(|context| Pin::new(&mut events).poll_next(context)) => event,
+            why = hearing.ended() => return hearing.lost(why),
+        };
         match event {
-            Event::ConnectionBlocked(reason) => hearing.blocked(Some(reason)),
-            Event::ConnectionUnblocked => hearing.blocked(None),
+            Some(Event::ConnectionBlocked(reason)) => hearing.blocked(Some(reason)),
+            Some(Event::ConnectionUnblocked) => hearing.blocked(None),
             // A channel's error leaves the connection as it is.
-            Event::Error(error) if !status.connected() => match BrokerError::of(&error) {
-                BrokerError::Lost(text) => hearing.lost_by_broker(text),
-                error => hearing.lost_by_broker(error.to_string()),
-            },
-            _ => {}
+            Some(Event::Error(error)) if !status.connected() => {
+                if let ErrorKind::ProtocolError(said) = error.kind() {
+                    hearing.lost(said.get_message().as_str());
+                }
+            }
+            Some(_) => {}
+            None => return hearing.lost("the connection was closed"),
         }
     }
 }

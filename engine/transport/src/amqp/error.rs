@@ -2,6 +2,7 @@
 
 use crate::mllp_client::ConnectError;
 use crate::secret::SecretError;
+use crate::tls::HandshakeError;
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
@@ -170,7 +171,15 @@ impl BrokerError {
     /// What lapin says while it logs in.
     pub(super) fn of_login(error: &lapin::Error, address: &str, user: &str, virtual_host: &str) -> Self {
         let (address, text) = (address.to_owned(), error.to_string());
-        let ErrorKind::ProtocolError(said) = error.kind() else { return Self::Handshake { address, text } };
+        let said = match error.kind() {
+            ErrorKind::ProtocolError(said) => said,
+            // In TLS 1.3 a peer may refuse our certificate after the handshake.
+            ErrorKind::IOError(error) => match HandshakeError::within(error) {
+                Some(error) => return Self::Connect(ConnectError::Handshake { address, error }),
+                None => return Self::Handshake { address, text: error.to_string() },
+            },
+            _ => return Self::Handshake { address, text },
+        };
         let user = user.to_owned();
         match said.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::Login { address, user },

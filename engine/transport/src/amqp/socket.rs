@@ -13,13 +13,13 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// What is known about a connection from its bytes.
@@ -33,6 +33,9 @@ pub(super) struct Hearing {
     is_cut: AtomicBool,
     handle: Option<socket2::Socket>,
     state: watch::Sender<LinkState>,
+    /// Why the system says that it ended.
+    reason: OnceLock<String>,
+    ended: Notify,
 }
 
 impl Hearing {
@@ -74,9 +77,12 @@ impl Hearing {
         });
     }
 
-    /// The same with the reason that the broker gave, which says more than what the system gave.
-    pub(super) fn lost_by_broker(&self, why: String) {
-        self.state.send_replace(LinkState::Lost(why));
+    /// Waits until nothing is read or written any more, and gives the system's reason.
+    pub(super) async fn ended(&self) -> &str {
+        self.ended.notified().await;
+        self.reason
+            .get()
+            .map_or("the broker closed the connection, as it does when it is stopped", String::as_str)
     }
 
     /// The broker's memory or disk is short, or is not any more.
@@ -88,6 +94,10 @@ impl Hearing {
             }
             is_alive
         });
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(*self.state.borrow(), LinkState::Lost(_))
     }
 
     pub(super) fn state(&self) -> watch::Receiver<LinkState> {
@@ -130,6 +140,8 @@ impl Socket {
             is_cut: AtomicBool::new(false),
             handle: stream.handle(),
             state: watch::Sender::new(LinkState::Open),
+            reason: OnceLock::new(),
+            ended: Notify::new(),
         };
         Self { stream, hearing: Arc::new(hearing) }
     }
@@ -141,7 +153,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.hearing.lost("the connection was closed");
+        self.hearing.ended.notify_one();
     }
 }
 
@@ -157,11 +169,11 @@ impl AsyncRead for Socket {
         match Pin::new(&mut this.stream).poll_read(context, &mut buffer) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => {
-                this.hearing.lost(&in_words(&error));
+                this.hearing.reason.get_or_init(|| in_words(&error));
                 Poll::Ready(Err(error))
             }
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                this.hearing.lost("the broker closed the connection");
+                this.hearing.reason.get_or_init(|| "the broker closed the connection".to_owned());
                 Poll::Ready(Ok(0))
             }
             Poll::Ready(Ok(())) => Poll::Ready(this.hearing.heard().map(|()| buffer.filled().len())),
