@@ -5,12 +5,15 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+/// Libraries whose log is never shown, whatever is asked for: `notify` logs the names of files, which may be those of patients, and
+/// `lapin` whole messages that a broker returned. What they know, the engine says in its own words.
+const SILENCED: [&str; 2] = ["notify=off", "lapin=off"];
+
 /// Starts the log. `ORDERLY_LOG` sets what is logged (`info` unless told otherwise), in the form of `RUST_LOG`.
 pub(crate) fn start(default_level: &str) {
     let filter = EnvFilter::try_from_env("ORDERLY_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
-    // It logs the names of files, which may be those of patients.
-    let quiet = "notify=off".parse().map(|directive| filter.clone().add_directive(directive));
-    let filter = quiet.unwrap_or(filter);
+    let silenced = SILENCED.iter().filter_map(|directive| directive.parse().ok());
+    let filter = silenced.fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // What a panic says may quote a message; where it happened never does.
     std::panic::set_hook(Box::new(|panic| {

@@ -1,7 +1,7 @@
 //! A connection, with TLS around it or without: the same to read and to write.
 
 use crate::tls::HandshakeError;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -41,6 +41,11 @@ impl Stream {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// A second handle of the connection, by which it can be ended wherever this one is; none when the system gives no more.
+    pub(crate) fn handle(&self) -> Option<Socket> {
+        SockRef::from(self.socket()).try_clone().ok()
     }
 
     /// Whether the peer has closed or broken the connection, or sent something, as far as this machine knows now. Nothing is taken.

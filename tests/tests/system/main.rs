@@ -1,5 +1,6 @@
 //! System tests: the real binary between simulated peers, seen from the outside only.
 
+mod amqp;
 mod balancing;
 mod checking;
 mod clients;

@@ -1,0 +1,3 @@
+//! RabbitMQ: our connection to it, and AMQP as a way in and out, against real nodes.
+
+mod connecting;
