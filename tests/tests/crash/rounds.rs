@@ -1,5 +1,7 @@
 //! Rounds by seed: how many, which, and what a failure says; and the engine under test.
 
+use std::sync::{Mutex, OnceLock, PoisonError};
+
 use orderly_queue::line::Order;
 use orderly_queue::planted::Fault;
 use orderly_tests::load::Hospital;
@@ -34,12 +36,32 @@ pub(crate) fn seeds(first: u64, count: u64) -> Vec<u64> {
     }
 }
 
+/// How many rounds go on at once: they wait for disks and for each other's ends much more than they compute.
+const AT_ONCE: usize = 4;
+
 /// Runs the rounds until one fails; gives its seed and why.
 pub(crate) fn first_failure(
     seeds: &[u64],
-    mut round: impl FnMut(u64) -> Result<(), String>,
+    round: impl Fn(u64) -> Result<(), String> + Sync,
 ) -> Option<(u64, String)> {
-    seeds.iter().find_map(|seed| round(*seed).err().map(|why| (*seed, why)))
+    let rest = Mutex::new(seeds.iter());
+    let failure = OnceLock::new();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while failure.get().is_none() {
+                    let Some(seed) = rest.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                        return;
+                    };
+                    if let Err(why) = round(*seed) {
+                        // One failure is enough: of several at once, any.
+                        let _ = failure.set((*seed, why));
+                    }
+                }
+            });
+        }
+    });
+    failure.into_inner()
 }
 
 /// Starts the real binary on a site, with a fault planted or without.
