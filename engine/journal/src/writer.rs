@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::amend::{self, Amended, Amendment, Copied, Resend};
-use crate::catalog::{Catalog, FileState};
+use crate::catalog::{Catalog, FileEntry, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::inbox::{Request, Turn};
 use crate::intake::Step;
@@ -174,7 +174,11 @@ impl Writer {
     fn commit_in_older(&mut self, number: u32, requests: Vec<Request>) {
         let shared = Arc::clone(&self.shared);
         let _judged = shared.older.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_open(number) {
+        let is_attempt =
+            |request: &Request| matches!(request, Request::Record(attempt, _) if attempt.outcome.is_some());
+        // An attempt that was under way when a person took its delivery back, the last of its file: what became of it is kept.
+        let is_late = !self.is_open(number) && requests.iter().any(is_attempt);
+        if self.is_open(number) || (is_late && self.reopen(number)) {
             return self.commit_in(number, requests);
         }
         self.close_file(number);
@@ -193,6 +197,22 @@ impl Writer {
         if !again.is_empty() {
             self.commit_in(self.current, again);
         }
+    }
+
+    /// Takes the seal off a file, until it is found settled again; whether that could be done. Files are not judged meanwhile.
+    fn reopen(&self, number: u32) -> bool {
+        let sealed = self.shared.files.list().ok().and_then(|files| {
+            files.iter().find(|file| file.number == number && file.state == FileState::Sealed).cloned()
+        });
+        let Some(sealed) = sealed else { return false };
+        let open = FileEntry { state: FileState::Open, sealed_at_us: None, ..sealed };
+        if self.catalog.put(&open).is_err() {
+            return false;
+        }
+        self.shared.files.change(|files| {
+            files.iter_mut().filter(|file| file.number == number).for_each(|file| *file = open.clone());
+        });
+        true
     }
 
     fn commit_in(&mut self, number: u32, requests: Vec<Request>) {
