@@ -192,6 +192,7 @@ fn message(id: u64, byte: u8, size: usize) -> NewMessage {
         plan: "p1".into(),
         origin: None,
         identity: None,
+        sender: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: vec![delivery(&body)],
         body,

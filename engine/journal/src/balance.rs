@@ -305,6 +305,7 @@ mod tests {
             plan: "p1".into(),
             origin: None,
             identity: None,
+            sender: None,
             body: Arc::from(&b"MSH"[..]),
             keys: Vec::new(),
             deliveries: Vec::new(),

@@ -56,6 +56,7 @@ mod reprocess;
 mod retention;
 mod search;
 mod segment;
+mod sender;
 mod sqlite;
 mod waiting;
 mod writer;

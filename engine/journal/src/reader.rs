@@ -18,6 +18,7 @@ use crate::pool::Pool;
 use crate::repeats;
 use crate::reprocess::PairPart;
 use crate::segment::{LEDGER_DELIVERIES, LEDGER_MESSAGES};
+use crate::sender;
 use crate::sqlite::{Database, coded, int, unsigned};
 
 /// Reads a journal; clones share their connections.
@@ -54,6 +55,8 @@ pub struct StoredMessage {
     pub plan: String,
     /// The file it came in, if it did.
     pub origin: Option<StoredOrigin>,
+    /// The name in the certificate that its sender showed, if it showed one.
+    pub sender: Option<String>,
     /// Of a duplicate, the message that it repeats; of another, the one that came before it with the same name and other bytes.
     pub earlier: Option<u64>,
     /// The bytes as received.
@@ -236,6 +239,7 @@ impl Reader {
                         reason: row.get(8)?,
                         plan: row.get(9)?,
                         origin: None,
+                        sender: None,
                         earlier: None,
                         body: Vec::new(),
                         deliveries: Vec::new(),
@@ -247,6 +251,7 @@ impl Reader {
         let Some((mut message, content)) = found else { return Ok(None) };
         message.body = content::load(&self.pool.options, number, &database, content)?;
         message.origin = origin(&database, id)?;
+        message.sender = sender::sender(&database, id)?;
         message.earlier = repeats::earlier(&database, id)?;
         message.deliveries = self.deliveries_in(number, &database, id)?;
         Ok(Some(message))

@@ -19,10 +19,12 @@ use crate::layout;
 use crate::message::{AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage};
 use crate::options::Options;
 use crate::repeats;
+use crate::sender;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
 use crate::waiting;
 
-const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE];
+const UPGRADES: &[&str] =
+    &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE, sender::UPGRADE];
 /// The schema of version 1.
 const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.
@@ -298,8 +300,8 @@ impl SegmentFile {
                 .prepare_cached(
                     "INSERT INTO message (seq, id, source, accepted_at_us, format, type, event, control_id,
                                           fate, reason, plan, content, keys, intake, member,
-                                          earlier)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                          earlier, sender)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
                 )?
                 .execute(params![
                     int(seq),
@@ -318,6 +320,7 @@ impl SegmentFile {
                     intake,
                     message.origin.as_ref().map(|origin| int(origin.member)),
                     earlier.map(int),
+                    message.sender,
                 ])
                 .map(drop)
         })?;
