@@ -222,6 +222,7 @@ fn replay(message_id: u64, byte: u8, size: usize) -> Reprocessed {
         reason: None,
         deliveries: vec![delivery(&vec![byte; size].into())],
         also_delivered: false,
+        also_cancelled: false,
         only: None,
     }
 }

@@ -343,6 +343,7 @@ mod tests {
             reason: None,
             deliveries: vec![delivery()],
             also_delivered: false,
+            also_cancelled: false,
             only: None,
         };
         let (send, receive) = mpsc::channel();

@@ -131,6 +131,8 @@ pub struct Reprocessed {
     pub deliveries: Vec<NewDelivery>,
     /// Also send again what was delivered already.
     pub also_delivered: bool,
+    /// Also send what a person took back; it stays so otherwise.
+    pub also_cancelled: bool,
     /// Leave alone all other deliveries than these.
     pub only: Option<Only>,
 }

@@ -18,7 +18,7 @@ use crate::layout;
 use crate::lock::Lock;
 use crate::message::{Accepted, DeliveryState, NewMessage, Reprocessed};
 use crate::repeats::{self, Earlier, Names};
-use crate::reprocess::{self, PairPart};
+use crate::reprocess::{self, PairPart, Was};
 use crate::segment::{Numbers, SegmentFile};
 use crate::sqlite::renew_log;
 use crate::waiting::Place;
@@ -430,7 +430,7 @@ fn apply_replay(
     let reader = shared.reader();
     let places = reader.files_of(replay.message_id)?;
     let home = places.first().copied().unwrap_or(file.number);
-    let mut elsewhere: HashMap<PairPart, DeliveryState> = HashMap::new();
+    let mut elsewhere: HashMap<PairPart, Was> = HashMap::new();
     for number in places.into_iter().filter(|number| *number != file.number) {
         elsewhere.extend(reader.states_in(number, replay.message_id)?);
     }

@@ -87,6 +87,7 @@ fn what_a_changed_plan_may_read_is_no_repeat_and_what_was_mended_is_one() {
         reason: None,
         deliveries: Vec::new(),
         also_delivered: false,
+        also_cancelled: false,
         only: None,
     };
     running.reprocess(replay).unwrap();
