@@ -62,8 +62,8 @@ pub fn names_secret(name: &str) -> bool {
     if plain.ends_with("url") {
         return false;
     }
-    let is_like = |word: &&str| strsim::osa_distance(&plain, word) <= word.len() / 4;
-    WORDS.iter().any(|word| plain.contains(word)) || WORDS.iter().any(|word| is_like(&word))
+    let is_like = |word: &str| strsim::osa_distance(&plain, word) <= word.len() / 4;
+    WORDS.iter().any(|word| plain.contains(word)) || WORDS.iter().any(|word| is_like(word))
 }
 
 #[cfg(test)]
