@@ -192,6 +192,7 @@ fn message(id: u64, byte: u8, size: usize) -> NewMessage {
         plan: "p1".into(),
         origin: None,
         identity: None,
+        sender: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: vec![delivery(&body)],
         body,
@@ -221,6 +222,7 @@ fn replay(message_id: u64, byte: u8, size: usize) -> Reprocessed {
         reason: None,
         deliveries: vec![delivery(&vec![byte; size].into())],
         also_delivered: false,
+        also_cancelled: false,
         only: None,
     }
 }

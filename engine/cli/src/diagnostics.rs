@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use orderly_pipeline::names_secret;
 use orderly_record::diagnostic::{Diagnostic, Place, Severity};
 use serde::Serialize;
 
@@ -30,14 +31,61 @@ fn located<'a>(
     match &diagnostic.place {
         Place::File { file, span, .. } => match texts.get(file.as_ref()) {
             Some(text) => {
+                let text = masked(text);
                 let span = span.start.min(text.len())..span.end.min(text.len());
                 let annotation = AnnotationKind::Primary.span(span);
-                title.element(Snippet::source(text.as_str()).path(file.as_ref()).annotation(annotation))
+                title.element(Snippet::source(text).path(file.as_ref()).annotation(annotation))
             }
             None => title.element(annotate_snippets::Origin::path(file.as_ref())),
         },
         Place::Input { .. } | Place::None => Group::with_title(title),
     }
+}
+
+/// The text with stars in place of secrets that stand there as they are: an error beside one shows its line. Every byte keeps its place.
+fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(colon) = rest.find(':') {
+        let (before, after) =
+            (rest.get(..=colon).unwrap_or_default(), rest.get(colon + 1..).unwrap_or_default());
+        shown.push_str(before);
+        rest = after;
+        let is_key = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        let key =
+            before.trim_end_matches([':', '"', '\'', ' ']).rsplit(|c| !is_key(c)).next().unwrap_or_default();
+        if names_secret(key) {
+            let value = literal(after);
+            // Blanks before it stay, so that it is seen where it begins.
+            shown.extend(value.bytes().enumerate().map(|(at, byte)| match byte {
+                b' ' if value.bytes().take(at).all(|before| before == b' ') => ' ',
+                _ => '*',
+            }));
+            rest = after.get(value.len()..).unwrap_or_default();
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// The value at the beginning, when it is a text and does not only say where the secret is found.
+fn literal(after: &str) -> &str {
+    let line = after.split(['\n', '\r']).next().unwrap_or_default();
+    let value = line.trim_start();
+    let start = line.len() - value.len();
+    let length = match value.chars().next() {
+        None | Some('{' | '[' | '|' | '>' | '&' | '#') => 0,
+        Some(quote @ ('"' | '\'')) => {
+            let end = value.get(1..).and_then(|inside| inside.find(quote)).map(|end| end + 2);
+            end.unwrap_or(value.len())
+        }
+        Some(_) if start == 0 => 0,
+        Some(_) if value.starts_with("${") => 0,
+        Some(_) => value.split([',', '}', ']']).next().unwrap_or_default().trim_end().len(),
+    };
+    let only_says_where =
+        value.get(..length).is_some_and(|value| value.trim_matches(['"', '\'']).starts_with("${"));
+    if length == 0 || only_says_where { "" } else { line.get(..start + length).unwrap_or_default() }
 }
 
 fn renderer() -> Renderer {
@@ -77,5 +125,29 @@ impl<'d> From<&'d Diagnostic> for JsonDiagnostic<'d> {
         let Diagnostic { code, severity, message, help, .. } = diagnostic;
         let help = help.as_deref();
         JsonDiagnostic { code, severity: *severity, message, path, offset, file, line, column, help }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn secrets_that_stand_there_are_not_shown() {
+        for (text, shown) in [
+            ("basic: { user: u, pasword: hunter2 }", "basic: { user: u, pasword: ******* }"),
+            ("password: 'it is, mine' # x", "password: ************* # x"),
+            ("\"password\": \"a\"\nuser: b", "\"password\": ***\nuser: b"),
+            ("bearer: \u{fc}x y\nurl: https://h/", "bearer: *****\nurl: https://h/"),
+            ("bearer: ${env:TOKEN}", "bearer: ${env:TOKEN}"),
+            ("bearer: '${file:a}'", "bearer: '${file:a}'"),
+            ("bearer:\n  x: y", "bearer:\n  x: y"),
+            ("token_url: https://h/token:8", "token_url: https://h/token:8"),
+            ("X-Api-Key: 4711", "X-Api-Key: ****"),
+        ] {
+            let found = masked(text);
+            assert_eq!(found, shown);
+            assert_eq!(found.len(), text.len(), "every byte keeps its place");
+        }
     }
 }

@@ -22,7 +22,7 @@ const CHUNK: usize = 200;
 
 /// Process stored messages again, with today's configuration and their original time of acceptance.
 ///
-/// What was not delivered yet is replaced at its place in the order; what was delivered is left alone unless asked for.
+/// What was not delivered yet is replaced at its place in the order; what was delivered, or was taken back by a person, is left alone unless asked for.
 /// A running engine does it itself, with the configuration that is in force: when files were changed a moment ago, or orderly.yaml says
 /// `reload: manual`, run `orderly reload` first. Without a running engine, the deliveries wait for its next start. Exit code 1 when a message could not be
 /// replayed, could not be read, or its mapping failed again.
@@ -44,6 +44,9 @@ pub(crate) struct ReplayArgs {
     /// Also send again what was delivered already.
     #[arg(long)]
     also_delivered: bool,
+    /// Also send what a person took back (`orderly cancel`), and not only what a replay no longer made.
+    #[arg(long)]
+    also_cancelled: bool,
     /// Only say what would become of each delivery; nothing is changed.
     #[arg(long)]
     dry_run: bool,
@@ -92,7 +95,9 @@ pub(crate) fn run(args: &ReplayArgs) -> CommandResult {
     }
     let is_bare = args.filters.delivery_state().is_none() && !args.also_delivered;
     if total.waiting == 0 && total.failed == 0 && is_bare && !args.json {
-        eprintln!("help: what was delivered is left alone; --also-delivered sends it again");
+        eprintln!(
+            "help: what was delivered is left alone, and what a person took back; --also-delivered and --also-cancelled send it"
+        );
     }
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ANSWER_IS_NO })
 }
@@ -102,6 +107,7 @@ impl ReplayArgs {
         ReplayRequest {
             ids: ids.to_vec(),
             also_delivered: self.also_delivered,
+            also_cancelled: self.also_cancelled,
             only: self.filters.delivery_state().map(|state| state.name().to_owned()),
             destination: self.filters.destination.clone(),
             dry_run: self.dry_run,

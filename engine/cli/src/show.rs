@@ -302,9 +302,10 @@ fn fate(stored: &StoredMessage) -> String {
         .as_ref()
         .map(|origin| format!(", message {} of the file {}", origin.member + 1, origin.name));
     let mut text = format!(
-        "message {} from {}{}, accepted {}, {}{reason} (plan {})\n",
+        "message {} from {}{}{}, accepted {}, {}{reason} (plan {})\n",
         stored.id,
         stored.source,
+        stored.sender.as_ref().map(|name| format!(" (certificate {})", visible(name))).unwrap_or_default(),
         file.unwrap_or_default(),
         time(stored.accepted_at_us),
         stored.fate.name(),

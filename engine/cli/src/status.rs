@@ -18,7 +18,7 @@ use crate::site;
 ///
 /// Of each sender it tells by address what of its frames and messages deviated, by the codes that a source may `refuse`: how often
 /// since the engine was started or the source added, and where last (of `mllp-` codes the byte of the connection, else the byte of the message).
-/// It waits its turn behind a replay or a reload. Exit code 1 when no engine runs: then it tells what waits.
+/// Exit code 1 when no engine runs: then it tells what waits.
 #[derive(Args)]
 #[command(
     after_help = "Example: orderly status --json | jq '.destinations[] | select(.state == \"trying\")'"

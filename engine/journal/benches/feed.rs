@@ -213,6 +213,7 @@ fn message(id: u64) -> NewMessage {
         plan: "0123456789abcdef".into(),
         origin: None,
         identity: None,
+        sender: None,
         body: body(id).into(),
         keys: vec![
             key(KeyKind::ControlId, format!("MSG{id}")),

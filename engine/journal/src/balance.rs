@@ -89,7 +89,16 @@ impl Reader {
     /// The balance of the messages accepted in a period (microseconds since 1970-01-01T00:00:00Z), with all their deliveries; of
     /// everything when none is given.
     pub fn balance(&self, accepted: Option<Range<i64>>) -> Result<Balance, JournalError> {
-        let mut counting = Counting::new(accepted, self.replays_elsewhere()?);
+        self.balance_with(accepted, self.replays_elsewhere()?)
+    }
+
+    /// The same, with the replays that were known a moment ago: others may have come since.
+    fn balance_with(
+        &self,
+        accepted: Option<Range<i64>>,
+        replays: HashMap<u64, Replay>,
+    ) -> Result<Balance, JournalError> {
+        let mut counting = Counting::new(accepted, replays);
         for file in self.files.list()?.iter() {
             let database = self.pool.segment(file.number)?;
             let _snapshot = database.snapshot()?;
@@ -183,7 +192,11 @@ impl Reader {
     /// Deliveries whose message stands in another file: replays of a sealed one made them.
     fn add_strangers(&self, database: &Database, counting: &mut Counting) -> Result<(), JournalError> {
         for (message, group) in strangers(database)? {
-            let home = counting.replays.get(&message).map(|replay| replay.home);
+            // One that is not known came meanwhile; it stands beside what it made.
+            let home = match counting.replays.get(&message) {
+                Some(replay) => Some(replay.home),
+                None => replayed_from(database, message)?,
+            };
             let accepted_at_us = match home {
                 None => None,
                 Some(home) => self.pool.segment(home)?.run(|connection| {
@@ -202,6 +215,16 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// The file that has the message of a replay in this one.
+fn replayed_from(database: &Database, message: u64) -> Result<Option<u32>, JournalError> {
+    database.run(|connection| {
+        connection
+            .prepare_cached("SELECT home FROM processing WHERE message = ?1 ORDER BY id DESC LIMIT 1")?
+            .query_row([int(message)], |row| row.get(0))
+            .optional()
+    })
 }
 
 const ALWAYS: Range<i64> = i64::MIN..i64::MAX;
@@ -244,4 +267,95 @@ fn message_row(database: &Database, id: u64) -> Result<Option<MessageRow>, Journ
             })
             .optional()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{DeliveryState, NewDelivery, NewMessage, Options, Place, Reprocessed, open};
+
+    fn delivery() -> NewDelivery {
+        NewDelivery {
+            route: "r".into(),
+            destination: "ehr".into(),
+            state: DeliveryState::Waiting,
+            reason: None,
+            unmapped: None,
+            payload: Some(Arc::from(&b"MSH"[..])),
+            control_id: None,
+            target: None,
+            place: Place::default(),
+        }
+    }
+
+    fn message(id: u64) -> NewMessage {
+        NewMessage {
+            id,
+            source: "emr".into(),
+            accepted_at_us: 1_000,
+            format: "hl7v2".into(),
+            message_type: String::new(),
+            event: String::new(),
+            control_id: String::new(),
+            fate: Fate::Filtered,
+            reason: Some("no route takes it".to_owned()),
+            plan: "p1".into(),
+            origin: None,
+            identity: None,
+            sender: None,
+            body: Arc::from(&b"MSH"[..]),
+            keys: Vec::new(),
+            deliveries: Vec::new(),
+        }
+    }
+
+    /// A message of a sealed file is replayed after the balance has looked for replays, and before it counts.
+    #[test]
+    fn a_replay_that_comes_meanwhile_leaves_nobody_without_a_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention_interval = Duration::from_millis(5);
+        let options = Options { segment_bytes_max: 1, retention_interval, ..Options::new(folder.path()) };
+        let (journal, writer, indexer) = open(options).unwrap();
+        let threads = [std::thread::spawn(|| writer.run()), std::thread::spawn(|| indexer.run())];
+        for id in [1, 2] {
+            let (send, receive) = mpsc::channel();
+            journal.accept(message(id), move |result| send.send(result).unwrap());
+            receive.recv().unwrap().unwrap();
+        }
+        let reader = journal.reader();
+        let home = reader.files_of(1).unwrap()[0];
+        let is_sealed = || {
+            let files = reader.files.list().unwrap();
+            files.iter().any(|file| file.number == home && file.state == crate::catalog::FileState::Sealed)
+        };
+        while !is_sealed() {
+            std::thread::yield_now();
+        }
+        let known = reader.replays_elsewhere().unwrap();
+        let replay = Reprocessed {
+            message_id: 1,
+            at_us: 2_000,
+            plan: "p2".into(),
+            fate: Fate::Routed,
+            reason: None,
+            deliveries: vec![delivery()],
+            also_delivered: false,
+            also_cancelled: false,
+            only: None,
+        };
+        let (send, receive) = mpsc::channel();
+        journal.reprocess(replay, move |result| send.send(result).unwrap());
+        receive.recv().unwrap().unwrap();
+        assert!(known.is_empty() && reader.files_of(1).unwrap().len() == 2, "it stands in another file");
+        for accepted in [None, Some(0..5_000)] {
+            let balance = reader.balance_with(accepted, known.clone()).unwrap();
+            assert!(balance.is_balanced(), "{balance:?}");
+            assert_eq!(balance.destinations[0].total, 1);
+        }
+        journal.close();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
 }

@@ -20,7 +20,8 @@
 //!
 //! # Life of a segment file
 //! *current* (takes what is accepted) → *open* (rotated away, still has deliveries to come) → *sealed* (all deliveries
-//! settled, nothing is written any more) → removed whole by retention.
+//! settled, nothing is written any more, but for an attempt that ends later than its delivery: it takes the seal off for a
+//! while) → removed whole by retention.
 //!
 //! [`open`] gives the handle, the writer and the indexer; whoever opened it runs the latter two on threads of its own.
 
@@ -55,6 +56,7 @@ mod reprocess;
 mod retention;
 mod search;
 mod segment;
+mod sender;
 mod sqlite;
 mod waiting;
 mod writer;

@@ -36,6 +36,8 @@ pub struct NewMessage {
     pub plan: Arc<str>,
     /// The file it came in, if it did.
     pub origin: Option<Origin>,
+    /// The name in the certificate that its sender showed, if it showed one.
+    pub sender: Option<Arc<str>>,
     /// What it is known by when it comes once more; nothing where repeats are messages like all others.
     pub identity: Option<Identity>,
     /// The bytes as received.
@@ -129,6 +131,8 @@ pub struct Reprocessed {
     pub deliveries: Vec<NewDelivery>,
     /// Also send again what was delivered already.
     pub also_delivered: bool,
+    /// Also send what a person took back; it stays so otherwise.
+    pub also_cancelled: bool,
     /// Leave alone all other deliveries than these.
     pub only: Option<Only>,
 }

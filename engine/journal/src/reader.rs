@@ -16,8 +16,9 @@ use crate::message::{AttemptOutcome, DeliveryState, Fate};
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::repeats;
-use crate::reprocess::PairPart;
+use crate::reprocess::{PairPart, Was};
 use crate::segment::{LEDGER_DELIVERIES, LEDGER_MESSAGES};
+use crate::sender;
 use crate::sqlite::{Database, coded, int, unsigned};
 
 /// Reads a journal; clones share their connections.
@@ -54,6 +55,8 @@ pub struct StoredMessage {
     pub plan: String,
     /// The file it came in, if it did.
     pub origin: Option<StoredOrigin>,
+    /// The name in the certificate that its sender showed, if it showed one.
+    pub sender: Option<String>,
     /// Of a duplicate, the message that it repeats; of another, the one that came before it with the same name and other bytes.
     pub earlier: Option<u64>,
     /// The bytes as received.
@@ -96,6 +99,13 @@ pub struct StoredDelivery {
     pub control_id: Option<String>,
     /// Its attempts, in order.
     pub attempts: Vec<StoredAttempt>,
+}
+
+impl StoredDelivery {
+    /// Whether a person took it back; a replay that no longer makes a delivery cancels it too.
+    pub fn is_taken_back(&self) -> bool {
+        Was::of(self.state, self.reason.as_deref()).taken_back
+    }
 }
 
 /// One attempt to deliver.
@@ -236,6 +246,7 @@ impl Reader {
                         reason: row.get(8)?,
                         plan: row.get(9)?,
                         origin: None,
+                        sender: None,
                         earlier: None,
                         body: Vec::new(),
                         deliveries: Vec::new(),
@@ -247,6 +258,7 @@ impl Reader {
         let Some((mut message, content)) = found else { return Ok(None) };
         message.body = content::load(&self.pool.options, number, &database, content)?;
         message.origin = origin(&database, id)?;
+        message.sender = sender::sender(&database, id)?;
         message.earlier = repeats::earlier(&database, id)?;
         message.deliveries = self.deliveries_in(number, &database, id)?;
         Ok(Some(message))
@@ -302,22 +314,20 @@ impl Reader {
     }
 
     /// The states of a message's deliveries in one file; of several for one part, the latest.
-    pub(crate) fn states_in(
-        &self,
-        number: u32,
-        id: u64,
-    ) -> Result<Vec<(PairPart, DeliveryState)>, JournalError> {
+    pub(crate) fn states_in(&self, number: u32, id: u64) -> Result<Vec<(PairPart, Was)>, JournalError> {
         self.pool.segment(number)?.run(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT r.name, n.name, d.part, d.state
+                    "SELECT r.name, n.name, d.part, d.state, d.reason
                      FROM delivery d JOIN name r ON r.id = d.route JOIN name n ON n.id = d.destination
                      WHERE d.message = ?1 ORDER BY d.seq",
                 )?
                 .query_map([int(id)], |row| {
                     let route = Arc::from(row.get_ref(0)?.as_str()?);
                     let destination = Arc::from(row.get_ref(1)?.as_str()?);
-                    Ok(((route, destination, row.get(2)?), coded(row, 3, DeliveryState::from_code)?))
+                    let state = coded(row, 3, DeliveryState::from_code)?;
+                    let was = Was::of(state, row.get_ref(4)?.as_str_or_null()?);
+                    Ok(((route, destination, row.get(2)?), was))
                 })?
                 .collect()
         })

@@ -31,6 +31,22 @@ pub(crate) struct Changes {
     pub(crate) orphans: Vec<i64>,
 }
 
+/// A delivery that a replay may be about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Was {
+    pub(crate) state: DeliveryState,
+    /// A person took it back: nobody else undoes that.
+    pub(crate) taken_back: bool,
+}
+
+impl Was {
+    pub(crate) fn of(state: DeliveryState, reason: Option<&str>) -> Was {
+        let taken_back = state == DeliveryState::Cancelled && reason != Some(REASON_NOT_MADE);
+        Was { state, taken_back }
+    }
+}
+
+/// Why a replay cancels, in the journal's rows: it is never reworded.
 const REASON_NOT_MADE: &str = "the plan of the replay does not make it";
 
 /// Applies a replay inside the open transaction. `home` is the file that has the message; `elsewhere` are the message's deliveries
@@ -39,7 +55,7 @@ pub(crate) fn reprocess(
     file: &mut SegmentFile,
     home: u32,
     replay: &Reprocessed,
-    elsewhere: &HashMap<PairPart, DeliveryState>,
+    elsewhere: &HashMap<PairPart, Was>,
     first_delivery: u64,
 ) -> Result<Changes, JournalError> {
     let standing = standing_deliveries(file, replay.message_id)?;
@@ -51,14 +67,16 @@ pub(crate) fn reprocess(
     for delivery in &replay.deliveries {
         let part = parts.next(delivery);
         let pair = (Arc::clone(&delivery.route), Arc::clone(&delivery.destination), part);
-        let here = standing.get(&pair);
-        let state = here.map(|here| here.state).or_else(|| elsewhere.get(&pair).copied());
+        let was = standing.get(&pair).map(|(_, was)| *was).or_else(|| elsewhere.get(&pair).copied());
+        let here = standing.get(&pair).map(|(here, _)| here);
+        let state = was.map(|was| was.state);
         match (here, state) {
             (here, Some(state)) if spares(replay, here, state, &delivery.destination) => {}
             // It was made for a pair that these deliveries are not of. A pair of theirs may give more now than the one that was parked: it
             // is split after what parked it.
             (None, None) if is_spared(replay, &released, delivery) => {}
             (_, Some(DeliveryState::Delivered)) if !replay.also_delivered => {}
+            _ if was.is_some_and(|was| was.taken_back) && !replay.also_cancelled => {}
             (Some(here), Some(state)) if state != DeliveryState::Delivered => {
                 replace(file, replay, here, delivery, &mut stored, &mut changes)?;
                 changes.withdraw(here, &delivery.destination);
@@ -74,7 +92,7 @@ pub(crate) fn reprocess(
         }
         made.insert(pair);
     }
-    for (pair, here) in &standing {
+    for (pair, (here, _)) in &standing {
         if !made.contains(pair)
             && !here.state.is_settled()
             && !spares(replay, Some(here), here.state, &pair.1)
@@ -92,9 +110,9 @@ pub(crate) fn reprocess(
 }
 
 /// The routes and destinations of the parked deliveries that the replay is about.
-fn released(standing: &HashMap<PairPart, Standing>, replay: &Reprocessed) -> HashSet<(Arc<str>, Arc<str>)> {
+fn released(standing: &StandingHere, replay: &Reprocessed) -> HashSet<(Arc<str>, Arc<str>)> {
     let Some(only @ Only::Parked(_)) = &replay.only else { return HashSet::new() };
-    let named = standing.iter().filter(|(pair, here)| only.takes(Some(here.seq), here.state, &pair.1));
+    let named = standing.iter().filter(|(pair, (here, _))| only.takes(Some(here.seq), here.state, &pair.1));
     named.map(|((route, destination, _), _)| (Arc::clone(route), Arc::clone(destination))).collect()
 }
 
@@ -128,21 +146,22 @@ impl Changes {
     }
 }
 
+type StandingHere = HashMap<PairPart, (Standing, Was)>;
+
 /// The message's deliveries in this file; of several for one part, the latest.
-fn standing_deliveries(
-    file: &SegmentFile,
-    message: u64,
-) -> Result<HashMap<PairPart, Standing>, JournalError> {
+fn standing_deliveries(file: &SegmentFile, message: u64) -> Result<StandingHere, JournalError> {
     file.database.run(|connection| {
         connection
             .prepare_cached(
-                "SELECT d.seq, d.state, d.revision, d.attempts, d.destination, d.content, r.name, n.name, d.part
+                "SELECT d.seq, d.state, d.revision, d.attempts, d.destination, d.content, r.name, n.name, d.part, d.reason
                  FROM delivery d JOIN name r ON r.id = d.route JOIN name n ON n.id = d.destination
                  WHERE d.message = ?1 ORDER BY d.seq",
             )?
             .query_map([int(message)], |row| {
                 let text = |column: usize| Ok::<_, rusqlite::Error>(Arc::from(row.get_ref(column)?.as_str()?));
-                Ok(((text(6)?, text(7)?, row.get(8)?), standing(row)?))
+                let standing = standing(row)?;
+                let was = Was::of(standing.state, row.get_ref(9)?.as_str_or_null()?);
+                Ok(((text(6)?, text(7)?, row.get(8)?), (standing, was)))
             })?
             .collect()
     })

@@ -4,24 +4,25 @@
 //! because after a failed flush nobody knows what the disk has: its log is written again first, so that nothing is built on what only
 //! memory has. Nothing the disk does ends the writer.
 
+mod apply;
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::amend::{self, Amended, Amendment, Copied, Resend};
-use crate::catalog::{Catalog, FileState};
+use crate::amend::{Amended, Amendment, Resend};
+use crate::catalog::{Catalog, FileEntry, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::inbox::{Request, Turn};
-use crate::intake::Step;
 use crate::journal::{Commit, Fresh, Shared, add_file, now_us};
 use crate::layout;
 use crate::lock::Lock;
-use crate::message::{Accepted, DeliveryState, NewMessage, Reprocessed};
-use crate::repeats::{self, Earlier, Names};
-use crate::reprocess::{self, PairPart};
+use crate::message::Accepted;
+use crate::repeats::Names;
 use crate::segment::{Numbers, SegmentFile};
 use crate::sqlite::renew_log;
 use crate::waiting::Place;
+use apply::{apply, note};
 
 /// Open connections to files that are not current: enough for the few that still have something to deliver.
 const OLDER_FILES_MAX: usize = 4;
@@ -174,7 +175,11 @@ impl Writer {
     fn commit_in_older(&mut self, number: u32, requests: Vec<Request>) {
         let shared = Arc::clone(&self.shared);
         let _judged = shared.older.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_open(number) {
+        let is_attempt =
+            |request: &Request| matches!(request, Request::Record(attempt, _) if attempt.outcome.is_some());
+        // An attempt that was under way when a person took its delivery back, the last of its file: what became of it is kept.
+        let is_late = !self.is_open(number) && requests.iter().any(is_attempt);
+        if self.is_open(number) || (is_late && self.reopen(number)) {
             return self.commit_in(number, requests);
         }
         self.close_file(number);
@@ -193,6 +198,22 @@ impl Writer {
         if !again.is_empty() {
             self.commit_in(self.current, again);
         }
+    }
+
+    /// Takes the seal off a file, until it is found settled again; whether that could be done. Files are not judged meanwhile.
+    fn reopen(&self, number: u32) -> bool {
+        let sealed = self.shared.files.list().ok().and_then(|files| {
+            files.iter().find(|file| file.number == number && file.state == FileState::Sealed).cloned()
+        });
+        let Some(sealed) = sealed else { return false };
+        let open = FileEntry { state: FileState::Open, sealed_at_us: None, ..sealed };
+        if self.catalog.put(&open).is_err() {
+            return false;
+        }
+        self.shared.files.change(|files| {
+            files.iter_mut().filter(|file| file.number == number).for_each(|file| *file = open.clone());
+        });
+        true
     }
 
     fn commit_in(&mut self, number: u32, requests: Vec<Request>) {
@@ -325,149 +346,6 @@ impl Request {
             // Each request is answered by its own kind or `Refused`; dropping it would answer negatively.
             (_, _) => {}
         }
-    }
-}
-
-/// Applies one request inside the open transaction.
-fn apply(
-    shared: &Shared,
-    names: &mut Names,
-    file: &mut SegmentFile,
-    next: &mut Numbers,
-    request: &Request,
-    written: &mut Written,
-) -> Result<Answer, JournalError> {
-    match request {
-        Request::Accept(message, _) => apply_acceptance(shared, names, file, next, message, written),
-        Request::Record(attempt, _) => Ok(if file.record_attempt(attempt)? {
-            Answer::Recorded
-        } else {
-            Answer::Refused(CommitError::NoSuchDelivery { delivery: attempt.delivery })
-        }),
-        Request::Reprocess(replay, _) => {
-            Ok(Answer::Reprocessed(apply_replay(shared, file, next, replay, written)?))
-        }
-        Request::Amend(amendment, _) => apply_amendment(file, amendment, written),
-        Request::Resend(resend, _) => apply_resend(shared, file, next, resend, written),
-        Request::Release(intake, _) => {
-            file.release(intake)?;
-            Ok(Answer::Recorded)
-        }
-    }
-}
-
-fn apply_acceptance(
-    shared: &Shared,
-    names: &mut Names,
-    file: &mut SegmentFile,
-    next: &mut Numbers,
-    message: &NewMessage,
-    written: &mut Written,
-) -> Result<Answer, JournalError> {
-    let intake = match &message.origin {
-        None => None,
-        Some(origin) => match file.count_member(origin, message.fate)? {
-            Step::Next(intake) => Some(intake),
-            Step::Known => {
-                return Ok(Answer::Refused(CommitError::AlreadyStored { member: origin.member }));
-            }
-            Step::Early => return Ok(Answer::Refused(CommitError::OutOfTurn { member: origin.member })),
-        },
-    };
-    let earlier = repeats::look(shared, names, file, message)?;
-    let repeating;
-    let message = match &earlier {
-        Some(Earlier::Same { id, .. }) => {
-            repeating = message.repeating(*id);
-            &repeating
-        }
-        _ => {
-            file.note_seen(message)?;
-            message
-        }
-    };
-    let seq = next.seq;
-    let first = next.delivery;
-    let count = message.deliveries.len() as u64;
-    next.seq += 1;
-    next.delivery += count;
-    file.insert_message(message, intake, earlier.as_ref().map(Earlier::id), seq, first)?;
-    for delivery in &message.deliveries {
-        if delivery.state == DeliveryState::Waiting {
-            note(&mut written.waiting, &delivery.destination, delivery.place.class, false);
-        }
-    }
-    Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count, earlier }))
-}
-
-fn apply_replay(
-    shared: &Shared,
-    file: &mut SegmentFile,
-    next: &mut Numbers,
-    replay: &Reprocessed,
-    written: &mut Written,
-) -> Result<usize, JournalError> {
-    let reader = shared.reader();
-    let places = reader.files_of(replay.message_id)?;
-    let home = places.first().copied().unwrap_or(file.number);
-    let mut elsewhere: HashMap<PairPart, DeliveryState> = HashMap::new();
-    for number in places.into_iter().filter(|number| *number != file.number) {
-        elsewhere.extend(reader.states_in(number, replay.message_id)?);
-    }
-    let first = next.delivery;
-    let changes = reprocess::reprocess(file, home, replay, &elsewhere, first)?;
-    next.delivery += changes.appended;
-    for destination in changes.waiting.iter().chain(&changes.withdrawn) {
-        note(&mut written.waiting, destination, Place::USUAL, true);
-    }
-    written.strays.extend(first..next.delivery);
-    written.orphans.extend(changes.orphans);
-    Ok(changes.waiting.len())
-}
-
-fn apply_amendment(
-    file: &mut SegmentFile,
-    amendment: &Amendment,
-    written: &mut Written,
-) -> Result<Answer, JournalError> {
-    let Some(amended) = file.amend(amendment)? else {
-        return Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: amendment.delivery }));
-    };
-    if amended.changed {
-        // Its worker may hold it, or may have passed its place.
-        note(&mut written.waiting, &amendment.destination, Place::USUAL, true);
-    }
-    Ok(Answer::Amended(amended))
-}
-
-fn apply_resend(
-    shared: &Shared,
-    file: &mut SegmentFile,
-    next: &mut Numbers,
-    resend: &Resend,
-    written: &mut Written,
-) -> Result<Answer, JournalError> {
-    let places = shared.reader().files_of(resend.message_id)?;
-    let home = places.first().copied().unwrap_or(file.number);
-    let seq = next.delivery;
-    match amend::resend(shared, file, home, &places, resend, seq)? {
-        Copied::Nothing => Ok(Answer::Refused(CommitError::NoSuchDelivery { delivery: resend.delivery })),
-        Copied::Unreadable(error) => Ok(Answer::Refused(error)),
-        Copied::Done => {
-            next.delivery += 1;
-            written.strays.push(seq);
-            // It may stand in an older file than what its worker has read meanwhile, and is found only from the start.
-            note(&mut written.waiting, &resend.destination, Place::USUAL, true);
-            Ok(Answer::Resent(seq))
-        }
-    }
-}
-
-/// Keeps each destination once a class; a worker that must read from the start reads all classes anew.
-fn note(waiting: &mut Vec<Fresh>, destination: &Arc<str>, class: u8, rewound: bool) {
-    match waiting.iter_mut().find(|fresh| fresh.destination == *destination && fresh.class == class) {
-        Some(fresh) => fresh.rewound |= rewound,
-        None => waiting.push(Fresh { destination: Arc::clone(destination), class, rewound }),
     }
 }
 

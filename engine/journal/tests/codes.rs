@@ -38,6 +38,7 @@ fn release(
         reason: None,
         deliveries,
         also_delivered: false,
+        also_cancelled: false,
         only: Some(Only::Parked(vec![parked])),
     })
 }

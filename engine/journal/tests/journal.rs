@@ -274,6 +274,7 @@ fn replay(message_id: u64, destinations: &[&str], also_delivered: bool) -> Repro
         reason: None,
         deliveries: destinations.iter().map(|destination| delivery(destination, Some(&payload))).collect(),
         also_delivered,
+        also_cancelled: false,
         only: None,
     }
 }

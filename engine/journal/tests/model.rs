@@ -232,6 +232,7 @@ fn play(steps: Vec<Step>, rotates: bool) {
                     reason: None,
                     deliveries: new_deliveries(&outputs),
                     also_delivered,
+                    also_cancelled: false,
                     only: None,
                 };
                 running.reprocess(replay).unwrap();

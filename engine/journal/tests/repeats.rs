@@ -87,6 +87,7 @@ fn what_a_changed_plan_may_read_is_no_repeat_and_what_was_mended_is_one() {
         reason: None,
         deliveries: Vec::new(),
         also_delivered: false,
+        also_cancelled: false,
         only: None,
     };
     running.reprocess(replay).unwrap();
@@ -150,7 +151,7 @@ fn repeats_are_found_in_sealed_files_and_files_of_an_earlier_program_have_none()
         assert_eq!(earlier(&running, named(&running, 1, 0, 1000)), same(1));
     }
     let old = rusqlite::Connection::open(folder.path().join("segments/00000002.db")).unwrap();
-    old.execute_batch("DROP TABLE seen; ALTER TABLE message DROP COLUMN earlier; PRAGMA user_version = 4;")
+    old.execute_batch("ALTER TABLE message DROP COLUMN sender; DROP TABLE seen; ALTER TABLE message DROP COLUMN earlier; PRAGMA user_version = 4;")
         .unwrap();
     drop(old);
     let running = Running::open(options());

@@ -48,16 +48,16 @@ fn text<'j>(json: &'j Json, key: &str) -> Option<&'j str> {
 }
 
 /// Judges the body of an answer: a bundle by each of its entries, an OperationOutcome by its issues; any other resource is what was
-/// asked for. Of either only codes and places are told, because the words may tell of a patient.
+/// asked for. Of either only codes and places are told, because the words may tell of a patient. `sent` is what was answered.
 #[must_use]
-pub fn judge_fhir_answer(answer: &[u8]) -> Verdict {
+pub fn judge_fhir_answer(answer: &[u8], sent: &[u8]) -> Verdict {
     let Ok(answer) = serde_json::from_slice::<Json>(answer) else {
         let text = "the server's answer is no JSON".to_owned();
         return Verdict::Retryable { code: "unreadable-answer".to_owned(), text };
     };
     match text(&answer, "resourceType") {
         Some("OperationOutcome") => judge_outcome(&answer),
-        Some("Bundle") => judge_bundle(&answer),
+        Some("Bundle") => judge_bundle(&answer, batch_entries(sent)),
         _ => Verdict::Delivered,
     }
 }
@@ -104,9 +104,20 @@ struct Failed {
     issues: String,
 }
 
-/// A transaction has succeeded whole or not at all; of a batch any entry may have failed, and it is sent again whole, or not at all.
-fn judge_bundle(bundle: &Json) -> Verdict {
+/// How many entries a batch has; none of anything else.
+fn batch_entries(sent: &[u8]) -> usize {
+    let sent = serde_json::from_slice::<Json>(sent).unwrap_or_default();
+    if text(&sent, "type") == Some("batch") { items(&sent, "entry").len() } else { 0 }
+}
+
+/// A transaction has succeeded whole or not at all; of a batch any entry may have failed, and it is sent again whole, or not at all. What
+/// became of an entry that is not answered, nobody knows.
+fn judge_bundle(bundle: &Json, sent: usize) -> Verdict {
     let entries = items(bundle, "entry");
+    if entries.len() < sent {
+        let text = format!("the server's answer has {} entries for a batch of {sent}", entries.len());
+        return Verdict::Retryable { code: "unreadable-answer".to_owned(), text };
+    }
     let mut failed = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let response = entry.get("response").unwrap_or(&Json::Null);
@@ -172,7 +183,11 @@ mod tests {
     }
 
     fn judged(answer: &str) -> (&'static str, String, String) {
-        match judge_fhir_answer(answer.as_bytes()) {
+        judged_for(answer, "{}")
+    }
+
+    fn judged_for(answer: &str, sent: &str) -> (&'static str, String, String) {
+        match judge_fhir_answer(answer.as_bytes(), sent.as_bytes()) {
             Verdict::Delivered => ("delivered", String::new(), String::new()),
             Verdict::Retryable { code, text } => ("again", code, text),
             Verdict::Refused { code, text } => ("refused", code, text),
@@ -204,6 +219,22 @@ mod tests {
             "2 of 2 entries failed: entry 1 with 503; entry 2 with 422 (invalid at Observation.value)"
         );
         assert_eq!(told(&[created, "{}"]).1, "unreadable-answer");
+    }
+
+    #[test]
+    fn a_batch_is_answered_entry_by_entry() {
+        let sent = |kind: &str| format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{{}},{{}}]}}"#);
+        let created = r#"{"response":{"status":"201 Created"}}"#;
+        assert_eq!(judged_for(&of_entries(""), &sent("transaction")).0, "delivered", "it succeeded whole");
+        for (answer, count) in
+            [(of_entries(""), 0), (r#"{"resourceType":"Bundle"}"#.to_owned(), 0), (of_entries(created), 1)]
+        {
+            let found = judged_for(&answer, &sent("batch"));
+            let told = format!("the server's answer has {count} entries for a batch of 2");
+            assert_eq!((found.0, found.1.as_str(), found.2), ("again", "unreadable-answer", told));
+        }
+        let both = of_entries(&[created, created].join(","));
+        assert_eq!(judged_for(&both, &sent("batch")).0, "delivered");
     }
 
     #[test]

@@ -40,5 +40,6 @@ pub use process::{
 };
 pub use relay::{is_answerable, relayed};
 pub use site::journal_folder;
+pub use site::secret::names_secret;
 pub use stream::{Member, Stream};
 pub use tolerances::{FRAME_TOLERANCES, tolerances, tolerated};

@@ -3,6 +3,8 @@
 //! Pure: the same plan, facts and bytes give the same result, whenever and wherever. It neither fails nor panics:
 //! whatever the bytes are, they get a fate.
 
+mod set_aside;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -12,15 +14,17 @@ use orderly_mapping::{Condition, Input, Outcome, Question, UnmappedCode};
 use orderly_record::{Diagnostic, Fault, Place, Record};
 
 pub use orderly_mapping::Facts;
+pub use set_aside::{failed_inside, frame_refused, not_whole};
 
 use crate::acknowledge::Reply;
 use crate::fhir;
-use crate::format::{Format, PART};
+use crate::format::Format;
 use crate::identity::Identity;
 use crate::journey::{Depth, Journey};
 use crate::keys::{self, Key};
 use crate::lanes;
 use crate::plan::{Destination, Endpoint, Plan, Priority, Route, Source, Target};
+use set_aside::no_such_source;
 
 /// What became of a message, and what follows from it.
 #[derive(Debug)]
@@ -460,69 +464,4 @@ fn quarantined(format: Format, unreadable: Unreadable<'_>) -> Processed {
         reply: Reply::unreadable(header, &diagnostic),
         identity: None,
     }
-}
-
-/// The fate of bytes that came without a whole frame around them or were too many, of which only the beginning was kept: quarantined,
-/// whatever they hold, and rejected: the sender is told `why` if it can be named.
-#[must_use]
-pub fn not_whole(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
-    let diagnostic = Diagnostic::error("message-not-whole", Fault::Sender, why);
-    set_aside(plan, facts, bytes, &diagnostic, Reply::rejected)
-}
-
-/// The fate of what came in a frame with a deviation that the source refuses: quarantined, whatever it holds, and answered as other
-/// refused deviations are. It is never processed: without its frame nobody sees that it deviated. `why` names code and place.
-#[must_use]
-pub fn frame_refused(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], why: &str) -> Processed {
-    let message = format!("{why}; the source's `refuse` does not take that");
-    let diagnostic = Diagnostic::error(REFUSED, Fault::Sender, message);
-    set_aside(plan, facts, bytes, &diagnostic, Reply::unreadable)
-}
-
-fn set_aside(
-    plan: &Plan,
-    facts: &Facts<'_>,
-    bytes: &[u8],
-    diagnostic: &Diagnostic,
-    reply: fn(Option<Header>, &Diagnostic) -> Reply,
-) -> Processed {
-    let header = header_of(plan, facts, bytes);
-    let mut reply = reply(header.clone(), diagnostic);
-    if let Some(source) = plan.source(facts.source) {
-        reply.as_wanted_by(source);
-    }
-    let unreadable = Unreadable::opaque(diagnostic.clone(), header);
-    Processed { reply, format: PART, ..quarantined(Format::of(bytes), unreadable) }
-}
-
-/// The fate of a message that this program could not process to its end: quarantined whole, so that a better program can replay it.
-#[must_use]
-pub fn failed_inside(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Processed {
-    let why = "processing it failed inside the engine; this is our fault: the log has the place of the panic";
-    let diagnostic = Diagnostic::error("engine-panic", Fault::Engine, why);
-    let mut processed =
-        quarantined(Format::of(bytes), Unreadable::opaque(diagnostic, header_of(plan, facts, bytes)));
-    if let Some(source) = plan.source(facts.source) {
-        processed.reply.as_wanted_by(source);
-    }
-    processed
-}
-
-fn header_of(plan: &Plan, facts: &Facts<'_>, bytes: &[u8]) -> Option<Header> {
-    let reading = plan.source(facts.source).map(|source| source.reading.clone()).unwrap_or_default();
-    match Format::of(bytes) {
-        Format::Ccda => None,
-        Format::Hl7v2 => match orderly_hl7v2::parse(bytes, &reading) {
-            Ok(message) => Some(message.header()),
-            Err(unreadable) => unreadable.header,
-        },
-    }
-}
-
-/// Only a replay can meet this: a message stored for a source that today's plan no longer has.
-fn no_such_source(format: Format, facts: &Facts<'_>) -> Processed {
-    let message = format!("there is no source `{}` in the configuration any more", facts.source);
-    let diagnostic = Diagnostic::error("no-such-source", Fault::Configuration, message)
-        .with_help("declare the source again to process its messages");
-    quarantined(format, Unreadable::opaque(diagnostic, None))
 }

@@ -8,7 +8,7 @@ pub(crate) mod handling;
 mod http;
 mod oauth;
 pub(crate) mod relay;
-mod secret;
+pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
 mod tls;

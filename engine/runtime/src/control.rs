@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
 use crate::desk::Desk;
@@ -155,14 +156,28 @@ fn allow_owner_only(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }
 
-/// Requests are served one at a time: they change the journal, and people wait their turn.
+/// How many commands may ask at a time: people and their scripts, and never so many that the engine has no files left.
+const ASKERS_MAX: usize = 64;
+
+/// What changes the journal is done one request after the other: people wait their turn. How it stands is told at once, also while a long
+/// replay is under way.
 async fn serve(listener: UnixListener, house: Arc<House>) {
+    let turn = Arc::new(Mutex::new(()));
+    // They end with this task.
+    let mut askers = JoinSet::new();
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            Some(_) = askers.join_next() => continue,
+            accepted = listener.accept(), if askers.len() < ASKERS_MAX => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => {
-                if let Err(error) = serve_one(stream, &house).await {
-                    warn!("a command went away before its answer: {error}");
-                }
+                let (house, turn) = (house.clone(), turn.clone());
+                askers.spawn(async move {
+                    if let Err(error) = serve_one(stream, &house, &turn).await {
+                        warn!("a command went away before its answer: {error}");
+                    }
+                });
             }
             Err(error) => {
                 warn!("the socket for commands: {error}");
@@ -172,11 +187,16 @@ async fn serve(listener: UnixListener, house: Arc<House>) {
     }
 }
 
-async fn serve_one(stream: UnixStream, house: &Arc<House>) -> io::Result<()> {
+async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
-    let response = match serde_json::from_str(&line) {
+    let request = serde_json::from_str(&line);
+    let _turn = match &request {
+        Ok(Request::Status) => None,
+        _ => Some(turn.lock().await),
+    };
+    let response = match request {
         Ok(Request::Status) => {
             let plan = house.plans.hold().await.plan.clone();
             // The journal is read from the disk.

@@ -70,6 +70,7 @@ pub(crate) fn new_message(
         plan: version.clone(),
         origin: None,
         identity: None,
+        sender: None,
         keys: search_keys(processed),
         deliveries: deliveries(pairs, &body),
         body,

@@ -95,7 +95,7 @@ pub(crate) async fn attempt(
 ) -> Attempt {
     let is_fhir = matches!(destination, Destination::Fhir(_));
     let judge = |answer: &[u8]| match is_fhir {
-        true => judge_fhir_answer(answer),
+        true => judge_fhir_answer(answer, delivery.payload),
         false => judge_answer(answer, control_id),
     };
     let classify = |answer: &[u8]| match judge(answer) {

@@ -8,6 +8,8 @@ use orderly_journal::{DeliveryState, NewDelivery, Only, StoredDelivery};
 use orderly_pipeline::differences;
 use serde::{Deserialize, Serialize};
 
+use crate::replay::Also;
+
 /// So many differences of a delivery are shown; their count is always whole. More is another message, which is better looked at whole.
 const DIFFERENCES_MAX: usize = 100;
 
@@ -25,6 +27,9 @@ pub struct Foreseen {
     pub effect: Effect,
     /// The state of the delivery that there is, if there is one.
     pub before: Option<String>,
+    /// Whether a person took that back.
+    #[serde(default)]
+    pub taken_back: bool,
     /// The state afterwards.
     pub becomes: String,
     /// In how many places what would be sent differs from what is stored.
@@ -71,7 +76,7 @@ pub struct Difference {
 pub(crate) fn foresee(
     stored: &[StoredDelivery],
     made: &[NewDelivery],
-    also_delivered: bool,
+    also: Also,
     only: Option<&Only>,
     with_differences: bool,
 ) -> Vec<Foreseen> {
@@ -88,7 +93,7 @@ pub(crate) fn foresee(
         *part += 1;
         seen.insert(pair);
         let here = latest.get(&pair).copied();
-        foreseen.extend(one(here, delivery, also_delivered, only, with_differences));
+        foreseen.extend(one(here, delivery, also, only, with_differences));
     }
     let gone = stored.iter().filter(|delivery| {
         let pair = (&*delivery.route, &*delivery.destination, delivery.part);
@@ -119,6 +124,7 @@ fn left(delivery: &StoredDelivery) -> Foreseen {
         route: delivery.route.clone(),
         effect: Effect::Left,
         before: Some(state.clone()),
+        taken_back: delivery.is_taken_back(),
         becomes: state,
         differing: 0,
         differences: Vec::new(),
@@ -129,7 +135,7 @@ fn left(delivery: &StoredDelivery) -> Foreseen {
 fn one(
     here: Option<&StoredDelivery>,
     made: &NewDelivery,
-    also_delivered: bool,
+    also: Also,
     only: Option<&Only>,
     with_differences: bool,
 ) -> Option<Foreseen> {
@@ -137,8 +143,9 @@ fn one(
         None if only.is_some_and(|only| !only.takes_new(&made.destination)) => return None,
         None => Effect::Added,
         Some(here) if !takes(only, here) => return Some(left(here)),
+        Some(here) if here.is_taken_back() && !also.cancelled => return Some(left(here)),
         Some(here) if here.state != DeliveryState::Delivered => Effect::Replaced,
-        Some(_) if also_delivered => Effect::Added,
+        Some(_) if also.delivered => Effect::Added,
         Some(here) => return Some(left(here)),
     };
     let (before, after) = (here.and_then(|here| here.payload.as_deref()), made.payload.as_deref());
@@ -153,6 +160,7 @@ fn one(
         route: made.route.to_string(),
         effect,
         before: here.map(|here| here.state.name().to_owned()),
+        taken_back: here.is_some_and(StoredDelivery::is_taken_back),
         becomes: made.state.name().to_owned(),
         differing,
         differences: found.into_iter().take(shown).map(difference).collect(),

@@ -46,6 +46,20 @@ pub(crate) struct Taken {
     pub(crate) relay: Option<Relay>,
 }
 
+/// Who sends a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender<'r> {
+    peer: SocketAddr,
+    /// The name in its certificate.
+    name: Option<&'r Arc<str>>,
+}
+
+impl Sender<'_> {
+    pub(crate) fn of(received: &Received) -> Sender<'_> {
+        Sender { peer: received.peer, name: received.name.as_ref() }
+    }
+}
+
 impl Taken {
     /// A repeat is answered as the first was, unless something else has become of that since.
     fn or_as(self, earlier: Option<Earlier>, relays: &Arc<Relays>) -> Taken {
@@ -108,7 +122,7 @@ impl Ingest {
     }
 
     /// Stores one message and gives its answer; none for an acknowledgement.
-    pub(crate) async fn take(&self, held: &Held, bytes: &[u8], peer: SocketAddr) -> Taken {
+    pub(crate) async fn take(&self, held: &Held, bytes: &[u8], from: Sender<'_>) -> Taken {
         let facts = self.facts();
         let processed = if bytes.len() > PROCESS_ASIDE_BYTES {
             tokio::task::block_in_place(|| self.process(&held.plan, &facts, bytes))
@@ -116,9 +130,9 @@ impl Ingest {
             self.process(&held.plan, &facts, bytes)
         };
         for (code, offset) in tolerated(&processed.diagnostics) {
-            self.standing.deviated(peer.ip(), code, 1, offset);
+            self.standing.deviated(from.peer.ip(), code, 1, offset);
         }
-        self.store(held, &facts, processed, bytes).await
+        self.store(held, &facts, processed, bytes, from.name).await
     }
 
     /// Processes a message. One that our code cannot bear is quarantined, so that it neither ends its source nor comes again and again.
@@ -139,7 +153,14 @@ impl Ingest {
         set_aside(not_whole, plan, facts, bytes, why)
     }
 
-    async fn store(&self, held: &Held, facts: &Facts<'_>, mut processed: Processed, bytes: &[u8]) -> Taken {
+    async fn store(
+        &self,
+        held: &Held,
+        facts: &Facts<'_>,
+        mut processed: Processed,
+        bytes: &[u8],
+        name: Option<&Arc<str>>,
+    ) -> Taken {
         let reply = processed.reply.clone();
         let verdict = match processed.fate {
             _ if reply.is_positive() => Verdict::Taken,
@@ -152,6 +173,7 @@ impl Ingest {
         let answer = reply.stored(facts);
         let told = told::write(verdict, answer.as_deref());
         let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), told);
+        let message = NewMessage { sender: name.cloned(), ..message };
         let committed = self.commit_holding(message, ());
         if planted::is_planted(Fault::AnswerBeforeCommit) {
             return taken(answer, verdict);
@@ -256,7 +278,8 @@ impl Handler for Ingest {
             let facts = self.facts();
             let why = format!("the frame holds more than {MEMBERS_MAX} messages");
             let processed = self.not_whole(&held.plan, &facts, &received.bytes, &why);
-            answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await.answer);
+            let name = received.name.as_ref();
+            answer.frames.extend(self.store(&held, &facts, processed, &received.bytes, name).await.answer);
             return answer;
         }
         let mut stored = Vec::with_capacity(members.len());
@@ -266,7 +289,7 @@ impl Handler for Ingest {
                 answer = gone(answer);
                 break;
             };
-            stored.push(self.take(&held, bytes, received.peer).await);
+            stored.push(self.take(&held, bytes, Sender::of(&received)).await);
         }
         for taken in stored {
             answer.frames.extend(self.answered(taken).await.answer);
@@ -275,7 +298,7 @@ impl Handler for Ingest {
     }
 
     async fn problem(&self, problem: FrameProblem) -> Option<Vec<u8>> {
-        let FrameProblem { problem, peer, connection } = problem;
+        let FrameProblem { problem, peer, name, connection } = problem;
         let (kind, offset, bytes_count) = (problem.kind, problem.offset, problem.bytes_count);
         let code = kind.code();
         warn!(source = %self.source, %peer, connection, code, offset, bytes_count, "not a frame: {kind}");
@@ -288,7 +311,7 @@ impl Handler for Ingest {
         let why = format!("{code} at byte {offset} of the connection: {kind}");
         let how = if matches!(kind, ProblemKind::Refused(_)) { frame_refused } else { not_whole };
         let processed = set_aside(how, &held.plan, &facts, &problem.bytes, &why);
-        let taken = self.store(&held, &facts, processed, &problem.bytes).await;
+        let taken = self.store(&held, &facts, processed, &problem.bytes, name.as_ref()).await;
         taken.answer.filter(|_| is_answered)
     }
 

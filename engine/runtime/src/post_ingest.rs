@@ -3,7 +3,7 @@
 use orderly_pipeline::{Format, HL7_V2_MEDIA_TYPES, members};
 use orderly_transport::listeners::{PostHandler, Posted, Received, Verdict};
 
-use crate::ingest::{Ingest, Taken};
+use crate::ingest::{Ingest, Sender, Taken};
 
 impl PostHandler for Ingest {
     async fn post(&self, received: Received, media_type: Option<&str>) -> Posted {
@@ -16,7 +16,7 @@ impl PostHandler for Ingest {
         let Some(held) = self.hold().await else {
             return in_words(Verdict::NotNow, "this source is no more; send it again later");
         };
-        let taken = self.take(&held, &received.bytes, received.peer).await;
+        let taken = self.take(&held, &received.bytes, Sender::of(&received)).await;
         drop(held);
         let Taken { id, answer, verdict, .. } = self.answered(taken).await;
         match answer {

@@ -7,7 +7,7 @@ use orderly_journal::{DeliveryState, Journal, NewDelivery, Only};
 use serde::{Deserialize, Serialize};
 
 use crate::plans::Plans;
-use crate::replay::Again;
+use crate::replay::{Again, Also};
 
 /// What to release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ async fn one(journal: &Journal, plans: &Plans, parked: &Parked, dry_run: bool) -
     let again = Again::process(journal, &held, parked.id)?;
     let released = foreseen(&again, parked);
     if !dry_run {
-        again.commit(journal, &held, false, Some(Only::Parked(parked.deliveries.clone()))).await?;
+        again.commit(journal, &held, Also::default(), Some(Only::Parked(parked.deliveries.clone()))).await?;
     }
     Ok(released)
 }

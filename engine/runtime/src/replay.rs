@@ -21,6 +21,9 @@ pub struct ReplayRequest {
     pub ids: Vec<u64>,
     /// Also send again what was delivered already.
     pub also_delivered: bool,
+    /// Also send what a person took back.
+    #[serde(default)]
+    pub also_cancelled: bool,
     /// Leave alone the deliveries that are not in the state of this name.
     pub only: Option<String>,
     /// Leave alone the deliveries to other destinations.
@@ -57,7 +60,18 @@ impl Replayed {
     }
 }
 
+/// What is sent that is left alone otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Also {
+    pub(crate) delivered: bool,
+    pub(crate) cancelled: bool,
+}
+
 impl ReplayRequest {
+    fn also(&self) -> Also {
+        Also { delivered: self.also_delivered, cancelled: self.also_cancelled }
+    }
+
     /// Which deliveries it touches, when not all.
     fn only(&self) -> Option<Only> {
         let state = self.only.as_deref().and_then(DeliveryState::named);
@@ -85,12 +99,13 @@ async fn one(journal: &Journal, plans: &Plans, id: u64, request: &ReplayRequest)
     let only = request.only();
     let fate = Some(again.fate.name().to_owned());
     if request.dry_run {
-        let (also, with) = (request.also_delivered, request.differences);
+        let also = request.also();
+        let with = request.differences;
         let foreseen = foresee(&again.stored.deliveries, &again.made, also, only.as_ref(), with);
         let waiting = foreseen.iter().filter(|one| one.is_sent()).count();
         return Ok(Replayed { id, fate, waiting, failed, problem: None, foreseen: Some(foreseen) });
     }
-    let waiting = again.commit(journal, &held, request.also_delivered, only).await?;
+    let waiting = again.commit(journal, &held, request.also(), only).await?;
     Ok(Replayed { id, fate, waiting, failed, problem: None, foreseen: None })
 }
 
@@ -135,7 +150,7 @@ impl Again {
         self,
         journal: &Journal,
         held: &InForce,
-        also_delivered: bool,
+        also: Also,
         only: Option<Only>,
     ) -> Result<usize, String> {
         let (done, committed) = oneshot::channel();
@@ -146,7 +161,8 @@ impl Again {
             fate: self.fate,
             reason: self.reason,
             deliveries: self.made,
-            also_delivered,
+            also_delivered: also.delivered,
+            also_cancelled: also.cancelled,
             only,
         };
         journal.reprocess(reprocessed, move |result: Result<usize, CommitError>| {

@@ -96,7 +96,7 @@ impl Charset {
     }
 
     /// The text of these bytes as they came; what is not valid becomes U+FFFD.
-    pub(crate) fn read(self, bytes: &[u8]) -> Cow<'_, str> {
+    pub fn read(self, bytes: &[u8]) -> Cow<'_, str> {
         self.0.decode_without_bom_handling(bytes).0
     }
 
@@ -109,8 +109,11 @@ impl Charset {
         }
     }
 
-    /// The bytes to send for this text, or the first character that this charset lacks.
-    pub(crate) fn write(self, text: &str) -> Result<Vec<u8>, char> {
+    /// The bytes to send for this text.
+    ///
+    /// # Errors
+    /// The first character that this charset lacks.
+    pub fn write(self, text: &str) -> Result<Vec<u8>, char> {
         if self.is_wide() {
             let unit = |unit: u16| if self.0 == UTF_16LE { unit.to_le_bytes() } else { unit.to_be_bytes() };
             return Ok(text.encode_utf16().flat_map(unit).collect());

@@ -121,3 +121,19 @@ async fn broken_yaml_and_a_missing_file_are_told_apart() {
     assert!(missing.err.contains("elsewhere.yaml cannot be read"), "{}", missing.err);
     assert!(missing.err.contains("--config"), "{}", missing.err);
 }
+
+#[tokio::test]
+async fn a_secret_that_stands_there_is_not_shown_beside_what_is_wrong() {
+    let site = Site::filing();
+    site.amend(
+        "orderly.yaml",
+        "    files:\n      folder: filed\n      name: ${message.control_id}.hl7\n",
+        "    http:\n      url: https://hub.example.org/\n      basic: { user: u, pasword: hunter2 }\n      headers: { X-Api-Key: 'open sesame' }\n",
+    );
+    let ran = orderly(&site, ["check"]).await.ended(1);
+    let shown = ran.out + &ran.err;
+    assert!(shown.contains("pasword") && shown.contains("X-Api-Key"), "{shown}");
+    assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
+    let ran = orderly(&site, ["run"]).await.ended(2);
+    assert!(!ran.err.contains("hunter2") && !ran.err.contains("sesame"), "{}", ran.err);
+}

@@ -98,26 +98,53 @@ async fn repaired_bytes_come_in_as_a_new_message_that_names_the_old_one() {
     assert!(log.iter().all(|line| !line.contains("TESTER") && !line.contains("gateway")));
 }
 
+/// `orderly quarantine repair 1` with an editor that is this script.
+async fn edited(site: &Site, options: &str, script: &str) -> std::process::Output {
+    site.write("editor", format!("#!/bin/sh\n{script}\n"));
+    let editor = site.path("editor");
+    let command = format!("EDITOR='sh {}' exec \"$0\" quarantine repair 1 {options}", editor.display());
+    let mut shell = std::process::Command::new("sh");
+    shell.env_remove("VISUAL").args(["-c", &command]).arg(orderly_tests::running::binary());
+    shell.current_dir(site.folder());
+    tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap()
+}
+
+/// In the editor the name is text, and in the message it is what the sender's charset makes of it.
+#[tokio::test]
+async fn bytes_of_another_charset_are_repaired_as_text() {
+    let hospital = Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    let header = b"SH|^~\\&|REGI|NORTH|HUB|HUB|20260305141500||ADT^A04|Q1|P|2.5.1||||||BIG-5\rPID|1||70014||";
+    // The second name ends with a byte that is a backslash in ASCII.
+    clinic.send(&[&header[..], b"\xB3\x5C^\xAA\xFC\r"].concat()).await;
+    let ran = edited(&site, "--charset KLINGON", "true").await;
+    assert_eq!(ran.status.code(), Some(2));
+    let ran = edited(&site, "--charset UTF-8", "true").await;
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("not all of these bytes are UTF-8"), "{ran:?}");
+    let ran = edited(&site, "--charset BIG-5", "sed -i 's/許/\u{1F600}/' \"$1\"").await;
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(told.contains("line 2 has a letter that Big5 has not"), "{ran:?}");
+    let ran = edited(&site, "--charset BIG-5", "true").await;
+    assert_eq!(&*ran.stdout, b"nothing was changed\n");
+    let ran = edited(&site, "--charset BIG-5", "sed -i -e 's/^SH/MSH/' -e 's/許^/許^王/' \"$1\"").await;
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let received = hospital.received(1).await;
+    let expected = [b"M", &header[..], b"\xB3\x5C^\xA4\xFD\xAA\xFC\r"].concat();
+    assert_eq!(received[0].escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
 #[tokio::test]
 async fn bytes_are_repaired_in_an_editor_without_an_engine_too() {
     let (hospital, site, engine) = fed().await;
     engine.stop().await;
-    let editing = |script: &str| {
-        // It sees a segment a line, as it should.
-        site.write("editor", format!("#!/bin/sh\n{script}\n"));
-        format!("EDITOR='sh {}' exec \"$0\" quarantine repair 1", site.path("editor").display())
-    };
-    let run = async |command: String| {
-        let mut shell = std::process::Command::new("sh");
-        shell.env_remove("VISUAL").args(["-c", &command]).arg(orderly_tests::running::binary());
-        shell.current_dir(site.folder());
-        tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap()
-    };
-    let ran = run(editing("true")).await;
+    let run = async |script: &str| edited(&site, "", script).await;
+    let ran = run("true").await;
     assert_eq!((ran.status.code(), &*ran.stdout), (Some(1), &b"nothing was changed\n"[..]));
-    let ran = run(editing("false")).await;
+    let ran = run("false").await;
     assert_eq!(ran.status.code(), Some(2), "{}", String::from_utf8_lossy(&ran.stderr));
-    let ran = run(editing("sed -i -e 's/^SH/MSH/' -e 's/^PID|1||70014/PID|1||70099/' \"$1\"")).await;
+    let ran = run("sed -i -e 's/^SH/MSH/' -e 's/^PID|1||70014/PID|1||70099/' \"$1\"").await;
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
     let _engine = Running::start(&site).await;
     let received = hospital.received(2).await;

@@ -70,8 +70,8 @@ async fn the_answer_is_passed_on_as_it_is_and_names_the_query() {
     })
     .await;
     let site = asking(lab.address, "10s");
-    let _engine = Running::start(&site).await;
-    let mut portal = Sender::connect(_engine.address("clinic")).await;
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
     assert_eq!(answer(&mut portal, &query("Q1", "TESTER")).await, response("Q1", "AA"));
     // A refusal is an answer too, and what is refused is parked as ever.
     assert_eq!(answer(&mut portal, &query("Q2", "TESTER")).await, response("Q2", "AE"));

@@ -193,3 +193,63 @@ async fn what_waits_for_a_destination_that_is_gone_is_told_at_start() {
     let engine = Running::start(&site).await;
     engine.logged("a destination that the configuration no longer has").await;
 }
+
+/// What a person took back is not sent because somebody replays a day: only when that is said.
+#[tokio::test]
+async fn what_a_person_took_back_stays_so_unless_that_is_said() {
+    let hospital = Peer::accepting().await;
+    let site = failing(&hospital);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1", "P2"]).await;
+    orderly(&site, ["cancel", "1", "--reason", "sent by telephone"]).await.ended(0);
+    mend(&site);
+    orderly(&site, ["reload"]).await.ended(0);
+    let told = "1 left alone that a person took back; --also-cancelled sends what was taken back";
+    for chosen in [&["1"][..], &["--source", "clinic"]] {
+        let ran = orderly(&site, [&["replay", "--dry-run"], chosen].concat()).await.ended(0);
+        assert!(ran.out.contains(told), "{}", ran.out);
+    }
+    let ran = orderly(&site, ["replay", "1"]).await.ended(0);
+    assert_eq!(ran.out, "1: routed, 0 waiting\n1 message replayed, 0 deliveries waiting, 0 not mended\n");
+    assert!(ran.err.contains("--also-cancelled"), "{}", ran.err);
+    assert_eq!(site.state_of(1), [DeliveryState::Cancelled]);
+    orderly(&site, ["replay", "--source", "clinic"]).await.ended(0);
+    hospital.received(1).await;
+
+    let ran = orderly(&site, ["replay", "1", "--also-cancelled", "--dry-run"]).await.ended(0);
+    assert!(ran.out.contains("1 to be sent ALTHOUGH A PERSON TOOK IT BACK"), "{}", ran.out);
+    orderly(&site, ["replay", "1", "--also-cancelled"]).await.ended(0);
+    hospital.received(2).await;
+    assert_eq!(hospital.control_ids(), ["P2", "P1"]);
+    until("both", || (site.state_of(1) == [DeliveryState::Delivered]).then_some(())).await;
+
+    // What only a replay cancelled, the next one makes again.
+    feed(&engine, &["P3"]).await;
+    hospital.received(3).await;
+    engine.stop().await;
+    orderly(&site, ["balance"]).await.ended(0);
+}
+
+/// How it stands is told while a long replay is under way.
+#[tokio::test]
+async fn nobody_waits_behind_a_replay_to_see_how_it_stands() {
+    let hospital = Peer::accepting().await;
+    let site = failing(&hospital);
+    let engine = Running::start(&site).await;
+    feed(&engine, &["P1"]).await;
+    let ids = vec!["1"; 20_000].join(",");
+    let long = format!(
+        "{{\"replay\":{{\"ids\":[{ids}],\"also_delivered\":false,\"only\":null,\"destination\":null,\"dry_run\":true,\
+         \"differences\":false,\"who\":\"somebody\"}}}}\n"
+    );
+    let mut asker = tokio::net::UnixStream::connect(site.path("journal/control.sock")).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut asker, long.as_bytes()).await.unwrap();
+    engine.logged("replaying").await;
+    orderly(&site, ["status"]).await.ended(0);
+    let answer = asker.try_read(&mut [0]);
+    assert_eq!(
+        answer.map_err(|error| error.kind()),
+        Err(std::io::ErrorKind::WouldBlock),
+        "the replay goes on"
+    );
+}

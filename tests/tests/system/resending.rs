@@ -127,7 +127,7 @@ async fn a_replay_says_before_what_it_would_send_and_where_that_differs() {
     orderly(&site, ["reload"]).await.ended(0);
     orderly(&site, ["cancel", "1", "--reason", "a test"]).await.ended(0);
 
-    let all = ["replay", "--source", "clinic", "--also-delivered", "--dry-run"];
+    let all = ["replay", "--source", "clinic", "--also-delivered", "--also-cancelled", "--dry-run"];
     let ran = orderly(&site, [&all[..], &["--diff"]].concat()).await.ended(0);
     let told = "message 1 to hospital: 1 difference\n  PV1-3 Assigned Patient Location: \"CLIN2\" is now \"NEW\"\n\
                 message 3 to hospital: 1 difference\n";
@@ -140,7 +140,7 @@ async fn a_replay_says_before_what_it_would_send_and_where_that_differs() {
     let lines = orderly(&site, [&all[..], &["--json"]].concat()).await.ended(0).json();
     let one = |line: usize| lines[line]["foreseen"].as_array().unwrap().as_slice();
     let expected = json!({
-        "destination": "hospital", "route": "relay", "effect": "replaced", "before": "cancelled",
+        "destination": "hospital", "route": "relay", "effect": "replaced", "before": "cancelled", "taken_back": true,
         "becomes": "waiting", "differing": 1, "received_since": "same_patient",
     });
     assert_eq!(one(0), [expected]);
@@ -151,7 +151,7 @@ async fn a_replay_says_before_what_it_would_send_and_where_that_differs() {
     let ran =
         orderly(&site, ["replay", "1", "2", "3", "--destination", "elsewhere", "--dry-run"]).await.ended(0);
     assert!(ran.out.contains("3 messages would be replayed, 0 deliveries waiting"), "{}", ran.out);
-    orderly(&site, &all[..4]).await.ended(0);
+    orderly(&site, &all[..5]).await.ended(0);
     hospital.received(5).await;
     assert_eq!(hospital.control_ids(), ["A1", "B1", "A2", "A1", "A2"], "as foreseen");
     engine.stop().await;

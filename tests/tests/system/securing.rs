@@ -84,6 +84,14 @@ async fn everybody_shows_who_it_is_and_renewals_need_no_restart() {
 
     send(&first, &engine, "S1", "clinic", 0).await;
     delivered(&first, 1).await;
+    for (site, name) in [(&first, "clinic.example"), (&second, "first.example")] {
+        let shown = orderly(site, ["show", "1"]).await.ended(0).out;
+        assert!(
+            shown.starts_with(&format!("message 1 from clinic (certificate {name}), accepted ")),
+            "{shown}"
+        );
+        assert_eq!(orderly(site, ["show", "1", "--json"]).await.json()[0]["message"]["certificate"], name);
+    }
     assert!(send(&first, &engine, "S2", "first", 1).await.contains("does not let us in"));
     engine.logged("tls-not-allowed").await;
 

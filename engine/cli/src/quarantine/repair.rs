@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Args;
+use orderly_hl7v2::Charset;
 use orderly_runtime::{INJECTED_BYTES_MAX, InjectRequest, Injected, Request, Response};
 
 use super::quarantined;
@@ -16,7 +17,8 @@ use crate::output::{print, print_json, visible};
 
 /// Repair the bytes of a message in your editor ($VISUAL or $EDITOR), and take them in when they can be read then.
 ///
-/// Segments stand on lines of their own in the editor. With --to, the bytes are written to a file as they are instead: repair them there, and
+/// Segments stand on lines of their own in the editor. It shows the bytes as they are; where they are of a charset that it does not know, name
+/// that with --charset: it shows UTF-8 then, and what you wrote is taken in as the message had it. With --to, the bytes are written to a file as they are instead: repair them there, and
 /// `orderly quarantine inject ID FILE`. Exit code 1 when nothing was changed, or it still cannot be read.
 #[derive(Args)]
 pub(super) struct RepairArgs {
@@ -25,6 +27,9 @@ pub(super) struct RepairArgs {
     /// Only write the bytes to this file, which must not be there yet.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
+    /// The charset that the bytes are in: a name of table 0211, or of the web.
+    #[arg(long, value_name = "NAME", value_parser = charset, conflicts_with = "to")]
+    charset: Option<Charset>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -71,7 +76,10 @@ pub(super) fn repair(args: &RepairArgs) -> CommandResult {
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    let edited = edit(&stored.body)?;
+    let edited = match args.charset {
+        Some(charset) => edit_in(charset, &stored.body)?,
+        None => edit(&stored.body)?,
+    };
     if edited == stored.body {
         print("nothing was changed");
         return Ok(ANSWER_IS_NO);
@@ -135,6 +143,36 @@ fn told(injected: &Injected, is_unread: bool) -> String {
 fn private(file: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
+}
+
+fn charset(name: &str) -> Result<Charset, String> {
+    Charset::named(name)
+        .ok_or_else(|| "no charset of this name is known; write UTF-8, ISO-8859-1, BIG-5".to_owned())
+}
+
+/// The same with the text of the bytes in the editor, and what was written there in their charset. Bytes that are not of it would be lost.
+fn edit_in(charset: Charset, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let name = charset.name();
+    if !charset.accepts(bytes) {
+        return Err(Failure::new(format!(
+            "not all of these bytes are {name}; in the editor they would be lost"
+        ))
+        .help(
+            "name another charset, or repair the bytes as they are: without --charset, or with --to FILE",
+        ));
+    }
+    let text = charset.read(bytes);
+    let edited = edit(text.as_bytes())?;
+    if edited == text.as_bytes() {
+        return Ok(bytes.to_vec());
+    }
+    let edited = String::from_utf8(edited)
+        .map_err(|_| Failure::new("the editor did not write UTF-8; nothing is taken in"))?;
+    // Which letter that is, only its place says: it may be of a patient's name.
+    charset.write(&edited).map_err(|lacking| {
+        let line = edited.split(lacking).next().unwrap_or_default().matches(['\r', '\n']).count() + 1;
+        Failure::new(format!("line {line} has a letter that {name} has not; nothing is taken in"))
+    })
 }
 
 /// The bytes as a person leaves them in the editor. Segments that end with a return alone, as they should, get lines for it.

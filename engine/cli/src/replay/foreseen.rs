@@ -28,6 +28,9 @@ struct Counts {
     not_sent: usize,
     left: usize,
     cancelled: usize,
+    /// Taken back by a person, and left alone, or sent all the same.
+    taken_back: usize,
+    revived: usize,
 }
 
 impl Outlook {
@@ -86,12 +89,25 @@ impl Outlook {
             ];
             rows.add_row([name.clone()].into_iter().chain(counts.map(|count| count.to_string())));
         }
-        rows.trim_fmt()
+        let total = |of: fn(&Counts) -> usize| self.destinations.values().map(of).sum::<usize>();
+        let (taken_back, revived) = (total(|counts| counts.taken_back), total(|counts| counts.revived));
+        let mut text = rows.trim_fmt();
+        if taken_back > 0 {
+            text.push_str(&format!(
+                "\n{taken_back} left alone that a person took back; --also-cancelled sends what was taken back"
+            ));
+        }
+        if revived > 0 {
+            text.push_str(&format!("\n{revived} to be sent ALTHOUGH A PERSON TOOK IT BACK"));
+        }
+        text
     }
 }
 
 impl Counts {
     fn add(&mut self, one: &Foreseen, since: Since) {
+        self.taken_back += usize::from(one.taken_back && one.effect == Effect::Left);
+        self.revived += usize::from(one.taken_back && one.is_sent());
         match one.effect {
             Effect::Left => self.left += 1,
             Effect::Cancelled => self.cancelled += 1,

@@ -183,6 +183,7 @@ pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
     json!({
         "id": stored.id,
         "source": stored.source,
+        "certificate": stored.sender,
         "file": stored.origin.as_ref().map(|origin| json!({ "name": origin.name, "message": origin.member + 1 })),
         "accepted_at": time(stored.accepted_at_us),
         "fate": stored.fate.name(),

@@ -87,6 +87,7 @@ pub(crate) fn message(id: u64, text: &str, destinations: &[&str]) -> NewMessage 
         plan: "p1".into(),
         origin: None,
         identity: None,
+        sender: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: destinations.iter().map(|destination| delivery(destination, Some(&body))).collect(),
         body,

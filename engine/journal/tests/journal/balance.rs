@@ -116,6 +116,7 @@ fn a_replay_of_a_sealed_file_has_the_last_word() {
         reason: None,
         deliveries: vec![with_state("ehr", DeliveryState::Waiting, None)],
         also_delivered: false,
+        also_cancelled: false,
         only: None,
     };
     assert_eq!(running.reprocess(replay), Ok(1));

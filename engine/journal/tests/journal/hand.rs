@@ -143,6 +143,34 @@ fn workers_are_told_and_an_attempt_under_way_has_the_last_word_only_when_it_deli
 }
 
 #[test]
+fn what_was_delivered_after_it_was_taken_back_is_kept_also_in_a_sealed_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Options { segment_bytes_max: 1, ..Options::new(folder.path()) };
+    options.retention_interval = std::time::Duration::from_millis(5);
+    let running = Running::open(options.clone());
+    for text in ["MSH|1", "MSH|2", "MSH|3"] {
+        running.accept(running.message(text, &["ehr"])).unwrap();
+    }
+    let file_of = |id: u64| u32::try_from(id).unwrap() + 1;
+    for seq in [1, 2] {
+        running.amend(seq, Change::Cancel).unwrap();
+        eventually("its file is sealed", || super::balance::is_sealed(folder.path(), file_of(seq)));
+    }
+    running.record(attempt(1, 0, DeliveryState::Delivered)).unwrap();
+    running.record(attempt(2, 0, DeliveryState::Waiting)).unwrap();
+    let stored = |id| running.journal().reader().message(id).unwrap().unwrap().deliveries.remove(0);
+    assert_eq!((stored(1).state, stored(1).attempts.len()), (DeliveryState::Delivered, 1));
+    assert_eq!((stored(2).state, stored(2).attempts.len()), (DeliveryState::Cancelled, 1));
+    assert!(running.journal().reader().balance(None).unwrap().is_balanced());
+    for seq in [1, 2] {
+        eventually("its file is sealed again", || super::balance::is_sealed(folder.path(), file_of(seq)));
+    }
+    drop(running);
+    let running = Running::open(options);
+    assert_eq!(waiting(&running.journal().reader(), "ehr"), [3]);
+}
+
+#[test]
 fn what_is_tried_anew_does_not_end_by_an_attempt_from_before() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::open(Options::new(folder.path()));

@@ -171,6 +171,12 @@ fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderContent)> {
             problems
                 .error("config-header", &entry.key_span, message)
                 .help("the whole value is `${env:NAME}` or `${file:path}`, and what it names holds all of the header");
+        } else if secret::names_secret(&entry.key) {
+            let message = format!("`{}` takes no secret as it is, only where it is found", entry.key);
+            problems.error("config-secret", &entry.key_span, message).help(format!(
+                "write `{0}: ${{env:NAME}}` for a variable of the environment, or `{0}: ${{file:secrets/name}}`",
+                entry.key
+            ));
         } else if let Some(text) = header_text(written, problems) {
             read.push((entry.key.clone(), HeaderContent::Text(text)));
         }

@@ -38,3 +38,56 @@ pub(super) fn required(
     }
     found
 }
+
+/// Words that names of secrets are made of.
+const WORDS: [&str; 12] = [
+    "accesskey",
+    "apikey",
+    "authkey",
+    "authorization",
+    "bearer",
+    "cookie",
+    "credential",
+    "passphrase",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+];
+
+/// Whether what stands under this name is a secret, as far as a name can tell; also where it is misspelt.
+#[must_use]
+pub fn names_secret(name: &str) -> bool {
+    let plain: String = name.to_ascii_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
+    if plain.ends_with("url") {
+        return false;
+    }
+    let is_like = |word: &str| strsim::osa_distance(&plain, word) <= word.len() / 4;
+    WORDS.iter().any(|word| plain.contains(word)) || WORDS.iter().any(|word| is_like(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_secret;
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for name in [
+            "password",
+            "Pasword",
+            "passwort",
+            "client_secret",
+            "X-Api-Key",
+            "bearer",
+            "tokn",
+            "X-Auth-Token",
+        ] {
+            assert!(names_secret(name), "{name}");
+        }
+        for name in
+            ["user", "token_url", "client_id", "key", "headers", "X-Site", "basic", "url", "scope", "key_id"]
+        {
+            assert!(!names_secret(name), "{name}");
+        }
+    }
+}

@@ -403,3 +403,16 @@ fn an_answer_that_no_route_leads_to_and_one_that_waits_for_others() {
     assert_eq!(found(&format!("priority: stat\n{lab}"), lab), Vec::<String>::new());
     assert_eq!(found(lab, &format!("priority: backfill\n{lab}")), Vec::<String>::new());
 }
+
+#[test]
+fn a_header_that_is_a_secret_does_not_stand_there() {
+    let lines =
+        ["http:", "  url: https://h/", "  headers:", "    X-Api-Key: 4711-0815", "    X-Site: riverside"];
+    assert_eq!(
+        wrong(CLINIC, &lines),
+        [
+            "10:9 config-secret `X-Api-Key` takes no secret as it is, only where it is found | write `X-Api-Key: ${env:NAME}` for a variable \
+          of the environment, or `X-Api-Key: ${file:secrets/name}`"
+        ]
+    );
+}

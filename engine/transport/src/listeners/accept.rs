@@ -95,7 +95,7 @@ pub(super) async fn accept<H: Handler, F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// The connection of a peer, after the handshake where TLS is wanted; otherwise why it is to be closed, which the handler knows then.
+/// The connection of a peer, after the handshake where TLS is wanted, and the name in the certificate that it showed; otherwise why it is to be closed, which the handler knows then.
 pub(super) async fn secured<H: Handler>(
     stream: TcpStream,
     tls: Option<&TlsServer>,
@@ -103,15 +103,19 @@ pub(super) async fn secured<H: Handler>(
     peer: SocketAddr,
     handler: &H,
     stopped: &mut watch::Receiver<bool>,
-) -> Result<Stream, CloseReason> {
+) -> Result<(Stream, Option<Arc<str>>), CloseReason> {
     prepare(&stream);
-    let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };
+    let Some(tls) = tls else { return Ok((Stream::Plain(stream), None)) };
     let handshake = tokio::select! {
         biased;
         _ = stopped.changed() => return Err(CloseReason::Shutdown),
         handshake = tls.accept(stream) => handshake,
     };
-    handshake.map_err(|error| {
+    let secured = handshake.map(|stream| {
+        let name = tls.name_of(&stream);
+        (stream, name)
+    });
+    secured.map_err(|error| {
         let text = (!matches!(error, HandshakeError::Silent)).then(|| error.to_string());
         handler.connection(ConnectionEvent::HandshakeFailed { connection, peer, code: error.code(), text });
         CloseReason::Handshake

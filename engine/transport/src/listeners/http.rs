@@ -124,9 +124,9 @@ async fn serve<H: PostHandler>(
     handler.connection(ConnectionEvent::Opened { connection, peer });
     let messages = Arc::new(AtomicU64::new(0));
     let reason = match secured(stream, tls.as_deref(), connection, peer, &*handler, &mut stopped).await {
-        Ok(stream) => {
-            let desk =
-                Desk { settings, handler: handler.clone(), peer, connection, messages: messages.clone() };
+        Ok((stream, name)) => {
+            let (handler, messages) = (handler.clone(), messages.clone());
+            let desk = Desk { settings, handler, peer, name, connection, messages };
             converse(stream, Arc::new(desk), &mut stopped).await
         }
         Err(reason) => reason,

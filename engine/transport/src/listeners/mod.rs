@@ -18,6 +18,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The settings of a listener of any kind.
 #[derive(Debug, Clone)]
@@ -146,6 +147,8 @@ pub struct Received {
     pub bytes: Vec<u8>,
     /// Who sent it.
     pub peer: SocketAddr,
+    /// The name in the certificate that it showed, if it showed one.
+    pub name: Option<Arc<str>>,
     /// The number of the connection, counted from 1 a listener.
     pub connection: u64,
 }
@@ -179,6 +182,8 @@ pub struct FrameProblem {
     pub problem: Problem,
     /// Who sent it.
     pub peer: SocketAddr,
+    /// The name in the certificate that it showed, if it showed one.
+    pub name: Option<Arc<str>>,
     /// The number of the connection, counted from 1 a listener.
     pub connection: u64,
 }

@@ -28,6 +28,8 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
 /// TLS of a listener, ready for connections.
 pub(crate) struct TlsServer {
     config: Arc<Reloading<ServerConfig>>,
+    /// The names by which peers are let in, where not all are.
+    clients: Vec<String>,
 }
 
 impl fmt::Debug for TlsServer {
@@ -41,9 +43,21 @@ impl TlsServer {
     pub(crate) fn new(settings: TlsServerSettings) -> Result<Self, FilesError> {
         let files = [settings.certificate.clone(), settings.key.clone()];
         let files = files.into_iter().chain(settings.client_ca.clone()).collect();
+        let clients = settings.clients.clone();
         let config = Arc::new(Reloading::new(files, move || config(&settings)));
         config.current()?;
-        Ok(Self { config })
+        Ok(Self { config, clients })
+    }
+
+    /// The name that a peer's certificate is for: the one by which it was let in, else the first that the certificate has; none when it
+    /// showed none.
+    pub(crate) fn name_of(&self, stream: &Stream) -> Option<Arc<str>> {
+        let Stream::Tls(stream) = stream else { return None };
+        let shown = stream.get_ref().1.peer_certificates()?.first()?;
+        let certificate = EndEntityCert::try_from(shown).ok()?;
+        let known = self.clients.iter().find(|name| is_for(&certificate, name)).map(String::as_str);
+        let mut names = certificate.valid_dns_names().chain(certificate.valid_uri_names());
+        known.or_else(|| names.next()).map(Arc::from)
     }
 
     /// The handshake with a peer that connected. A peer that is refused is told so, and has a moment to read it.
@@ -128,11 +142,15 @@ struct Named {
 
 impl Named {
     fn lets_in(&self, certificate: &EndEntityCert<'_>) -> bool {
-        self.names.is_empty()
-            || self.names.iter().any(|name| match ServerName::try_from(name.as_str()) {
-                Ok(name) => certificate.verify_is_valid_for_subject_name(&name).is_ok(),
-                Err(_) => certificate.valid_uri_names().any(|presented| presented == name),
-            })
+        self.names.is_empty() || self.names.iter().any(|name| is_for(certificate, name))
+    }
+}
+
+/// Whether a certificate is for this name: of a host, an address, or a URI.
+fn is_for(certificate: &EndEntityCert<'_>, name: &str) -> bool {
+    match ServerName::try_from(name) {
+        Ok(name) => certificate.verify_is_valid_for_subject_name(&name).is_ok(),
+        Err(_) => certificate.valid_uri_names().any(|presented| presented == name),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Desk<H> {
     pub(super) settings: Arc<HttpListenerSettings>,
     pub(super) handler: Arc<H>,
     pub(super) peer: SocketAddr,
+    /// The name in its certificate.
+    pub(super) name: Option<Arc<str>>,
     pub(super) connection: u64,
     /// How many messages were handed over.
     pub(super) messages: Arc<AtomicU64>,
@@ -95,7 +97,8 @@ impl<H: PostHandler> Desk<H> {
             return Err(refusal(StatusCode::BAD_REQUEST, "the request has no body; the message is its body"));
         }
         self.messages.fetch_add(1, Ordering::Relaxed);
-        let received = Received { bytes, peer: self.peer, connection: self.connection };
+        let received =
+            Received { bytes, peer: self.peer, name: self.name.clone(), connection: self.connection };
         let posted = self.handler.post(received, media_type.as_deref()).await;
         let (status, retry_after) = match posted.verdict {
             Verdict::Taken if posted.body.is_empty() => (StatusCode::NO_CONTENT, None),

@@ -32,6 +32,8 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 /// One peer's connection.
 pub(super) struct Connection<H> {
     peer: SocketAddr,
+    /// The name in its certificate.
+    name: Option<Arc<str>>,
     number: u64,
     handler: Arc<H>,
     settings: MllpListenerSettings,
@@ -49,7 +51,8 @@ impl<H: Handler> Connection<H> {
         handler: Arc<H>,
         settings: MllpListenerSettings,
     ) -> Self {
-        Self { peer, number, handler, settings, messages_count: 0, tally: Tally::default(), out: Vec::new() }
+        let (name, messages_count, tally, out) = Default::default();
+        Self { peer, name, number, handler, settings, messages_count, tally, out }
     }
 
     /// Serves the peer until one of both ends it.
@@ -63,7 +66,10 @@ impl<H: Handler> Connection<H> {
         self.handler.connection(ConnectionEvent::Opened { connection, peer });
         let reason =
             match secured(stream, tls.as_deref(), connection, peer, &*self.handler, &mut stopped).await {
-                Ok(mut stream) => self.talk(&mut stream, &mut stopped).await,
+                Ok((mut stream, name)) => {
+                    self.name = name;
+                    self.talk(&mut stream, &mut stopped).await
+                }
                 Err(reason) => reason,
             };
         let (messages_count, tally) = (self.messages_count, self.tally);
@@ -173,7 +179,8 @@ impl<H: Handler> Connection<H> {
         match event {
             Event::Frame(bytes) => {
                 self.messages_count += 1;
-                let received = Received { bytes, peer: self.peer, connection: self.number };
+                let received =
+                    Received { bytes, peer: self.peer, name: self.name.clone(), connection: self.number };
                 let answer = self.handler.message(received).await;
                 self.write(stream, &answer).await?;
                 if answer.close { Err(CloseReason::Handler) } else { Ok(()) }
@@ -189,7 +196,8 @@ impl<H: Handler> Connection<H> {
     }
 
     async fn tell(&self, problem: Problem) -> Option<Vec<u8>> {
-        self.handler.problem(FrameProblem { problem, peer: self.peer, connection: self.number }).await
+        let (peer, name, connection) = (self.peer, self.name.clone(), self.number);
+        self.handler.problem(FrameProblem { problem, peer, name, connection }).await
     }
 
     /// Tells the handler which deviations were met since the last time, before it gets what they were met in.
