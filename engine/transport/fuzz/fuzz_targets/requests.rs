@@ -21,8 +21,13 @@ use tokio::runtime::Runtime;
 const BODY_BYTES_MAX: usize = 256;
 const TOKEN: &str = "t0k3n";
 
-/// What a request says that would be taken; its parts are what the fuzzer begins with.
-const HEAD: &str = "POST /in HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t0k3n\r\n";
+/// What a request may begin with, so that the fuzzer comes to its body.
+const BEGINNINGS: [&str; 4] = [
+    "",
+    "POST /in HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t0k3n\r\n",
+    "POST /in HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t0k3n\r\nContent-Length: 9\r\n\r\n",
+    "POST /in HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t0k3n\r\nTransfer-Encoding: chunked\r\n\r\n",
+];
 
 /// Panics when it is handed what it is not to be handed.
 struct Desk;
@@ -68,11 +73,11 @@ static LISTENING: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
     (runtime, address)
 });
 
-fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>)| {
-    let (has_head, first, second) = input;
+fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
+    let (beginning, first, second) = input;
     let mut stream = TcpStream::connect(LISTENING.1).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    let mut sent = if has_head { HEAD.as_bytes().to_vec() } else { Vec::new() };
+    let mut sent = BEGINNINGS[usize::from(beginning) % BEGINNINGS.len()].as_bytes().to_vec();
     sent.extend_from_slice(&first);
     // The listener may have closed already.
     let _ = stream.write_all(&sent);
