@@ -1,10 +1,10 @@
 """A FHIR server that records what is posted to it, and a FHIR client, both by Python's fhirclient.
 
-    fhir.py serve                  receives until standard input ends; its port, then a line of JSON for each transaction
+    fhir.py serve                  receives until standard input ends; its port, then a line of JSON for each request
     fhir.py read PORT IDENTIFIER   what the client finds of the patient with this identifier; a line of JSON for each resource
 
-Every resource of a transaction is read by the library's models, which refuse what FHIR R4 has no place for. A transaction with a resource
-that they refuse is answered by an OperationOutcome and not kept.
+Every resource, of a transaction or alone, is read by the library's models, which refuse what FHIR R4 has no place for. What they refuse is
+answered by an OperationOutcome and not kept, nor is what is to be made only where nothing with its identifier is there.
 """
 
 import json
@@ -34,12 +34,27 @@ class Server(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         try:
-            entries = Bundle(json.loads(body)).entry
+            if self.path == "/r4":
+                self.transact(body, Bundle(json.loads(body)).entry)
+            else:
+                self.create(Patient(json.loads(body)).as_json())
         except FHIRValidationError as error:
             tell(path=self.path, refused=str(error))
             issue = {"severity": "error", "code": "structure", "expression": ["Bundle.entry[0].resource"]}
             self.answer(422, {"resourceType": "OperationOutcome", "issue": [issue]})
-            return
+
+    def create(self, resource):
+        condition = self.headers["If-None-Exist"]
+        wanted = urllib.parse.parse_qs(condition)
+        is_there = any(self.matches(one, wanted) for one in self.kept)
+        if not is_there:
+            self.kept.append({**resource, "id": str(len(self.kept) + 1)})
+        tell(path=self.path, condition=condition, prefer=self.headers["Prefer"], is_there=is_there)
+        self.send_response(200 if is_there else 201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def transact(self, body, entries):
         places = {}
         for number, entry in enumerate(entries, len(self.kept) + 1):
             places[entry.fullUrl] = f"{entry.resource.resource_type}/{number}"
@@ -67,7 +82,8 @@ class Server(BaseHTTPRequestHandler):
     @staticmethod
     def matches(resource, wanted):
         identifiers = [one["value"] for one in resource.get("identifier", [])]
-        has_identifier = all(value in identifiers for value in wanted.get("identifier", []))
+        # With its system or without.
+        has_identifier = all(value.split("|")[-1] in identifiers for value in wanted.get("identifier", []))
         subject = resource.get("subject", {}).get("reference")
         return has_identifier and all(subject == f"Patient/{value}" for value in wanted.get("patient", []))
 

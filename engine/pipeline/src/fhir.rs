@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::judge::Verdict;
+use crate::plan::Conditional;
 
 /// The media type of FHIR as JSON.
 pub const FHIR_MEDIA_TYPE: &str = "application/fhir+json";
@@ -14,11 +15,11 @@ pub const FHIR_ANSWER_MEDIA_TYPES: [&str; 2] = [FHIR_MEDIA_TYPE, "application/js
 const TOLD_MAX: usize = 3;
 
 /// What to do with a resource: `POST` to the base for a transaction or a batch, `POST Patient` for a resource that the server is to give an
-/// id, `PUT Patient/70014` for one that has it.
+/// id, `PUT Patient/70014` for one that has it. What is conditional has the search for its identifier after a question mark.
 ///
 /// # Errors
 /// Why it cannot be sent.
-pub(crate) fn interaction(payload: &[u8]) -> Result<String, String> {
+pub(crate) fn interaction(payload: &[u8], conditional: Option<Conditional>) -> Result<String, String> {
     let wrong = |what: &str| Err(format!("a FHIR server takes resources as JSON; {what}"));
     let Ok(resource) = serde_json::from_slice::<Json>(payload) else { return wrong("this is none") };
     let Some(kind) = resource.get("resourceType").and_then(Json::as_str) else {
@@ -30,11 +31,50 @@ pub(crate) fn interaction(payload: &[u8]) -> Result<String, String> {
     if kind.is_empty() || !kind.chars().all(|c| c.is_ascii_alphabetic()) {
         return wrong("this resourceType is none");
     }
-    match text(&resource, "id") {
-        None => Ok(format!("POST {kind}")),
-        Some(id) if is_id(id) => Ok(format!("PUT {kind}/{id}")),
-        Some(_) => wrong("ids are made of up to 64 letters, digits, `-` and `.`"),
+    match (text(&resource, "id"), conditional) {
+        (Some(id), _) if is_id(id) => Ok(format!("PUT {kind}/{id}")),
+        (Some(_), _) => wrong("ids are made of up to 64 letters, digits, `-` and `.`"),
+        (None, None) => Ok(format!("POST {kind}")),
+        (None, Some(conditional)) => {
+            let Some(search) = search(&resource) else {
+                return wrong("`conditional` wants an identifier with a system and a value in it");
+            };
+            let method = match conditional {
+                Conditional::Create => "POST",
+                Conditional::Update => "PUT",
+            };
+            Ok(format!("{method} {kind}?{search}"))
+        }
     }
+}
+
+/// The search for the resource's first identifier that has a system and a value.
+fn search(resource: &Json) -> Option<String> {
+    let identifiers = resource.get("identifier")?;
+    // Of some kinds of resources it is one, of most a list.
+    let identifiers = identifiers.as_array().map_or(std::slice::from_ref(identifiers), Vec::as_slice);
+    let both = |identifier| {
+        let (system, value) = (text(identifier, "system")?, text(identifier, "value")?);
+        let is_both = !system.is_empty() && !value.is_empty();
+        is_both.then(|| format!("identifier={}%7C{}", searched(system), searched(value)))
+    };
+    identifiers.iter().find_map(both)
+}
+
+/// A part of a value to search for: what separates values is escaped as a search wants it (R4, "Search", escaping search parameters), and
+/// what is special in a URL as that wants it.
+fn searched(part: &str) -> String {
+    let mut out = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => {
+                out.push(char::from(byte));
+            }
+            b'\\' | b',' | b'$' | b'|' => out.push_str(&format!("%5C%{byte:02X}")),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Whether this is an id (R4, "Data Types", id). One of dots alone would lead to another place.
@@ -47,6 +87,9 @@ fn text<'j>(json: &'j Json, key: &str) -> Option<&'j str> {
     json.get(key).and_then(Json::as_str)
 }
 
+/// The types of Bundles that are kept as they are, and come back so when a server shows what it has.
+const RESOURCE_BUNDLES: [&str; 3] = ["document", "message", "collection"];
+
 /// Judges the body of an answer: a bundle by each of its entries, an OperationOutcome by its issues; any other resource is what was
 /// asked for. Of either only codes and places are told, because the words may tell of a patient. `sent` is what was answered.
 #[must_use]
@@ -57,7 +100,12 @@ pub fn judge_fhir_answer(answer: &[u8], sent: &[u8]) -> Verdict {
     };
     match text(&answer, "resourceType") {
         Some("OperationOutcome") => judge_outcome(&answer),
-        Some("Bundle") => judge_bundle(&answer, batch_entries(sent)),
+        Some("Bundle") => match batch_entries(sent) {
+            0 if text(&answer, "type").is_some_and(|kind| RESOURCE_BUNDLES.contains(&kind)) => {
+                Verdict::Delivered
+            }
+            sent => judge_bundle(&answer, sent),
+        },
         _ => Verdict::Delivered,
     }
 }
@@ -178,7 +226,32 @@ mod tests {
             (r#"{"type":"transaction"}"#, None),
             ("MSH|^~\\&|", None),
         ] {
-            assert_eq!(interaction(payload.as_bytes()).ok().as_deref(), goes, "{payload}");
+            assert_eq!(interaction(payload.as_bytes(), None).ok().as_deref(), goes, "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_is_conditional_is_searched_by_its_identifier() {
+        let patient = |rest: &str| format!(r#"{{"resourceType":"Patient",{rest}}}"#);
+        let goes = |payload: &str, conditional| interaction(payload.as_bytes(), Some(conditional));
+        let listed = patient(
+            r#""identifier":[{"value":"9"},{"system":"urn:oid:2.16","value":"70|0,14 ü"},{"system":"x","value":"y"}]"#,
+        );
+        let search = "identifier=urn:oid:2.16%7C70%5C%7C0%5C%2C14%20%C3%BC";
+        assert_eq!(goes(&listed, Conditional::Create), Ok(format!("POST Patient?{search}")));
+        assert_eq!(goes(&listed, Conditional::Update), Ok(format!("PUT Patient?{search}")));
+        let one = r#"{"resourceType":"Bundle","type":"document","identifier":{"system":"http://a.example/b","value":"1"}}"#;
+        let search = "identifier=http://a.example/b%7C1";
+        assert_eq!(goes(one, Conditional::Create), Ok(format!("POST Bundle?{search}")));
+        let known = patient(r#""id":"7","identifier":[{"system":"x","value":"y"}]"#);
+        assert_eq!(goes(&known, Conditional::Create), Ok("PUT Patient/7".to_owned()));
+        let transaction = r#"{"resourceType":"Bundle","type":"transaction"}"#;
+        assert_eq!(goes(transaction, Conditional::Update), Ok("POST".to_owned()));
+        for unknown in
+            ["\"active\":true", r#""identifier":[]"#, r#""identifier":[{"system":"","value":"y"}]"#]
+        {
+            let refused = goes(&patient(unknown), Conditional::Create).unwrap_err();
+            assert!(refused.contains("`conditional` wants an identifier"), "{refused}");
         }
     }
 
@@ -251,6 +324,8 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_a_success_and_nonsense_is_none() {
         assert_eq!(judged(r#"{"resourceType":"Patient","id":"1"}"#).0, "delivered");
+        let document = r#"{"resourceType":"Bundle","type":"document","entry":[{"resource":{"resourceType":"Composition"}}]}"#;
+        assert_eq!(judged(document).0, "delivered");
         assert_eq!(judged("<html>").1, "unreadable-answer");
     }
 }

@@ -17,8 +17,8 @@ use crate::compile::Text;
 pub use handling::{Handling, OnAnswer, Order, Priority, Rate, Retry};
 
 pub use http::{
-    ClientProof, Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, OAuth, Url,
-    UrlPart,
+    ClientProof, Conditional, Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource,
+    OAuth, Prefer, Url, UrlPart,
 };
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
 

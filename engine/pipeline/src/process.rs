@@ -379,11 +379,13 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
             Ok(path) => path,
             Err(diagnostic) => return PairFate::Failed(told(&diagnostic)),
         },
-        Endpoint::Fhir(_) => match payload.bytes.as_deref().map(fhir::interaction) {
-            Some(Ok(interaction)) => Some(interaction),
-            Some(Err(reason)) => return PairFate::Failed(reason),
-            None => return PairFate::Failed("a FHIR server takes what a mapping makes".to_owned()),
-        },
+        Endpoint::Fhir(to) => {
+            match payload.bytes.as_deref().map(|bytes| fhir::interaction(bytes, to.conditional)) {
+                Some(Ok(interaction)) => Some(interaction),
+                Some(Err(reason)) => return PairFate::Failed(reason),
+                None => return PairFate::Failed("a FHIR server takes what a mapping makes".to_owned()),
+            }
+        }
         Endpoint::Mllp(_) => None,
     };
     PairFate::Ready(payload)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use orderly_pipeline::plan::{self, Endpoint, FhirEndpoint, HttpEndpoint, MllpConnection};
+use orderly_pipeline::plan::{self, Endpoint, FhirEndpoint, HttpEndpoint, MllpConnection, Prefer};
 use orderly_pipeline::{
     FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer,
     judge_fhir_answer,
@@ -37,12 +37,21 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
 }
 
 fn fhir_settings(fhir: &FhirEndpoint, base: &Path) -> HttpSettings {
-    let accepted = ("Accept".to_owned(), HeaderContent::Text(FHIR_MEDIA_TYPE.to_owned()));
+    let header = |name: &str, value: &str| (name.to_owned(), HeaderContent::Text(value.to_owned()));
+    let mut headers = vec![header("Accept", FHIR_MEDIA_TYPE)];
+    headers.extend(fhir.prefer.map(|prefer| {
+        let wanted = match prefer {
+            Prefer::Minimal => "return=minimal",
+            Prefer::Representation => "return=representation",
+            Prefer::OperationOutcome => "return=OperationOutcome",
+        };
+        header("Prefer", wanted)
+    }));
     HttpSettings {
         origin: Origin { is_secure: fhir.base.is_secure, address: fhir.base.address.clone() },
         path: fhir.base.fixed_path(),
         method: Method::POST,
-        headers: vec![accepted],
+        headers,
         credentials: fhir.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
         oauth: fhir.oauth.as_ref().map(|oauth| outside::oauth(oauth, base)),
         media_types: vec![MediaType { beginning: b"", name: FHIR_MEDIA_TYPE.to_owned() }],

@@ -299,6 +299,19 @@ const OBSERVATION: &str =
         url: Observation
 ";
 
+/// A patient alone, as `build:` has it.
+const PATIENT: &str = "resourceType: Patient
+  identifier:
+    - system: urn:oid:2.16.840.1.113883.19.44
+      value: ${PID-3.1}
+  name:
+    - family: ${PID-5.1}
+      given:
+        - ${PID-5.2}
+  gender: ${PID-8 | lookup(sex)}
+  birthDate: ${PID-7 | date('yyyy-MM-dd')}
+";
+
 fn results() -> String {
     format!(
         "MSH|^~\\&|LAB|NORTH|HUB|HUB|20260305141500-0500||ORU^R01^ORU_R01|F1|P|2.5.1||||||UNICODE UTF-8\r\
@@ -361,4 +374,29 @@ async fn what_fhirclient_refuses_is_parked_with_the_place() {
     assert!(refused.contains("Superfluous entry \\\"born\\\""), "{refused}");
     let reason = site.journal().message(1).unwrap().unwrap().deliveries.remove(0).reason.unwrap();
     assert!(reason.contains("structure at Bundle.entry[0].resource"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_patient_who_is_there_is_not_made_again() {
+    let server = Foreign::python("fhir.py", ["serve"]);
+    let port = server.port().await.to_string();
+    let patient =
+        TO_FHIR.split_once("  type: transaction\n").unwrap().0.replace("resourceType: Bundle\n", PATIENT);
+    let site = Site::of(&[
+        ("orderly.yaml", &POSTING.replace("PORT", &port)),
+        ("routes/results.yaml", POSTING_ROUTE),
+        ("mappings/to-fhir.yaml", &patient),
+    ]);
+    site.amend("orderly.yaml", "/r4", "/r4\n      conditional: create\n      prefer: minimal");
+    let engine = Running::start(&site).await;
+    let mut lab = Sender::connect(engine.address("lab")).await;
+    for id in 1..=2 {
+        assert_eq!(lab.send(results().as_bytes()).await.code, Some(AckCode::AA));
+        until("a delivery", || (site.state_of(id) == [DeliveryState::Delivered]).then_some(())).await;
+    }
+    let condition = "identifier=urn:oid:2.16.840.1.113883.19.44%7C70014";
+    let asked = |is_there| json!({ "path": "/r4/Patient", "condition": condition, "prefer": "return=minimal", "is_there": is_there });
+    assert_eq!(server.said(3).await.split_off(1), [asked(false), asked(true)]);
+    let found = Foreign::python("fhir.py", ["read", &port, "70014"]).ended().await;
+    assert_eq!(found, [json!({ "patient": "ÅSTRÖM, ŁUCJA", "born": "1984-02-11", "sex": "female" })]);
 }

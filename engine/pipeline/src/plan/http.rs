@@ -52,6 +52,10 @@ pub struct HttpEndpoint {
 pub struct FhirEndpoint {
     /// The server's base.
     pub base: Url,
+    /// What a resource without an id is conditional on.
+    pub conditional: Option<Conditional>,
+    /// What the server is asked to answer; as it likes, when nothing is said.
+    pub prefer: Option<Prefer>,
     /// Who sends.
     pub credentials: Option<Credentials>,
     /// The same by tokens that a server gives.
@@ -62,6 +66,27 @@ pub struct FhirEndpoint {
     pub answer_timeout: Option<Duration>,
     /// TLS of a secure base; what the machine trusts when nothing is said.
     pub tls: Option<TlsEndpoint>,
+}
+
+/// `conditional:` of a FHIR destination: what becomes of a resource that has no id, by its identifier (R4, "RESTful API", conditional
+/// interactions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conditional {
+    /// It is made where no other has the identifier.
+    Create,
+    /// It replaces the one that has the identifier, or is made.
+    Update,
+}
+
+/// `prefer:` of a FHIR destination: what the server is asked to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    /// Nothing but the status.
+    Minimal,
+    /// The resource as it is now.
+    Representation,
+    /// An OperationOutcome, with its warnings.
+    OperationOutcome,
 }
 
 /// A request's method.

@@ -64,6 +64,15 @@ pub(super) fn fhir() -> Json {
                 "pattern": "^https?://[^/?#@$]+(/[^?#$]*)?$",
                 "patternErrorMessage": "A URL: https://fhir.example.org/r4",
             },
+            "conditional": choice("What becomes of a resource that has no id, by its first identifier with a system and a value", &[
+                ("create", "It is made where no other has the identifier (If-None-Exist)"),
+                ("update", "It replaces the one that has the identifier, or is made (PUT with a search)"),
+            ]),
+            "prefer": choice("What the server is asked to answer; as it likes, when nothing is said", &[
+                ("minimal", "Nothing but the status"),
+                ("representation", "The resource as it is now"),
+                ("OperationOutcome", "An OperationOutcome, with its warnings"),
+            ]),
             "bearer": secret("The token that shows who sends"),
             "basic": basic("The user and the password that show who sends"),
             "oauth": oauth(),

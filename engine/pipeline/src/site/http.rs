@@ -5,7 +5,8 @@ use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
 
 use super::{listen, oauth, secret, template, tls};
 use crate::plan::{
-    Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Url, UrlPart,
+    Conditional, Credentials, FhirEndpoint, HeaderContent, HttpEndpoint, HttpMethod, HttpSource, Prefer, Url,
+    UrlPart,
 };
 
 /// Of a source, if it has it.
@@ -84,6 +85,14 @@ pub(super) fn fhir(of: &Fields<'_, '_>, problems: &Problems) -> Option<FhirEndpo
     let fields = Fields::of(node, "a FHIR destination", problems)?;
     let written = fields.required_text("base");
     let base = written.and_then(|written| fixed_url(written, problems));
+    let conditions = [("create", Conditional::Create), ("update", Conditional::Update)];
+    let conditional = fields.choice("conditional", &conditions);
+    let answers = [
+        ("minimal", Prefer::Minimal),
+        ("representation", Prefer::Representation),
+        ("OperationOutcome", Prefer::OperationOutcome),
+    ];
+    let prefer = fields.choice("prefer", &answers);
     let credentials = credentials(&fields, section, problems);
     let oauth = oauth::read(&fields, section, problems);
     let connect_timeout = fields.duration("connect_timeout");
@@ -93,7 +102,16 @@ pub(super) fn fhir(of: &Fields<'_, '_>, problems: &Problems) -> Option<FhirEndpo
         warn_of_plain(address, credentials.is_some() || oauth.is_some(), tls.is_some(), span, problems);
     }
     fields.finish();
-    Some(FhirEndpoint { base: base?, credentials, oauth, connect_timeout, answer_timeout, tls })
+    Some(FhirEndpoint {
+        base: base?,
+        conditional,
+        prefer,
+        credentials,
+        oauth,
+        connect_timeout,
+        answer_timeout,
+        tls,
+    })
 }
 
 /// A URL that is the same for all messages.

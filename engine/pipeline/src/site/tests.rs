@@ -5,8 +5,8 @@ use std::time::Duration;
 use orderly_record::Place;
 
 use crate::plan::{
-    ClientProof, Credentials, Endpoint, HeaderContent, HttpMethod, Listener, MllpConnection, Plan,
-    SecretSource, TlsIdentity,
+    ClientProof, Conditional, Credentials, Endpoint, HeaderContent, HttpMethod, Listener, MllpConnection,
+    Plan, Prefer, SecretSource, TlsIdentity,
 };
 use crate::{Compiled, Text, Texts, compile};
 
@@ -291,6 +291,11 @@ fn a_fhir_server_is_known_by_its_base() {
         (fhir.base.address.as_str(), fhir.base.fixed_path().as_str()),
         ("fhir.example.org:443", "/r4")
     );
+    assert_eq!((fhir.conditional, fhir.prefer), (None, None));
+    let more = ["  conditional: update", "  prefer: OperationOutcome"];
+    let known = plan(CLINIC, &[&lines[..], &more].concat());
+    let Endpoint::Fhir(fhir) = &known.destination("hub").unwrap().endpoint else { panic!("no FHIR") };
+    assert_eq!((fhir.conditional, fhir.prefer), (Some(Conditional::Update), Some(Prefer::OperationOutcome)));
     let lines = ["fhir:", "  base: 'https://fhir.example.org/${PID-3}'"];
     assert_eq!(
         wrong(CLINIC, &lines),

@@ -83,6 +83,16 @@ pub enum Credentials {
     },
 }
 
+/// What is asked of a server with a payload.
+pub(super) struct Asked<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    /// The search that must find nothing, or nothing is done (FHIR R4, "RESTful API", conditional create).
+    pub(super) if_none_exist: Option<&'a str>,
+    /// Whether nothing of the message is in the path.
+    pub(super) is_fixed: bool,
+}
+
 /// An HTTP destination with its connection, if there is one.
 #[derive(Debug)]
 pub struct HttpDestination {
@@ -113,20 +123,21 @@ impl HttpDestination {
             return Attempt { outcome: elsewhere(), answer: None, duration: Duration::ZERO };
         }
         let path = if is_fixed { self.settings.path.clone() } else { delivery.name.to_owned() };
-        self.send(self.settings.method.clone(), &path, delivery.payload, is_fixed, classify).await
+        let method = self.settings.method.clone();
+        let asked = Asked { method, path: &path, if_none_exist: None, is_fixed };
+        self.send(asked, delivery.payload, classify).await
     }
 
-    /// Sends a payload to a path, of which `is_fixed` says that nothing of the message is in it.
+    /// Sends a payload, and says what came of it.
     pub(super) async fn send(
         &mut self,
-        method: Method,
-        path: &str,
+        asked: Asked<'_>,
         payload: &[u8],
-        is_fixed: bool,
         classify: &Classify<'_>,
     ) -> Attempt {
         let started = Instant::now();
-        let (outcome, answer) = match self.exchange(method, path, payload).await {
+        let is_fixed = asked.is_fixed;
+        let (outcome, answer) = match self.exchange(asked, payload).await {
             Ok(answer) => {
                 (answer::outcome(&answer, &self.settings.judged, is_fixed, classify), Some(answer.body))
             }
@@ -135,8 +146,8 @@ impl HttpDestination {
         Attempt { outcome, answer, duration: started.elapsed() }
     }
 
-    async fn exchange(&mut self, method: Method, path: &str, payload: &[u8]) -> Result<HttpAnswer, Outcome> {
-        let mut request = request(&self.settings, method, path, payload)
+    async fn exchange(&mut self, asked: Asked<'_>, payload: &[u8]) -> Result<HttpAnswer, Outcome> {
+        let mut request = request(&self.settings, asked, payload)
             .await
             .map_err(|error| Outcome::retryable("secret-missing", error))?
             .ok_or_else(unsendable)?;
@@ -171,15 +182,17 @@ fn unsendable() -> Outcome {
 /// The request for a payload; nothing when what was configured gives none.
 async fn request(
     settings: &HttpSettings,
-    method: Method,
-    path: &str,
+    asked: Asked<'_>,
     payload: &[u8],
 ) -> Result<Option<Request<Full<Bytes>>>, SecretError> {
     let mut request = Request::builder()
-        .method(method)
-        .uri(path)
+        .method(asked.method)
+        .uri(asked.path)
         .header(USER_AGENT, "orderly")
         .header(CONTENT_TYPE, media_type(&settings.media_types, payload));
+    if let Some(search) = asked.if_none_exist {
+        request = request.header("If-None-Exist", search);
+    }
     for (name, value) in &settings.headers {
         request = match value {
             HeaderContent::Text(text) => request.header(name, text),

@@ -280,16 +280,26 @@ async fn https_shows_and_proves_who_is_there() {
 
 #[tokio::test]
 async fn a_resource_goes_where_its_interaction_says() {
-    let (address, serving) = server(vec![vec![YES; 4]]).await;
+    let (address, serving) = server(vec![vec![YES; 6]]).await;
     let mut destination = FhirDestination::new(HttpSettings { path: "/r4/".to_owned(), ..settings(address) });
-    for name in ["", "POST", "POST Patient", "PUT Patient/70014"] {
+    let conditional = ["POST Patient?identifier=a%7C1", "PUT Patient?identifier=a%7C1"];
+    for name in ["", "POST", "POST Patient", "PUT Patient/70014"].into_iter().chain(conditional) {
         let delivery = Delivery { id: "1", name, payload: b"{}" };
         assert_eq!(destination.attempt(&delivery, &judge).await.outcome, Outcome::Delivered, "{name}");
     }
     let asked = serving.await.unwrap();
     let lines: Vec<_> = asked.iter().filter_map(|request| request.lines().next()).collect();
-    let expected = ["POST /r4", "POST /r4", "POST /r4/Patient", "PUT /r4/Patient/70014"];
+    let expected = [
+        "POST /r4",
+        "POST /r4",
+        "POST /r4/Patient",
+        "PUT /r4/Patient/70014",
+        "POST /r4/Patient",
+        "PUT /r4/Patient?identifier=a%7C1",
+    ];
     assert_eq!(lines, expected.map(|line| format!("{line} HTTP/1.1")));
+    let conditions = asked.iter().map(|request| request.contains("\r\nif-none-exist: identifier=a%7C1\r\n"));
+    assert_eq!(conditions.collect::<Vec<_>>(), [false, false, false, false, true, false]);
 }
 
 #[tokio::test]
