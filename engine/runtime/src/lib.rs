@@ -30,6 +30,7 @@ mod outside;
 mod part;
 mod plans;
 mod post_ingest;
+mod queue_ingest;
 mod release;
 mod reload;
 mod replay;

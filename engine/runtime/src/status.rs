@@ -23,13 +23,13 @@ pub struct SourceStatus {
     pub name: String,
     /// How messages come in.
     pub state: SourceState,
-    /// The address that it listens at, or the folder that it watches.
+    /// The address that it listens at, the folder that it watches, or the queue that it consumes.
     pub place: String,
     /// Connections that are open now.
     pub connections: u64,
     /// Messages stored since the engine was started, or since it was added to the running engine, by their fate.
     pub messages: Fates,
-    /// Who connected, by address.
+    /// Who connected, by address; of a queue, the brokers that it was consumed at.
     pub peers: Vec<PeerStatus>,
 }
 
@@ -41,6 +41,10 @@ pub enum SourceState {
     Listening,
     /// A folder is looked at.
     Watching,
+    /// A queue is consumed.
+    Consuming,
+    /// A queue is to be consumed, and its broker is not reached.
+    Trying,
 }
 
 /// Messages by their fate.
