@@ -214,7 +214,7 @@ fn a_folder_is_watched_by_one_source_and_a_source_is_of_one_kind() {
     assert_eq!(
         wrong("  lab:\n    about: nothing\n"),
         [
-            "2:3 config-no-listener nothing says where this source's messages come in | add `mllp:` or `http:` with an address to listen at, or `files:` with a folder to watch"
+            "2:3 config-no-listener nothing says where this source's messages come in | add `mllp:` or `http:` with an address to listen at, `files:` with a folder to watch, or `amqp:` with a queue"
         ]
     );
 }
