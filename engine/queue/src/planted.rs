@@ -25,6 +25,8 @@ pub enum Fault {
     ParkedHoldsNoLane = 8,
     /// A merge ties only one of its lanes.
     MergeHoldsOneLane = 9,
+    /// A message is taken off a broker's queue before its commit.
+    TakenOffBeforeCommit = 14,
 }
 
 /// Whether this fault is planted.

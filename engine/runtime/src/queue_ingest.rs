@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{Fate, members, tolerated};
+use orderly_queue::planted::{self, Fault};
 use orderly_transport::amqp::Incoming;
 use orderly_transport::listeners::amqp::{QueueEvent, QueueHandler, Taken, Taking};
 use tracing::{debug, error, info, warn};
@@ -52,6 +53,9 @@ impl QueueHandler for Ingest {
             self.note_redelivered(broker, first_id.unwrap_or_default(), delivery_count);
         }
         let source = self.source.clone();
+        if planted::is_planted(Fault::TakenOffBeforeCommit) {
+            return Box::pin(async { Taken::Stored });
+        }
         Box::pin(async move {
             for committed in committed {
                 match committed.await {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
+use orderly_queue::planted::Fault;
 use orderly_tests::broker::{Broker, TLS_NAME, pika};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
 use orderly_tests::running::{Running, orderly};
@@ -210,6 +211,50 @@ async fn a_python_program_publishes_to_us_and_consumes_from_us() {
     assert_eq!(status["destinations"][0]["state"], "reachable");
 }
 
+/// Kills the engine when so many messages have come out, and waits until the broker has noticed. Gives how many are in the queue or in the
+/// journal then.
+async fn kill(engine: Running, name: &str, site: &Site, connection: &Connection, came_out: u32) -> u64 {
+    let (queue_in, queue_out) = (format!("{name}-in"), format!("{name}-out"));
+    let waits = async {
+        while connection.queue_state(&queue_out).await.unwrap().messages_count < came_out {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        engine.kill().await;
+        loop {
+            let state = connection.queue_state(&queue_in).await.unwrap();
+            if state.consumers_count == 0 {
+                return state.messages_count;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_queue = timeout(PATIENCE, waits).await.expect("it delivers");
+    u64::from(in_queue) + stored(site)
+}
+
+fn stored(site: &Site) -> u64 {
+    site.journal().counts().unwrap().messages.iter().map(|count| count.count).sum()
+}
+
+/// That the test below sees a message that is in neither place.
+#[tokio::test]
+async fn a_message_taken_off_too_early_is_seen() {
+    let connection = declare("planted", &Broker::shared().address()).await;
+    let planted = format!("ORDERLY_PLANTED_FAULT={}", Fault::TakenOffBeforeCommit as u8);
+    // How much is under way when the engine dies is chance.
+    for _ in 0..10 {
+        let site = site("planted", &Broker::shared().address());
+        publish(&connection, "planted-in", numbered(400).iter().map(|id| admission(id))).await;
+        let before = connection.queue_state("planted-out").await.unwrap().messages_count;
+        let there = u64::from(connection.queue_state("planted-in").await.unwrap().messages_count);
+        let engine = Running::start_under(&site, &["env", &planted]).await;
+        if kill(engine, "planted", &site, &connection, before + 20).await < there {
+            return;
+        }
+    }
+    panic!("ten engines that acknowledge before the commit were killed, and nothing was missed");
+}
+
 #[tokio::test]
 async fn a_killed_engine_loses_nothing_and_keeps_the_order() {
     let connection = declare("killed", &Broker::shared().address()).await;
@@ -218,13 +263,8 @@ async fn a_killed_engine_loses_nothing_and_keeps_the_order() {
     let site = site("killed", &Broker::shared().address());
     for so_many in [40, 160] {
         let engine = Running::start(&site).await;
-        let waits = async {
-            while connection.queue_state("killed-out").await.unwrap().messages_count < so_many {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, waits).await.expect("it delivers");
-        engine.kill().await;
+        let there = kill(engine, "killed", &site, &connection, so_many).await;
+        assert!(there >= ids.len() as u64, "{there} of {} are there", ids.len());
     }
     let _engine = Running::start(&site).await;
     assert_eq!(comes_out(&connection, "killed-out", ids.len()).await, ids);
