@@ -1,7 +1,9 @@
 //! System tests, crash tests and the architecture test; here what they share.
 
+pub mod authority;
 pub mod broker;
 pub mod faulty_disk;
+pub mod foreign;
 pub mod lab;
 pub mod load;
 pub mod peers;

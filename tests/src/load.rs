@@ -2,15 +2,16 @@
 //! engine can be checked from the outside.
 //!
 //! A control id is sent once only: a sender that got no positive answer goes on with a new one. So what is received and
-//! what is stored can be compared message by message.
+//! what is stored can be compared message by message. A control id begins with its patient's number.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use orderly_hl7v2::read_reply;
 use orderly_journal::{Query, Reader};
+use orderly_queue::line::Order;
 use orderly_transport::listeners::{
     Answer, ConnectionEvent, FrameProblem, Handler, MllpListener, MllpListenerSettings, Received,
 };
@@ -20,10 +21,16 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::peers::{admission, control_id};
+use crate::peers::{admission_of, control_id};
 
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many patients the messages are about, in turn, on whichever connection: few, so that each has several messages waiting.
+const PATIENTS: usize = 4;
+
+/// The most deliveries whose result may be unknown when an engine ends, and which may come again (DESIGN section 2).
+const UNKNOWN_MAX: usize = 64;
 
 /// Sends over several connections, stop-and-wait each, until `stop`; gives the control ids that were answered
 /// positively.
@@ -35,18 +42,23 @@ pub async fn feed(
 ) -> Vec<String> {
     let mut senders = JoinSet::new();
     for connection in 0..connections {
-        senders.spawn(send_on(address, format!("{name}C{connection}"), stop.clone()));
+        senders.spawn(send_on(address, name.to_owned(), connection, stop.clone()));
     }
     senders.join_all().await.into_iter().flatten().collect()
 }
 
-async fn send_on(address: SocketAddr, name: String, mut stop: watch::Receiver<bool>) -> Vec<String> {
+async fn send_on(
+    address: SocketAddr,
+    name: String,
+    connection: usize,
+    mut stop: watch::Receiver<bool>,
+) -> Vec<String> {
     let mut accepted = Vec::new();
     let mut client = None;
     let mut number = 0;
     while !*stop.borrow() {
         number += 1;
-        let id = format!("{name}N{number}");
+        let id = format!("{name}P{}C{connection}N{number}", number % PATIENTS);
         let stopped = async {
             // An error means that whoever would say stop is gone.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -76,7 +88,7 @@ async fn exchange(client: &mut Option<MllpClient>, address: SocketAddr, id: &str
         },
     };
     let mut frame = Vec::new();
-    mllp_frame::encode(&admission(id), &mut frame);
+    mllp_frame::encode(&admission_of(patient(id), id), &mut frame);
     let deadline = Instant::now() + PATIENCE;
     if connection.send(&frame, deadline).await.is_err() {
         return false;
@@ -85,6 +97,11 @@ async fn exchange(client: &mut Option<MllpClient>, address: SocketAddr, id: &str
     *client = Some(connection);
     let Ok(reply) = read_reply(&answer) else { return false };
     reply.code.is_some_and(|code| code.as_str() == "AA") && reply.control_id == id
+}
+
+/// The patient of a message that was sent here, who stands before the connection; any other id is its own.
+fn patient(id: &str) -> &str {
+    id.rsplit_once('C').map_or(id, |(patient, _)| patient)
 }
 
 /// A receiving system that outlives the engines it receives from.
@@ -106,6 +123,10 @@ struct Ward {
 struct Log {
     first: Vec<String>,
     seen: HashSet<String>,
+    /// Taken and not answered: they have to come again.
+    unanswered: HashSet<String>,
+    /// How many others came again.
+    repeats: usize,
 }
 
 impl Hospital {
@@ -131,6 +152,12 @@ impl Hospital {
         self.ward.log(|log| log.first.clone())
     }
 
+    /// How many messages came again although they had been answered.
+    #[must_use]
+    pub fn repeats(&self) -> usize {
+        self.ward.log(|log| log.repeats)
+    }
+
     /// Waits until so many different messages arrived.
     pub async fn wait_for(&self, count: usize) -> Result<(), String> {
         let mut distinct = self.ward.distinct.subscribe();
@@ -153,10 +180,15 @@ impl Ward {
         look(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take(&self, id: &str) {
+    fn take(&self, id: &str, is_answered: bool) {
         let distinct = self.log(|log| {
             if log.seen.insert(id.to_owned()) {
                 log.first.push(id.to_owned());
+            } else if !log.unanswered.remove(id) {
+                log.repeats += 1;
+            }
+            if !is_answered {
+                log.unanswered.insert(id.to_owned());
             }
             log.first.len()
         });
@@ -176,15 +208,15 @@ impl Handler for Ward {
         match self.whim() {
             Some(0) => Answer { frames: Vec::new(), close: true },
             Some(1) => {
-                self.take(&id);
+                self.take(&id, false);
                 Answer { frames: Vec::new(), close: true }
             }
             Some(_) => {
-                self.take(&id);
+                self.take(&id, true);
                 Answer { frames: vec![acknowledgement("ANOTHER"), positive], close: false }
             }
             None => {
-                self.take(&id);
+                self.take(&id, true);
                 Answer::one(positive)
             }
         }
@@ -204,9 +236,18 @@ fn acknowledgement(control_id: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Checks the promise from the outside (DESIGN section 2): every positively answered message was stored and arrived, and
-/// first arrivals follow the order of the journal. Waits until everything stored has arrived.
-pub async fn check_promise(reader: &Reader, hospital: &Hospital, accepted: &[String]) -> Result<(), String> {
+/// Checks the promise from the outside (DESIGN section 2): every positively answered message was stored and arrived, first arrivals follow
+/// the journal, of each patient or of all, and after so many crashes no more came again than may. Waits until everything stored has arrived.
+///
+/// # Errors
+/// What of it was broken.
+pub async fn check_promise(
+    reader: &Reader,
+    hospital: &Hospital,
+    accepted: &[String],
+    order: Order,
+    crashes: usize,
+) -> Result<(), String> {
     let stored = stored_in_order(reader)?;
     let known: HashSet<&String> = stored.iter().collect();
     if let Some(lost) = accepted.iter().find(|id| !known.contains(id)) {
@@ -217,12 +258,31 @@ pub async fn check_promise(reader: &Reader, hospital: &Hospital, accepted: &[Str
     if arrived.len() != stored.len() {
         return Err(format!("{} messages arrived, {} are stored", arrived.len(), stored.len()));
     }
-    for (place, (arrived, stored)) in arrived.iter().zip(&stored).enumerate() {
-        if arrived != stored {
-            return Err(format!("place {place}: {arrived} arrived where {stored} comes in the journal"));
+    let stored = by_lane(order, &stored);
+    for (lane, arrived) in by_lane(order, &arrived) {
+        let stored = stored.get(lane).map(Vec::as_slice).unwrap_or_default();
+        for (place, (arrived, stored)) in arrived.iter().zip(stored).enumerate() {
+            if arrived != stored {
+                return Err(format!("place {place}: {arrived} arrived where {stored} comes in the journal"));
+            }
         }
     }
-    Ok(())
+    match hospital.repeats() {
+        repeats if repeats > crashes * UNKNOWN_MAX => {
+            Err(format!("{repeats} messages came again after {crashes} crashes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Control ids by what their order is kept within.
+fn by_lane(order: Order, ids: &[String]) -> BTreeMap<&str, Vec<&str>> {
+    let mut lanes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for id in ids {
+        let lane = if order == Order::Fifo { "" } else { patient(id) };
+        lanes.entry(lane).or_default().push(id);
+    }
+    lanes
 }
 
 /// Control ids in the order of the journal.

@@ -158,9 +158,15 @@ pub fn control_id(message: &[u8]) -> String {
 /// A small admission with this control id.
 #[must_use]
 pub fn admission(control_id: &str) -> Vec<u8> {
+    admission_of("70014", control_id)
+}
+
+/// The same of a patient with this number.
+#[must_use]
+pub fn admission_of(patient: &str, control_id: &str) -> Vec<u8> {
     format!(
         "MSH|^~\\&|REGI|NORTH|HUB|HUB|20260305141500-0500||ADT^A04^ADT_A01|{control_id}|P|2.5.1\r\
-         EVN|A04|20260305141455-0500\rPID|1||70014^^^NORTH^MR||TESTER^ALMA||19840211|F\rPV1|1|O|CLIN2\r"
+         EVN|A04|20260305141455-0500\rPID|1||{patient}^^^NORTH^MR||TESTER^ALMA||19840211|F\rPV1|1|O|CLIN2\r"
     )
     .into_bytes()
 }

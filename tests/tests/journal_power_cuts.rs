@@ -191,6 +191,7 @@ fn message(id: u64, byte: u8, size: usize) -> NewMessage {
         reason: None,
         plan: "p1".into(),
         origin: None,
+        identity: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: vec![delivery(&body)],
         body,
@@ -228,6 +229,7 @@ fn attempt(delivery: u64, revision: u32) -> AttemptRecord {
     AttemptRecord {
         delivery,
         revision,
+        since_us: None,
         at_us: 1,
         duration_us: 1,
         outcome: Some(AttemptOutcome::Delivered),

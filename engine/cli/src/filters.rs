@@ -60,7 +60,10 @@ impl Filters {
                 .help("name their ids, or find them: --state failed --since 2h; --help shows all ways")),
             ([], _) => {
                 let found = self.search(&reader()?, ALL)?;
-                Ok(found.iter().rev().map(|summary| summary.id).collect())
+                // What only repeats another has no deliveries, and is there only where somebody asks for it.
+                let asked_for = self.state.as_deref() == Some(Fate::Duplicate.name());
+                let meant = found.iter().rev().filter(|summary| asked_for || summary.fate != Fate::Duplicate);
+                Ok(meant.map(|summary| summary.id).collect())
             }
             (_, true) => Err(Failure::new("messages are either named by id or searched for")
                 .help("with ids, only --state and --destination choose among their deliveries")),

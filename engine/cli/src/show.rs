@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use orderly_ccda::{Document, Limits};
 use orderly_hl7v2::{Message, Unreadable, normalize, parse, validate};
-use orderly_journal::{StoredDelivery, StoredMessage};
+use orderly_journal::{Fate, StoredDelivery, StoredMessage};
 use orderly_pipeline::{Format, members};
 use orderly_record::{Diagnostic, Record};
 use serde_json::{Value, json};
@@ -310,6 +310,11 @@ fn fate(stored: &StoredMessage) -> String {
         stored.fate.name(),
         stored.plan
     );
+    if let Some(earlier) = stored.earlier.filter(|_| stored.fate != Fate::Duplicate) {
+        text.push_str(&format!(
+            "warning[control-id-reused]: message {earlier} came before it with the same control id and other bytes\n"
+        ));
+    }
     if !stored.deliveries.is_empty() {
         let mut deliveries =
             table(["delivery", "destination", "route", "state", "attempts", "last attempt", "reason"]);

@@ -93,8 +93,17 @@ fn tell(status: &Status, json: bool) {
 }
 
 fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {
-    let heading =
-        ["source", "state", "connections", "routed", "filtered", "duplicate", "failed", "quarantined"];
+    let heading = [
+        "source",
+        "state",
+        "connections",
+        "routed",
+        "filtered",
+        "duplicate",
+        "failed",
+        "quarantined",
+        "reused ids",
+    ];
     let mut rows = table(heading);
     for source in sources {
         let state = match source.state {
@@ -108,7 +117,8 @@ fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {
             SourceState::Watching | SourceState::Consuming | SourceState::Trying => String::new(),
         };
         let Fates { routed, filtered, duplicate, failed, quarantined } = source.messages;
-        let fates = [routed, filtered, duplicate, failed, quarantined].map(|count| count.to_string());
+        let fates = [routed, filtered, duplicate, failed, quarantined, source.reused_ids]
+            .map(|count| count.to_string());
         rows.add_row([source.name.clone(), state, connections].into_iter().chain(fates));
     }
     rows

@@ -212,6 +212,7 @@ fn message(id: u64) -> NewMessage {
         reason: None,
         plan: "0123456789abcdef".into(),
         origin: None,
+        identity: None,
         body: body(id).into(),
         keys: vec![
             key(KeyKind::ControlId, format!("MSG{id}")),
@@ -243,6 +244,7 @@ fn attempt(delivery: u64, outgoing: &Outgoing) -> AttemptRecord {
     AttemptRecord {
         delivery,
         revision: outgoing.revision,
+        since_us: outgoing.since_us,
         at_us: 1_700_000_000_000_000,
         duration_us: 300,
         outcome: Some(AttemptOutcome::Delivered),

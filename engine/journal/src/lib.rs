@@ -50,6 +50,7 @@ mod plans;
 mod pool;
 mod reader;
 mod repairs;
+mod repeats;
 mod reprocess;
 mod retention;
 mod search;
@@ -78,6 +79,7 @@ pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
 };
 pub use repairs::Repair;
+pub use repeats::{Earlier, Identity};
 pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};
 pub use waiting::{Outgoing, Place, WaitingBatch, WaitingDelivery, WaitingQuery};
 pub use writer::Writer;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::codes::UnmappedCode;
 use crate::intake::Origin;
 use crate::keys::Key;
+use crate::repeats::{Earlier, Identity};
 use crate::waiting::Place;
 
 /// A message as accepted, with all deliveries that follow from it; stored by one commit.
@@ -35,6 +36,8 @@ pub struct NewMessage {
     pub plan: Arc<str>,
     /// The file it came in, if it did.
     pub origin: Option<Origin>,
+    /// What it is known by when it comes once more; nothing where repeats are messages like all others.
+    pub identity: Option<Identity>,
     /// The bytes as received.
     pub body: Arc<[u8]>,
     /// What it can be found by.
@@ -71,8 +74,10 @@ pub struct NewDelivery {
 pub struct Accepted {
     /// Its place in commit order.
     pub seq: u64,
-    /// The sequence numbers of its deliveries, in the order given.
+    /// The sequence numbers of its deliveries, in the order given; of a duplicate none.
     pub deliveries: Range<u64>,
+    /// The message that it repeats, or that has its name and other bytes; of what has an identity.
+    pub earlier: Option<Earlier>,
 }
 
 /// The result of one attempt to deliver, or what becomes of a delivery without one.
@@ -83,6 +88,9 @@ pub struct AttemptRecord {
     /// [`crate::WaitingDelivery::revision`] of what was sent. When a replay has replaced the payload since, the attempt is
     /// kept but the delivery stays as the replay left it.
     pub revision: u32,
+    /// [`crate::WaitingDelivery::since_us`] of what was sent. When a person has had it tried anew since, its time began anew: then the
+    /// attempt is kept, and only its success changes the delivery. Not compared where it is not known.
+    pub since_us: Option<i64>,
     /// When it began, in microseconds since 1970-01-01T00:00:00Z.
     pub at_us: i64,
     /// How long it took, in microseconds.

@@ -15,6 +15,7 @@ use crate::intake::origin;
 use crate::message::{AttemptOutcome, DeliveryState, Fate};
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::repeats;
 use crate::reprocess::PairPart;
 use crate::segment::{LEDGER_DELIVERIES, LEDGER_MESSAGES};
 use crate::sqlite::{Database, coded, int, unsigned};
@@ -53,6 +54,8 @@ pub struct StoredMessage {
     pub plan: String,
     /// The file it came in, if it did.
     pub origin: Option<StoredOrigin>,
+    /// Of a duplicate, the message that it repeats; of another, the one that came before it with the same name and other bytes.
+    pub earlier: Option<u64>,
     /// The bytes as received.
     pub body: Vec<u8>,
     /// Its deliveries, in order.
@@ -181,14 +184,21 @@ impl Reader {
     pub(crate) fn files_of(&self, id: u64) -> Result<Vec<u32>, JournalError> {
         let mut later = Vec::new();
         for file in self.files.list()?.iter().rev() {
-            let (has_message, has_replay) = self.pool.segment(file.number)?.run(|connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1),
-                                EXISTS (SELECT 1 FROM processing WHERE message = ?1)",
-                    )?
-                    .query_row([int(id)], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?)))
-            })?;
+            let found = self.pool.segment(file.number).and_then(|database| {
+                database.run(|connection| {
+                    connection
+                        .prepare_cached(
+                            "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1),
+                                    EXISTS (SELECT 1 FROM processing WHERE message = ?1)",
+                        )?
+                        .query_row([int(id)], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?)))
+                })
+            });
+            let (has_message, has_replay) = match found {
+                // Retention has removed it since it was listed.
+                Err(_) if !self.files.list()?.iter().any(|other| other.number == file.number) => continue,
+                found => found?,
+            };
             if has_message {
                 let mut places = vec![file.number];
                 places.extend(later.into_iter().rev());
@@ -226,6 +236,7 @@ impl Reader {
                         reason: row.get(8)?,
                         plan: row.get(9)?,
                         origin: None,
+                        earlier: None,
                         body: Vec::new(),
                         deliveries: Vec::new(),
                     };
@@ -236,6 +247,7 @@ impl Reader {
         let Some((mut message, content)) = found else { return Ok(None) };
         message.body = content::load(&self.pool.options, number, &database, content)?;
         message.origin = origin(&database, id)?;
+        message.earlier = repeats::earlier(&database, id)?;
         message.deliveries = self.deliveries_in(number, &database, id)?;
         Ok(Some(message))
     }

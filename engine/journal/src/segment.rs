@@ -18,10 +18,11 @@ use crate::keys;
 use crate::layout;
 use crate::message::{AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage};
 use crate::options::Options;
+use crate::repeats;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
 use crate::waiting;
 
-const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE];
+const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE];
 /// The schema of version 1.
 const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.
@@ -276,11 +277,13 @@ impl SegmentFile {
         })
     }
 
-    /// Stores a message with its deliveries, which get the numbers from `first_delivery` on. `intake` is the row of the file it came in.
+    /// Stores a message with its deliveries, which get the numbers from `first_delivery` on. `intake` is the row of the file it came in,
+    /// `earlier` the message that it repeats or has its name from.
     pub(crate) fn insert_message(
         &mut self,
         message: &NewMessage,
         intake: Option<i64>,
+        earlier: Option<u64>,
         seq: u64,
         first_delivery: u64,
     ) -> Result<(), JournalError> {
@@ -294,8 +297,9 @@ impl SegmentFile {
             connection
                 .prepare_cached(
                     "INSERT INTO message (seq, id, source, accepted_at_us, format, type, event, control_id,
-                                          fate, reason, plan, content, keys, intake, member)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                                          fate, reason, plan, content, keys, intake, member,
+                                          earlier)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
                 )?
                 .execute(params![
                     int(seq),
@@ -313,6 +317,7 @@ impl SegmentFile {
                     self.keys,
                     intake,
                     message.origin.as_ref().map(|origin| int(origin.member)),
+                    earlier.map(int),
                 ])
                 .map(drop)
         })?;
@@ -386,13 +391,16 @@ impl SegmentFile {
         Ok(Some(content))
     }
 
-    /// Keeps an attempt, if there was one, and moves its delivery on; false when the file has no such delivery. A delivery that a replay replaced, or
-    /// that was settled otherwise since, is left as it is (but what was delivered, was delivered).
+    /// Keeps an attempt, if there was one, and moves its delivery on; false when the file has no such delivery. A delivery that a replay replaced, that a person
+    /// has had tried anew, or that was settled otherwise since, is left as it is (but what was delivered, was delivered).
     pub(crate) fn record_attempt(&mut self, attempt: &AttemptRecord) -> Result<bool, JournalError> {
         let Some(standing) = self.standing(attempt.delivery)? else { return Ok(false) };
         let n = standing.attempts + u32::from(attempt.outcome.is_some());
         let current = standing.revision == attempt.revision
-            && (standing.state == DeliveryState::Waiting || attempt.state == DeliveryState::Delivered);
+            && match attempt.state {
+                DeliveryState::Delivered => true,
+                _ => standing.state == DeliveryState::Waiting && !self.began_anew(attempt)?,
+            };
         self.database.run(|connection| {
             if let Some(outcome) = attempt.outcome {
                 connection
@@ -438,6 +446,18 @@ impl SegmentFile {
             self.count_delivery(standing.destination, attempt.state, 1);
         }
         Ok(true)
+    }
+
+    /// Whether the delivery's time began anew after the attempt did.
+    fn began_anew(&self, attempt: &AttemptRecord) -> Result<bool, JournalError> {
+        if attempt.since_us.is_none() {
+            return Ok(false);
+        }
+        self.database.run(|connection| {
+            connection
+                .prepare_cached("SELECT since_us IS NOT ?2 FROM delivery WHERE seq = ?1")?
+                .query_row(params![int(attempt.delivery), attempt.since_us], |row| row.get(0))
+        })
     }
 
     /// How a delivery of this file stands.

@@ -109,6 +109,8 @@ pub struct Outgoing {
     pub payload: Vec<u8>,
     /// How often a replay replaced it; goes into the attempt's record.
     pub revision: u32,
+    /// [`WaitingDelivery::since_us`]; goes into it too.
+    pub since_us: Option<i64>,
 }
 
 impl Reader {
@@ -225,7 +227,7 @@ fn outgoing_in(database: &Database, seq: u64) -> Result<Option<(Outgoing, Option
     database.run(|connection| {
         connection
             .prepare_cached(
-                "SELECT d.message, r.name, d.control_id, d.target, d.revision, d.content
+                "SELECT d.message, r.name, d.control_id, d.target, d.revision, d.content, d.since_us
                  FROM delivery d JOIN name r ON r.id = d.route WHERE d.seq = ?1 AND d.state = 0",
             )?
             .query_row([int(seq)], |row| {
@@ -236,6 +238,7 @@ fn outgoing_in(database: &Database, seq: u64) -> Result<Option<(Outgoing, Option
                     target: row.get(3)?,
                     payload: Vec::new(),
                     revision: row.get(4)?,
+                    since_us: row.get(6)?,
                 };
                 Ok((outgoing, row.get(5)?))
             })

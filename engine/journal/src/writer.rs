@@ -17,6 +17,7 @@ use crate::journal::{Commit, Fresh, Shared, add_file, now_us};
 use crate::layout;
 use crate::lock::Lock;
 use crate::message::{Accepted, DeliveryState, NewMessage, Reprocessed};
+use crate::repeats::{self, Earlier, Names};
 use crate::reprocess::{self, PairPart};
 use crate::segment::{Numbers, SegmentFile};
 use crate::sqlite::renew_log;
@@ -45,6 +46,8 @@ pub struct Writer {
     /// No content of a file that was closed has this number or a larger one.
     next_content: i64,
     rotate_at: Instant,
+    /// What files before the current one have seen.
+    names: Names,
 }
 
 /// What a request came to, once its transaction is committed.
@@ -87,6 +90,7 @@ impl Writer {
             strays,
             next_content: 0,
             rotate_at: Instant::now(),
+            names: Names::default(),
         }
     }
 
@@ -229,14 +233,14 @@ impl Writer {
     fn write(&mut self, number: u32, requests: &[Request]) -> Result<Written, JournalError> {
         let shared = Arc::clone(&self.shared);
         let index = self.opened(number)?;
-        let Writer { open, next, .. } = self;
+        let Writer { open, next, names, .. } = self;
         let Some(file) = open.get_mut(index) else {
             return Err(JournalError::Missing { path: layout::segment(&shared.options.folder, number) });
         };
         file.begin()?;
         let mut written = Written::default();
         for request in requests {
-            let answer = apply(&shared, file, next, request, &mut written)?;
+            let answer = apply(&shared, names, file, next, request, &mut written)?;
             written.answers.push(answer);
         }
         file.commit()?;
@@ -295,6 +299,9 @@ impl Writer {
                 self.current = entry.number;
                 self.open.push(file);
                 self.shared.files.change(|files| files.push(entry));
+                if let Ok(files) = self.shared.files.list() {
+                    self.names.follow(&files);
+                }
             }
             Err(_) => self.rotate_at = Instant::now() + ROTATION_PAUSE,
         }
@@ -324,13 +331,14 @@ impl Request {
 /// Applies one request inside the open transaction.
 fn apply(
     shared: &Shared,
+    names: &mut Names,
     file: &mut SegmentFile,
     next: &mut Numbers,
     request: &Request,
     written: &mut Written,
 ) -> Result<Answer, JournalError> {
     match request {
-        Request::Accept(message, _) => apply_acceptance(file, next, message, written),
+        Request::Accept(message, _) => apply_acceptance(shared, names, file, next, message, written),
         Request::Record(attempt, _) => Ok(if file.record_attempt(attempt)? {
             Answer::Recorded
         } else {
@@ -349,6 +357,8 @@ fn apply(
 }
 
 fn apply_acceptance(
+    shared: &Shared,
+    names: &mut Names,
     file: &mut SegmentFile,
     next: &mut Numbers,
     message: &NewMessage,
@@ -364,18 +374,30 @@ fn apply_acceptance(
             Step::Early => return Ok(Answer::Refused(CommitError::OutOfTurn { member: origin.member })),
         },
     };
+    let earlier = repeats::look(shared, names, file, message)?;
+    let repeating;
+    let message = match &earlier {
+        Some(Earlier::Same { id, .. }) => {
+            repeating = message.repeating(*id);
+            &repeating
+        }
+        _ => {
+            file.note_seen(message)?;
+            message
+        }
+    };
     let seq = next.seq;
     let first = next.delivery;
     let count = message.deliveries.len() as u64;
     next.seq += 1;
     next.delivery += count;
-    file.insert_message(message, intake, seq, first)?;
+    file.insert_message(message, intake, earlier.as_ref().map(Earlier::id), seq, first)?;
     for delivery in &message.deliveries {
         if delivery.state == DeliveryState::Waiting {
             note(&mut written.waiting, &delivery.destination, delivery.place.class, false);
         }
     }
-    Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count }))
+    Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count, earlier }))
 }
 
 fn apply_replay(

@@ -42,6 +42,7 @@ use self::used::Tables;
 use crate::functions::TableFound;
 use crate::plan::{Accepts, Form, Rule, Steps, Term, Test};
 use crate::problems::Problems;
+use crate::wanted::Wanted;
 use crate::yaml::{Document, Fields, Node, Span};
 use crate::{Condition, Format, Mapping, PlacePath, Template};
 
@@ -71,10 +72,10 @@ pub fn compile(source: &Document, library: &Library<'_>) -> (Option<Mapping>, Ve
 pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
     let (compiled, found) = alone(node, |compiler, reader| {
         let test = reader.condition()?;
-        Some((test, compiler.parts.borrow().len()))
+        Some((test, compiler.wanted()))
     });
     match compiled {
-        Some((test, parts)) => Ok(Condition { test, parts, said: node.span.clone(), warnings: found }),
+        Some((test, wanted)) => Ok(Condition { test, wanted, said: node.span.clone(), warnings: found }),
         None => Err(found),
     }
 }
@@ -86,7 +87,7 @@ pub fn compile_condition(node: &Node) -> Result<Condition, Vec<Diagnostic>> {
 pub fn compile_template(node: &Node) -> Result<Template, Vec<Diagnostic>> {
     outside(node, |compiler, reader| {
         let term = reader.text()?;
-        Some(Template { term, parts: compiler.parts.borrow().len() })
+        Some(Template { term, wanted: compiler.wanted() })
     })
 }
 
@@ -158,7 +159,7 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
         input: head.input?,
         form: form?,
         ignored,
-        parts: compiler.parts.borrow().len(),
+        wanted: compiler.wanted(),
         slots: compiler.slots.get(),
     })
 }
@@ -324,6 +325,11 @@ impl<'p> Compiler<'p> {
             Some(None) => TableFound::Broken,
             None => TableFound::Unknown(tables.keys().cloned().collect()),
         }
+    }
+
+    /// The parts of the record that are taken.
+    fn wanted(&self) -> Wanted {
+        Wanted::of(&self.parts.borrow())
     }
 
     /// The slot of a part of the record, shared by all paths that take the same part.

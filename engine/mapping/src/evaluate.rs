@@ -436,6 +436,7 @@ mod tests {
 
     use super::*;
     use crate::scope::{Case, STEPS_MAX};
+    use crate::wanted::Wanted;
     use crate::{Facts, Input};
 
     #[test]
@@ -444,7 +445,7 @@ mod tests {
         let record = Record::default();
         let input = Input::of_record(&facts, &record);
         let names = [Value::List(vec![Value::text("a"), Value::text("b"), Value::text("c")])];
-        let case = Case::new(&input, 0);
+        let case = Case::new(&input, &Wanted::default());
         let scope = Scope { names: &names, ..Scope::of(&case) };
         let left = usize::try_from(STEPS_MAX).unwrap() - 7;
         case.spend(left).unwrap();

@@ -20,7 +20,7 @@ use orderly_record::{Diagnostic, Fault, Place};
 use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
 use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk};
-use crate::scope::{At, Case, Frame, Here, Id, Refusal, Scope, Tree};
+use crate::scope::{At, Case, Frame, Here, Id, Refusal, Refused, Scope, Tree};
 use crate::trace::Trace;
 use crate::value::Value;
 use crate::yaml::Span;
@@ -33,8 +33,8 @@ pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 /// Applies the mapping. `trace` is told of every rule. What it gives is never nothing.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Vec<Outcome> {
     let case = match trace {
-        None => Case::new(input, mapping.parts),
-        Some(_) => Case::watched(input, mapping.parts),
+        None => Case::new(input, &mapping.wanted),
+        Some(_) => Case::watched(input, &mapping.wanted),
     };
     outcomes(mapping, &case, trace).unwrap_or_else(|ended| vec![outcome(Err(ended), &case)])
 }
@@ -68,13 +68,13 @@ fn outcome(made: Result<(Vec<u8>, String), Ended>, case: &Case<'_>) -> Outcome {
             Outcome::Output(Output { bytes, control_id, diagnostics: case.take_notes() })
         }
         Err(Ended::Stopped { rule, reason }) => Outcome::Filtered { rule, reason },
-        Err(Ended::Refused(refusal)) => match refusal.end {
-            End::Park => Outcome::Parked {
-                diagnostic: refusal.diagnostic,
-                unmapped: refusal.unmapped.map(|code| *code),
-            },
-            End::Stop | End::Fail => Outcome::Failed(refusal.diagnostic),
-        },
+        Err(Ended::Refused(refusal)) => {
+            let Refused { end, diagnostic, unmapped } = refusal.into_inner();
+            match end {
+                End::Park => Outcome::Parked { diagnostic, unmapped },
+                End::Stop | End::Fail => Outcome::Failed(diagnostic),
+            }
+        }
     }
 }
 

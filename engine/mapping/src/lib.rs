@@ -30,6 +30,7 @@ mod table;
 mod time;
 mod trace;
 mod value;
+mod wanted;
 pub mod yaml;
 
 use std::cell::OnceCell;
@@ -150,8 +151,8 @@ pub struct Mapping {
     form: plan::Form,
     /// What of its input it leaves aside on purpose.
     ignored: Vec<Ignored>,
-    /// How many parts of the record its paths take.
-    parts: usize,
+    /// The parts of the record that its paths take.
+    wanted: wanted::Wanted,
     /// How many names its rules give.
     slots: usize,
 }
@@ -275,7 +276,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Condition {
     test: plan::Test,
-    parts: usize,
+    wanted: wanted::Wanted,
     warnings: Vec<Diagnostic>,
     /// Where it is written.
     said: yaml::Span,
@@ -289,13 +290,13 @@ impl Condition {
 
     /// Whether it holds for this message. A condition that meets a limit does not.
     pub fn holds(&self, input: &Input<'_>) -> bool {
-        let case = scope::Case::new(input, self.parts);
+        let case = scope::Case::new(input, &self.wanted);
         evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false)
     }
 
     /// The same, with what it looked at.
     pub fn ask(&self, input: &Input<'_>) -> Question {
-        let case = scope::Case::watched(input, self.parts);
+        let case = scope::Case::watched(input, &self.wanted);
         let holds = evaluate::holds(&self.test, &scope::Scope::of(&case)).unwrap_or(false);
         let text = self.said.text().trim_end().to_owned();
         Question { place: self.said.place(), text, holds, reads: case.reads() }
@@ -319,7 +320,7 @@ pub struct Question {
 #[derive(Debug)]
 pub struct Template {
     term: plan::Term,
-    parts: usize,
+    wanted: wanted::Wanted,
 }
 
 impl Template {
@@ -328,9 +329,9 @@ impl Template {
     /// # Errors
     /// A limit that was met.
     pub fn text(&self, input: &Input<'_>) -> Result<String, Diagnostic> {
-        let case = scope::Case::new(input, self.parts);
+        let case = scope::Case::new(input, &self.wanted);
         let scalar = evaluate::scalar(&self.term, &scope::Scope::of(&case));
-        let text = scalar.map_err(|refusal| refusal.diagnostic)?.present();
+        let text = scalar.map_err(|refusal| refusal.into_inner().diagnostic)?.present();
         Ok(text.map(std::borrow::Cow::into_owned).unwrap_or_default())
     }
 }
@@ -349,8 +350,8 @@ impl PlacePath {
     pub fn positions(&self, message: &Message<'_>) -> Result<Vec<Position>, Diagnostic> {
         let facts = Facts { id: 0, source: "", accepted_at: Timestamp::UNIX_EPOCH };
         let input = Input::of_message(&facts, message);
-        let case = scope::Case::new(&input, 0);
+        let case = scope::Case::new(&input, &wanted::Wanted::default());
         let scope = scope::Scope::of(&case);
-        scope.positions(&self.place, false).map_err(|refusal| refusal.diagnostic)
+        scope.positions(&self.place, false).map_err(|refusal| refusal.into_inner().diagnostic)
     }
 }

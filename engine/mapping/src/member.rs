@@ -1,15 +1,18 @@
 //! One part of the record as a tree of named members, without making the rest of it.
 //!
-//! A mapping that asks for `patient.identifiers` should not pay for the whole record. The part is taken by serializing the record into
+//! A mapping that asks for `patient.identifiers` should not pay for the whole record. Parts are taken by serializing the record into
 //! a serializer that passes over everything but the wanted members. It has the names and the form of the record's JSON, and its leaves
 //! keep their types. A copy of any part is no more than a counter or a short text.
 
-use std::fmt::Error;
+use std::fmt::{Display, Error};
 use std::rc::Rc;
 
 use orderly_record::Text;
 use serde::Serialize;
 use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeStructVariant, Serializer};
+use smol_str::ToSmolStr;
+
+use crate::wanted::{Branch, Slots};
 
 /// A part of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +26,15 @@ pub(crate) enum Member {
 }
 
 impl Member {
-    /// What stands at `path` in a record; [`Member::Nothing`] when there is nothing.
-    pub(crate) fn take(record: &impl Serialize, path: &[Box<str>]) -> Member {
-        record.serialize(Taker { path }).unwrap_or(Member::Nothing)
+    /// All of a record.
+    pub(crate) fn whole(record: &impl Serialize) -> Member {
+        record.serialize(Taker::All).unwrap_or(Member::Nothing)
+    }
+
+    /// Takes the wanted parts of a record into their slots.
+    pub(crate) fn take(record: &impl Serialize, wanted: &[(Box<str>, Branch)], slots: &Slots) {
+        // What a slot has not got when it fails is nothing, and the record holds nothing that fails.
+        let _ = record.serialize(Taker::Below(wanted, slots));
     }
 
     /// The text of a leaf.
@@ -79,46 +88,60 @@ impl Member {
     }
 }
 
-/// Takes what stands at the path, all of it when the path is empty.
+/// Takes all of what is serialized into it, or the wanted parts of it.
 #[derive(Clone, Copy)]
-struct Taker<'p> {
-    path: &'p [Box<str>],
+enum Taker<'w> {
+    All,
+    Below(&'w [(Box<str>, Branch)], &'w Slots),
 }
 
-impl Taker<'_> {
-    fn text(self, text: &str) -> Result<Member, Error> {
-        Ok(if self.path.is_empty() { Member::Text(text.into()) } else { Member::Nothing })
+impl<'w> Taker<'w> {
+    fn is_all(self) -> bool {
+        matches!(self, Taker::All)
     }
 
-    fn literal(self, value: impl ToString) -> Result<Member, Error> {
-        Ok(if self.path.is_empty() { Member::Literal(value.to_string().into()) } else { Member::Nothing })
+    fn literal(self, value: impl Display) -> Result<Member, Error> {
+        Ok(if self.is_all() { Member::Literal(value.to_smolstr()) } else { Member::Nothing })
+    }
+
+    /// The wanted branch of that name.
+    fn branch(self, name: &str) -> Option<(&'w Branch, &'w Slots)> {
+        let Taker::Below(wanted, slots) = self else { return None };
+        wanted.iter().find(|(own, _)| **own == *name).map(|(_, branch)| (branch, slots))
     }
 }
 
-/// A struct being taken, or the one member of it that is wanted.
-struct Members<'p> {
-    taker: Taker<'p>,
+/// A struct being taken, or the wanted parts of it.
+struct Members<'w> {
+    taker: Taker<'w>,
     /// The name that goes around a variant's members.
     variant: Option<&'static str>,
     all: Vec<(&'static str, Member)>,
-    wanted: Member,
+    /// What keeps it, where it is taken for a slot.
+    keeper: Option<(&'w Branch, &'w Slots)>,
 }
 
 impl Members<'_> {
     fn offer<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-        match self.taker.path.split_first() {
-            None => self.all.push((name, value.serialize(self.taker)?)),
-            Some((wanted, path)) if **wanted == *name => self.wanted = value.serialize(Taker { path })?,
-            Some(_) => {}
+        if self.taker.is_all() {
+            self.all.push((name, value.serialize(Taker::All)?));
+        } else if let Some((branch, slots)) = self.taker.branch(name) {
+            match branch.is_whole() {
+                true => branch.keep(&value.serialize(Taker::All)?, slots),
+                false => drop(value.serialize(Taker::Below(branch.below(), slots))?),
+            }
         }
         Ok(())
     }
 
     fn taken(self) -> Member {
-        if !self.taker.path.is_empty() {
-            return self.wanted;
+        if !self.taker.is_all() {
+            return Member::Nothing;
         }
         let members = Member::Members(self.all.into());
+        if let Some((branch, slots)) = self.keeper {
+            branch.keep(&members, slots);
+        }
         match self.variant {
             Some(variant) => Member::Members([(variant, members)].into()),
             None => members,
@@ -153,8 +176,8 @@ impl SerializeStructVariant for Members<'_> {
 }
 
 /// A list being taken. A path ends at a list: which of its members is meant is the mapping's to say.
-struct Items<'p> {
-    taker: Taker<'p>,
+struct Items<'w> {
+    taker: Taker<'w>,
     items: Vec<Member>,
 }
 
@@ -163,14 +186,14 @@ impl SerializeSeq for Items<'_> {
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        if self.taker.path.is_empty() {
-            self.items.push(value.serialize(self.taker)?);
+        if self.taker.is_all() {
+            self.items.push(value.serialize(Taker::All)?);
         }
         Ok(())
     }
 
     fn end(self) -> Result<Member, Error> {
-        Ok(if self.taker.path.is_empty() { Member::List(self.items.into()) } else { Member::Nothing })
+        Ok(if self.taker.is_all() { Member::List(self.items.into()) } else { Member::Nothing })
     }
 }
 
@@ -180,16 +203,16 @@ macro_rules! literals {
     };
 }
 
-impl<'p> Serializer for Taker<'p> {
+impl<'w> Serializer for Taker<'w> {
     type Ok = Member;
     type Error = Error;
-    type SerializeSeq = Items<'p>;
+    type SerializeSeq = Items<'w>;
     type SerializeTuple = Impossible<Member, Error>;
     type SerializeTupleStruct = Impossible<Member, Error>;
     type SerializeTupleVariant = Impossible<Member, Error>;
     type SerializeMap = Impossible<Member, Error>;
-    type SerializeStruct = Members<'p>;
-    type SerializeStructVariant = Members<'p>;
+    type SerializeStruct = Members<'w>;
+    type SerializeStructVariant = Members<'w>;
 
     literals! {
         serialize_bool(bool);
@@ -206,11 +229,15 @@ impl<'p> Serializer for Taker<'p> {
     }
 
     fn serialize_char(self, value: char) -> Result<Member, Error> {
-        self.text(value.encode_utf8(&mut [0; 4]))
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
     fn serialize_str(self, value: &str) -> Result<Member, Error> {
-        self.text(value)
+        Ok(if self.is_all() { Member::Text(value.into()) } else { Member::Nothing })
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<Member, Error> {
+        Ok(if self.is_all() { Member::Text(value.to_smolstr()) } else { Member::Nothing })
     }
 
     fn serialize_none(self) -> Result<Member, Error> {
@@ -230,7 +257,7 @@ impl<'p> Serializer for Taker<'p> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Member, Error> {
-        self.text(variant)
+        self.serialize_str(variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -253,26 +280,31 @@ impl<'p> Serializer for Taker<'p> {
         Ok(members.taken())
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<Items<'p>, Error> {
-        let items = Vec::with_capacity(if self.path.is_empty() { length.unwrap_or(0) } else { 0 });
+    fn serialize_seq(self, length: Option<usize>) -> Result<Items<'w>, Error> {
+        let items = Vec::with_capacity(if self.is_all() { length.unwrap_or(0) } else { 0 });
         Ok(Items { taker: self, items })
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'p>, Error> {
-        Ok(Members { taker: self, variant: None, all: Vec::new(), wanted: Member::Nothing })
+    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Members<'w>, Error> {
+        let all = Vec::with_capacity(if self.is_all() { length } else { 0 });
+        Ok(Members { taker: self, variant: None, all, keeper: None })
     }
 
     fn serialize_struct_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
-    ) -> Result<Members<'p>, Error> {
-        match self.path.split_first() {
-            Some((wanted, path)) if **wanted == *variant => Taker { path }.serialize_struct(variant, 0),
-            _ => Ok(Members { variant: Some(variant), ..self.serialize_struct(variant, 0)? }),
-        }
+        length: usize,
+    ) -> Result<Members<'w>, Error> {
+        let members = match self.branch(variant) {
+            Some((branch, slots)) if branch.is_whole() => {
+                Members { keeper: Some((branch, slots)), ..Taker::All.serialize_struct(name, length)? }
+            }
+            Some((branch, slots)) => Taker::Below(branch.below(), slots).serialize_struct(name, length)?,
+            None => Members { variant: Some(variant), ..self.serialize_struct(name, length)? },
+        };
+        Ok(members)
     }
 
     // The record has no maps, tuples or bytes.
@@ -305,9 +337,12 @@ impl<'p> Serializer for Taker<'p> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use orderly_record::{Identifier, ObservationValue, Patient, Quantity, Record};
 
     use super::*;
+    use crate::wanted::Wanted;
 
     fn record() -> Record {
         let identifier = |value: &str, kind: &str| Identifier {
@@ -320,9 +355,21 @@ mod tests {
         Record { patient: Some(patient), ..Record::default() }
     }
 
-    fn at(path: &[&str]) -> Member {
-        let path: Vec<Box<str>> = path.iter().map(|name| (*name).into()).collect();
-        Member::take(&record(), &path)
+    /// What stands at each of these paths of a member named `it`, when all are taken together.
+    fn parts(it: &impl Serialize, paths: &[&str]) -> Vec<Member> {
+        #[derive(Serialize)]
+        struct Named<'i, T> {
+            it: &'i T,
+        }
+        let path = |path: &&str| path.split('.').map(Box::from).collect::<Arc<[Box<str>]>>();
+        let wanted = Wanted::of(&paths.iter().map(path).collect::<Vec<_>>());
+        let slots = wanted.slots();
+        wanted.take(&Named { it }, "it", &slots);
+        slots.into_iter().map(|slot| slot.into_inner().expect("a slot that was left open")).collect()
+    }
+
+    fn at(path: &str) -> Member {
+        parts(&record(), &[path]).remove(0)
     }
 
     #[test]
@@ -330,25 +377,42 @@ mod tests {
         let text = |text: &str| Member::Text(text.into());
         let identifier = |value, kind| Member::Members([("value", text(value)), ("type", text(kind))].into());
         let expected = Member::List([identifier("70014", "MR"), identifier("998", "PI")].into());
-        assert_eq!(at(&["patient", "identifiers"]), expected);
-        assert_eq!(at(&["patient", "deceased"]), Member::Literal("false".into()));
-        assert_eq!(at(&["patient", "birth_date"]), Member::Nothing);
-        assert_eq!(at(&["patient", "deceased", "why"]), Member::Nothing);
-        assert_eq!(at(&["visit", "number"]), Member::Nothing);
-        assert_eq!(at(&["patient"]).get("identifiers"), Some(&expected));
+        assert_eq!(at("it.patient.identifiers"), expected);
+        assert_eq!(at("it.patient.deceased"), Member::Literal("false".into()));
+        assert_eq!(at("it.patient.birth_date"), Member::Nothing);
+        assert_eq!(at("it.patient.deceased.why"), Member::Nothing);
+        assert_eq!(at("it.visit.number"), Member::Nothing);
+        assert_eq!(at("it.patient").get("identifiers"), Some(&expected));
+    }
+
+    #[test]
+    fn parts_that_are_taken_together_are_those_taken_alone() {
+        let paths = [
+            "it.patient.deceased",
+            "it.patient",
+            "it.patient.identifiers",
+            "it.patient.name",
+            "it.visit.number",
+        ];
+        let together = parts(&record(), &paths);
+        for (path, member) in paths.iter().zip(together) {
+            assert_eq!(member, at(path), "{path}");
+        }
     }
 
     #[test]
     fn variants_have_their_name_around_them() {
+        let text = |text: &str| Member::Text(text.into());
         let quantity = Quantity { value: "2.50".into(), ..Quantity::default() };
         let ratio = ObservationValue::Ratio { first: quantity.clone(), separator: ":".into(), second: None };
-        let value = Member::take(&ratio, &[]);
-        let first =
-            value.get("ratio").and_then(|ratio| ratio.get("first")).and_then(|first| first.get("value"));
-        assert_eq!(first, Some(&Member::Text("2.50".into())));
-        let value = Member::take(&ObservationValue::Quantity(quantity), &["quantity".into(), "value".into()]);
-        assert_eq!(value, Member::Text("2.50".into()));
-        let separator = Member::take(&ratio, &["ratio".into(), "separator".into()]);
-        assert_eq!(separator, Member::Text(":".into()));
+        let first = parts(&ratio, &["it.ratio.first.value", "it.ratio.separator", "it.ratio.second"]);
+        assert_eq!(first, [text("2.50"), text(":"), Member::Nothing]);
+        let whole = parts(&ratio, &["it", "it.ratio", "it.ratio.separator"]);
+        assert_eq!(whole[0].get("ratio"), Some(&whole[1]));
+        assert_eq!(whole[1].get("separator"), Some(&whole[2]));
+        assert_eq!(whole[2], text(":"));
+        let value = parts(&ObservationValue::Quantity(quantity), &["it.quantity.value", "it.ratio"]);
+        assert_eq!(value, [text("2.50"), Member::Nothing]);
+        assert_eq!(parts(&ratio, &["it.ratio"])[0].get("separator"), Some(&text(":")));
     }
 }

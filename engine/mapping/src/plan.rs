@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use orderly_hl7v2::{Level, Select};
-use orderly_record::Fault;
+use orderly_record::{Diagnostic, Fault};
 use regex::Regex;
 
 use crate::Input;
@@ -286,10 +286,10 @@ impl Accepts {
                 ("this mapping takes C-CDA documents, and this is HL7 v2", "when: message.type = 'CDA'")
             }
         };
-        let mut refusal = Refusal::failed("mapping-input-format", Fault::Configuration, message);
-        refusal.diagnostic = refusal.diagnostic.at(said.place());
-        refusal.diagnostic.help = Some(format!("let the route choose: `{help}`"));
-        Err(refusal)
+        let diagnostic = Diagnostic::error("mapping-input-format", Fault::Configuration, message)
+            .at(said.place())
+            .with_help(format!("let the route choose: `{help}`"));
+        Err(Refusal::new(End::Fail, diagnostic))
     }
 }
 

@@ -4,8 +4,7 @@
 //! Every look costs a step of one budget, so that a mapping ends whatever the message.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut, Range};
 
 use orderly_ccda::Element;
 use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment, Select, View};
@@ -17,19 +16,24 @@ use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
 use crate::recorder::Recorder;
 use crate::trace::Read;
 use crate::value::Value;
+use crate::wanted::Wanted;
 use crate::{Input, UnmappedCode, plan};
 
 /// Steps that one mapping may take for one message: segments looked at, filters tried, rules applied. A rule set of a hundred rules on
 /// a message of ten thousand segments stays far below; rules that multiply with the message are stopped within seconds.
 pub(crate) const STEPS_MAX: u64 = 1_000_000_000;
 
-/// Why a mapping did not come to its end.
+/// Why a mapping did not come to its end. Boxed, because everything that is evaluated could end in one, and hardly anything does.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Refusal(Box<Refused>);
+
+/// What a refusal says.
+#[derive(Debug)]
+pub(crate) struct Refused {
     pub(crate) end: plan::End,
     pub(crate) diagnostic: Diagnostic,
-    /// The code without a row, where that is why. Boxed, because refusals travel far and few have one.
-    pub(crate) unmapped: Option<Box<UnmappedCode>>,
+    /// The code without a row, where that is why.
+    pub(crate) unmapped: Option<UnmappedCode>,
 }
 
 impl Refusal {
@@ -38,7 +42,25 @@ impl Refusal {
     }
 
     pub(crate) fn new(end: plan::End, diagnostic: Diagnostic) -> Refusal {
-        Refusal { end, diagnostic, unmapped: None }
+        Refusal(Box::new(Refused { end, diagnostic, unmapped: None }))
+    }
+
+    pub(crate) fn into_inner(self) -> Refused {
+        *self.0
+    }
+}
+
+impl Deref for Refusal {
+    type Target = Refused;
+
+    fn deref(&self) -> &Refused {
+        &self.0
+    }
+}
+
+impl DerefMut for Refusal {
+    fn deref_mut(&mut self) -> &mut Refused {
+        &mut self.0
     }
 }
 
@@ -49,6 +71,8 @@ pub(crate) struct Case<'m> {
     nothing: Message<'m>,
     header: OnceCell<Header>,
     groups: OnceCell<Groups>,
+    /// The parts of the record that the plan takes, and those that were taken.
+    wanted: Wanted,
     parts: Vec<OnceCell<Member>>,
     steps: Cell<u64>,
     notes: RefCell<Vec<Diagnostic>>,
@@ -57,14 +81,15 @@ pub(crate) struct Case<'m> {
 }
 
 impl<'m> Case<'m> {
-    /// `parts` is the number of record parts that the plan takes.
-    pub(crate) fn new(input: &'m Input<'m>, parts: usize) -> Case<'m> {
+    /// A message, to be mapped by a plan that takes these parts of its record.
+    pub(crate) fn new(input: &'m Input<'m>, wanted: &Wanted) -> Case<'m> {
         Case {
             input,
             nothing: Message::default(),
             header: OnceCell::new(),
             groups: OnceCell::new(),
-            parts: (0..parts).map(|_| OnceCell::new()).collect(),
+            wanted: wanted.clone(),
+            parts: wanted.slots(),
             steps: Cell::new(0),
             notes: RefCell::new(Vec::new()),
             recorder: None,
@@ -72,8 +97,8 @@ impl<'m> Case<'m> {
     }
 
     /// The same, with everything written down that is looked at.
-    pub(crate) fn watched(input: &'m Input<'m>, parts: usize) -> Case<'m> {
-        Case { recorder: Some(Box::default()), ..Case::new(input, parts) }
+    pub(crate) fn watched(input: &'m Input<'m>, wanted: &Wanted) -> Case<'m> {
+        Case { recorder: Some(Box::default()), ..Case::new(input, wanted) }
     }
 
     /// Tells the recorder, when there is one.
@@ -104,11 +129,13 @@ impl<'m> Case<'m> {
         Some(self.header.get_or_init(|| message.header()))
     }
 
-    pub(crate) fn part(&self, slot: usize, root: &Arc<[Box<str>]>) -> &Member {
-        match self.parts.get(slot) {
-            Some(part) => part.get_or_init(|| Member::take(self.input.record(), root)),
-            None => &Member::Nothing,
+    /// The part of the record at this path, which is kept in this slot.
+    pub(crate) fn part(&self, slot: usize, root: &[Box<str>]) -> &Member {
+        let Some(part) = self.parts.get(slot) else { return &Member::Nothing };
+        if let (None, Some(first)) = (part.get(), root.first()) {
+            self.wanted.take(self.input.record(), first, &self.parts);
         }
+        part.get().unwrap_or(&Member::Nothing)
     }
 
     /// Counts steps.
@@ -518,9 +545,8 @@ impl<'f, 's> Scope<'f, 's> {
                 }
             }
         }
-        let all = tree.message.segments();
         self.case.spend(1)?;
-        Ok(all.iter().position(|segment| segment.is(name)))
+        Ok(tree.message.indexes(name).next())
     }
 
     /// All segments of that name that belong to the current occurrence; all of the message outside an `each`. This is what an `each`

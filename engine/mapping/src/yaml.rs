@@ -21,6 +21,7 @@ use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPoli
 use serde_yaml::{Location, Spanned, Tagged};
 
 pub use self::fields::{Fields, Scalar};
+pub use self::units::duration;
 use crate::problems::{self, Problems};
 
 /// Reads one YAML document. `file` is the name that diagnostics show; nothing is opened.

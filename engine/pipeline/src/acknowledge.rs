@@ -54,6 +54,11 @@ impl Reply {
         Reply { header, code, errors, mapping_failed: false, on_mapping_failure, acknowledgements }
     }
 
+    /// The header of the message that is answered, if it has one.
+    pub(crate) fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
     /// Answers as the source is to be answered.
     pub(crate) fn as_wanted_by(&mut self, source: &Source) {
         self.on_mapping_failure = source.on_mapping_failure;
@@ -96,6 +101,18 @@ impl Reply {
         };
         let code = if self.is_enhanced() { AckCode::CE } else { AckCode::AR };
         self.write(code, &[ours(text)], facts)
+    }
+
+    /// Whether its sender can wait for another answer than that the message is stored: not one that sent an answer itself, or a document.
+    #[must_use]
+    pub fn can_be_relayed(&self) -> bool {
+        self.code == AckCode::AA && self.header.as_ref().is_some_and(|header| !header.is_acknowledgement())
+    }
+
+    /// The acknowledgement of a stored message which somebody else should have answered and did not: AE.
+    #[must_use]
+    pub fn unanswered(&self, why: &str, facts: &Facts<'_>) -> Option<Vec<u8>> {
+        self.write(AckCode::AE, &[ours(&format!("the message is stored; there is no answer: {why}"))], facts)
     }
 
     fn is_enhanced(&self) -> bool {

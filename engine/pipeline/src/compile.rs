@@ -55,6 +55,9 @@ pub fn compile(texts: &Texts) -> Compiled {
     if let Some(routes) = routes.as_deref().filter(|routes| !routes.is_empty() && problems.errors() == 0) {
         warn_of_unused(&declared, routes, &problems);
     }
+    if let (Some(site), Some(routes), 0) = (&site, &routes, problems.errors()) {
+        site::relay::check_routes(site, routes, &problems);
+    }
     let diagnostics = problems.into_vec();
     let failed = diagnostics.iter().any(|diagnostic| matches!(diagnostic.severity, Severity::Error));
     let files = files(texts);

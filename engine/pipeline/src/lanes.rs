@@ -28,7 +28,7 @@ pub(crate) fn of(record: &Record) -> Arc<[u64]> {
 /// The lanes that a destination makes of a message by what it declares. What cannot be made ties it to what has no lane.
 pub(crate) fn declared(destination: &Destination, input: &Input<'_>) -> Arc<[u64]> {
     let mut lanes = Lanes::default();
-    for text in destination.lane.iter().filter_map(|lane| lane.text(input).ok()) {
+    for text in destination.lane.texts.iter().filter_map(|lane| lane.text(input).ok()) {
         lanes.add(text.trim(), "");
     }
     lanes.0.into()

@@ -8,6 +8,7 @@ mod compile;
 mod difference;
 mod fhir;
 mod format;
+mod identity;
 mod journey;
 mod judge;
 pub mod keys;
@@ -15,6 +16,7 @@ mod lanes;
 pub mod ledger;
 pub mod plan;
 mod process;
+mod relay;
 mod route;
 pub mod schema;
 mod site;
@@ -27,6 +29,7 @@ pub use compile::{Compiled, Text, Texts, compile};
 pub use difference::{Difference, differences};
 pub use fhir::{FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, judge_fhir_answer};
 pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, TAKEN_MEDIA_TYPES, is_part};
+pub use identity::Identity;
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
 pub use judge::{Verdict, judge_answer};
 pub use orderly_record::{Diagnostic, Fault, Severity};
@@ -35,6 +38,7 @@ pub use process::{
     Facts, Fate, Pair, PairFate, Payload, Processed, Summary, Unmapped, failed_inside, frame_refused,
     members, not_whole, process, process_traced,
 };
+pub use relay::{is_answerable, relayed};
 pub use site::journal_folder;
 pub use stream::{Member, Stream};
 pub use tolerances::{FRAME_TOLERANCES, tolerances, tolerated};

@@ -113,8 +113,21 @@ pub struct Source {
     pub refuse: Vec<&'static str>,
     /// In which mode its messages are answered.
     pub acknowledgements: Acknowledgements,
+    /// For how long a message is known, so that the same once more is a repeat; never when nothing is said.
+    pub repeats: Option<Duration>,
+    /// Whose answer its senders get; that the message is stored, when nothing is said.
+    pub answer: Option<AnswerFrom>,
     /// How it is connected.
     pub listener: Listener,
+}
+
+/// The destination whose answer senders get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerFrom {
+    /// Its name. It gives answers of HL7 v2, and a route leads there.
+    pub destination: Arc<str>,
+    /// How long the answer may take, since the message was accepted.
+    pub within: Duration,
 }
 
 /// MSH-11.1, table 0103.
@@ -290,9 +303,24 @@ pub struct Destination {
     /// How its deliveries are handled.
     pub handling: Handling,
     /// What ties its deliveries to one another with `order: per_patient`; the message's patients when nothing is said.
-    pub lane: Vec<Template>,
+    pub lane: Lane,
     /// How it is connected.
     pub endpoint: Endpoint,
+}
+
+/// What ties deliveries to one another; equal when it is written alike.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// As written.
+    pub written: Vec<String>,
+    /// Ready to be made of a message.
+    pub texts: Vec<Template>,
+}
+
+impl PartialEq for Lane {
+    fn eq(&self, other: &Lane) -> bool {
+        self.written == other.written
+    }
 }
 
 /// How a destination is connected.
@@ -319,8 +347,20 @@ pub struct MllpEndpoint {
     pub connect_timeout: Option<Duration>,
     /// How long the answer may take.
     pub answer_timeout: Option<Duration>,
+    /// How long a connection lasts.
+    pub connection: MllpConnection,
     /// TLS; plain MLLP when nothing is said.
     pub tls: Option<TlsEndpoint>,
+}
+
+/// `connection:` of an MLLP destination: how long a connection lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MllpConnection {
+    /// From message to message.
+    #[default]
+    Persistent,
+    /// For one message: receivers exist that answer only the first one right.
+    PerMessage,
 }
 
 /// `files:` of a destination.

@@ -16,6 +16,7 @@ pub use orderly_mapping::Facts;
 use crate::acknowledge::Reply;
 use crate::fhir;
 use crate::format::{Format, PART};
+use crate::identity::Identity;
 use crate::journey::{Depth, Journey};
 use crate::keys::{self, Key};
 use crate::lanes;
@@ -41,6 +42,8 @@ pub struct Processed {
     pub diagnostics: Vec<Diagnostic>,
     /// What the sender is told.
     pub reply: Reply,
+    /// What it is known by when it comes once more, where its source declares repeats.
+    pub identity: Option<Identity>,
 }
 
 /// A message's own facts, for lists; of a document those of its record's header.
@@ -170,6 +173,10 @@ fn processed(plan: &Plan, facts: &Facts<'_>, bytes: &[u8], journey: Option<&RefC
         },
     };
     processed.reply.as_wanted_by(source);
+    if source.repeats.is_some() {
+        let Processed { reply, summary, .. } = &processed;
+        processed.identity = Identity::of(&source.name, reply.header(), &summary.control_id, bytes);
+    }
     processed
 }
 
@@ -237,6 +244,7 @@ fn message_routed(chosen: &Chosen<'_>, message: &Message<'_>) -> Processed {
         pairs: Vec::new(),
         diagnostics: message.diagnostics().to_vec(),
         reply: Reply::accept(Some(header)),
+        identity: None,
     };
     let mut processed = routed(chosen, &input, processed);
     // The whole record is made only when a route or a mapping asked for it; search needs far less of it.
@@ -274,6 +282,7 @@ fn document_routed(chosen: &Chosen<'_>, document: &Document) -> Processed {
         pairs: Vec::new(),
         diagnostics: document.diagnostics().to_vec(),
         reply: Reply::accept(None),
+        identity: None,
     };
     let mut processed = routed(chosen, &input, processed);
     processed.tie(chosen.plan, &record);
@@ -297,7 +306,10 @@ impl Processed {
     fn tie(&mut self, plan: &Plan, record: &Record) {
         let lanes = lanes::of(record);
         for pair in &mut self.pairs {
-            if plan.destination(&pair.destination).is_some_and(|destination| destination.lane.is_empty()) {
+            if plan
+                .destination(&pair.destination)
+                .is_some_and(|destination| destination.lane.texts.is_empty())
+            {
                 pair.lanes = lanes.clone();
             }
         }
@@ -450,6 +462,7 @@ fn quarantined(format: Format, unreadable: Unreadable<'_>) -> Processed {
         pairs: Vec::new(),
         diagnostics: vec![diagnostic.clone()],
         reply: Reply::unreadable(header, &diagnostic),
+        identity: None,
     }
 }
 

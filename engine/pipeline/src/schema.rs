@@ -184,6 +184,18 @@ fn source() -> Json {
                 ("original", "AA, AE or AR, whatever MSH-15 and MSH-16 say (default)"),
                 ("enhanced", "CA, CE or CR where MSH-15 or MSH-16 is filled, and only when MSH-15 wants it"),
             ]),
+            "answer": {
+                "description": "Whose answer its senders get, and how long that may take; they get that the message is stored when nothing is said",
+                "type": "string",
+                "pattern": r"^from [A-Za-z0-9._-]+ within [0-9].*[a-zµ]$",
+                "patternErrorMessage": "A destination and a time: from lab-system within 10s",
+            },
+            "repeats": object(
+                "The same message once more, by MSH-3, MSH-4, MSH-10 and all its bytes, is answered as it was and not delivered again; \
+                 every message is one of its own when nothing is said",
+                &["within"],
+                json!({ "within": duration("For how long a message is known, since it was accepted") }),
+            ),
             "refuse": { "description": "Deviations that are not tolerated: a message with one is quarantined and answered AE", "anyOf": [list("", &refused), refused] },
             "mllp": mllp_listener(),
             "files": files::source(),
@@ -238,6 +250,10 @@ fn destination() -> Json {
                 },
                 "connect_timeout": duration("How long connecting may take (default 10s)"),
                 "answer_timeout": duration("How long an answer may take (default 30s)"),
+                "connection": choice("How long a connection lasts", &[
+                    ("persistent", "From message to message (when nothing is said)"),
+                    ("per_message", "For one message, as some receivers want it"),
+                ]),
                 "tls": tls::endpoint(),
             })),
             "files": files::destination(),

@@ -8,6 +8,7 @@ mod folders;
 pub(crate) mod handling;
 mod http;
 mod oauth;
+pub(crate) mod relay;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orderly_hl7v2::{Charset, Settings};
 use orderly_mapping::problems::Problems;
@@ -22,8 +24,8 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node, Scalar, Span};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Listener, MappingFailureAnswer,
-    MllpEndpoint, MllpListener, Processing, Reload, Source,
+    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Lane, Listener,
+    MappingFailureAnswer, MllpConnection, MllpEndpoint, MllpListener, Processing, Reload, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
 
@@ -39,6 +41,8 @@ pub(crate) struct Site {
     pub(crate) declared_sources: Vec<String>,
     /// The same under `destinations:`.
     pub(crate) declared_destinations: Vec<String>,
+    /// Where sources say whose answer their senders get, by the source's index.
+    pub(crate) answers: Vec<(usize, Span)>,
 }
 
 /// Reads `orderly.yaml`; nothing when it is no map, so that nothing can be looked up in it.
@@ -50,16 +54,20 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     let sources = entries(fields.required("sources"), "sources", problems);
     let destinations = entries(fields.required("destinations"), "destinations", problems);
     fields.finish();
+    let read: Vec<Source> = sources.iter().filter_map(|entry| source(entry, problems)).collect();
     let site = Site {
         name,
         journal: journal.unwrap_or_else(journal_defaults),
         reload: reload.unwrap_or_default(),
-        sources: sources.iter().filter_map(|entry| source(entry, problems)).collect(),
+        answers: relay::places(&read, sources),
+        sources: read,
         destinations: destinations.iter().filter_map(|entry| destination(entry, problems)).collect(),
         declared_sources: sources.iter().map(|entry| entry.key.clone()).collect(),
         declared_destinations: destinations.iter().map(|entry| entry.key.clone()).collect(),
     };
     refuse_shared_addresses(&site.sources, sources, problems);
+    refuse_longer_than_kept(&site, sources, problems);
+    relay::check(&site, problems);
     refuse_folder_clashes(&site, sources, destinations, problems);
     Some(site)
 }
@@ -110,6 +118,8 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let on_mapping_failure = fields.choice("on_mapping_failure", &answers).unwrap_or_default();
     let modes = [("original", Acknowledgements::Original), ("enhanced", Acknowledgements::Enhanced)];
     let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
+    let answer = relay::read(&fields, problems);
+    let repeats = fields.optional("repeats").and_then(|node| repeats(node, problems));
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     let http = fields.optional("http").map(|_| http::source(&fields, problems).map(Listener::Http));
@@ -126,8 +136,19 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
         on_mapping_failure,
         refuse,
         acknowledgements,
+        repeats,
+        answer,
         listener,
     })
+}
+
+/// For how long a message is known.
+fn repeats(node: &Node, problems: &Problems) -> Option<Duration> {
+    let fields = Fields::of(node, "repeats", problems)?;
+    fields.required("within");
+    let within = handling::lasting(&fields, "within", "know a message by", problems);
+    fields.finish();
+    within
 }
 
 /// The tolerances that a source is not to have. Only MLLP has frames.
@@ -251,7 +272,10 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
     let handling = handling::read(&fields, problems);
     let lane = fields.optional("lane").map(Node::items).unwrap_or_default();
-    let lane = lane.iter().filter_map(|node| template(node, problems)).collect();
+    let lane = Lane {
+        written: lane.iter().filter_map(|node| node.text()).map(str::to_owned).collect(),
+        texts: lane.iter().filter_map(|node| template(node, problems)).collect(),
+    };
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
@@ -278,9 +302,11 @@ fn mllp_endpoint(node: &Node, problems: &Problems) -> Option<MllpEndpoint> {
     });
     let connect_timeout = fields.duration("connect_timeout");
     let answer_timeout = fields.duration("answer_timeout");
+    let lasting = [("persistent", MllpConnection::Persistent), ("per_message", MllpConnection::PerMessage)];
+    let connection = fields.choice("connection", &lasting).unwrap_or_default();
     let tls = tls::endpoint(&fields, problems);
     fields.finish();
-    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout, tls })
+    Some(MllpEndpoint { address: address?, connect_timeout, answer_timeout, connection, tls })
 }
 
 fn files_endpoint(node: &Node, problems: &Problems) -> Option<FilesEndpoint> {
@@ -337,6 +363,23 @@ fn refuse_shared_addresses(sources: &[Source], entries: &[Entry], problems: &Pro
         let (Some(first), Some(span)) = (first, span_of(entries, &source.name)) else { continue };
         let message = format!("`{}` listens where `{}` already does", source.name, first.name);
         problems.error("config-address-twice", span, message).help("give it a port of its own");
+    }
+}
+
+/// What the journal does not have any more is not known any more.
+fn refuse_longer_than_kept(site: &Site, sources: &[Entry], problems: &Problems) {
+    let Some(keep) = site.journal.keep else { return };
+    for source in site.sources.iter().filter(|source| source.repeats.is_some_and(|within| within > keep)) {
+        let declared = sources.iter().find(|entry| entry.key == *source.name);
+        if let Some(node) = declared.and_then(|entry| entry.value.get("repeats")) {
+            problems
+                .error(
+                    "config-repeats",
+                    &node.span,
+                    "the journal forgets messages before `within` has passed",
+                )
+                .help("write a shorter time, or a longer `journal.keep`");
+        }
     }
 }
 

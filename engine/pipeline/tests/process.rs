@@ -4,8 +4,8 @@
 
 use orderly_pipeline::plan::Priority;
 use orderly_pipeline::{
-    FRAME_TOLERANCES, Facts, Fate, NotTaken, PairFate, Plan, Processed, Text, Texts, compile, frame_refused,
-    is_part, process, tolerances,
+    FRAME_TOLERANCES, Facts, Fate, Identity, NotTaken, PairFate, Plan, Processed, Text, Texts, compile,
+    frame_refused, is_part, process, tolerances,
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ sources:
   strict:
     on_mapping_failure: AE
     acknowledgements: enhanced
+    repeats: { within: 24h }
     mllp:
       listen: 127.0.0.1:0
 destinations:
@@ -72,6 +73,39 @@ fn facts(source: &str) -> Facts<'_> {
 
 fn adt(event: &str, processing: &str, pid: &str) -> Vec<u8> {
     format!("MSH|^~\\&|A|B|C|D|20260305||ADT^{event}|M1|{processing}|2.5\r{pid}\r").into_bytes()
+}
+
+/// By what a message is known that comes in by `strict`, which declares repeats.
+fn known(message: &str) -> Option<Identity> {
+    taken("strict", message.as_bytes()).identity
+}
+
+#[test]
+fn a_message_is_known_by_who_sent_it_its_control_id_and_its_bytes() {
+    let message = |header: &str| format!("MSH|^~\\&|{header}|P|2.5\rPID|1\r");
+    let one = known(&message("A|B|C|D|20260305||ADT^A01|M1")).unwrap();
+    assert_eq!(known(&message("A|B|C|D|20260305||ADT^A01|M1")), Some(one));
+    for other in ["A|B|C|D|20260306||ADT^A01|M1", "A|B|X|D|20260305||ADT^A01|M1"] {
+        let other = known(&message(other)).unwrap();
+        assert!(other.name == one.name && other.content != one.content);
+    }
+    for other in
+        ["A|B|C|D|20260305||ADT^A01|M2", "AB||C|D|20260305||ADT^A01|M1", "|AB|C|D|20260305||ADT^A01|M1"]
+    {
+        assert_ne!(known(&message(other)).unwrap().name, one.name, "{other}");
+    }
+    for unnamed in ["A|B|C|D|20260305||ADT^A01|", "A|B|C|D|20260305||ADT^A01| "] {
+        assert_eq!(known(&message(unnamed)), None, "nothing says which message it is");
+    }
+    assert_eq!(
+        taken("emr", message("A|B|C|D|20260305||ADT^A01|M1").as_bytes()).identity,
+        None,
+        "not declared"
+    );
+    assert_eq!(known("PID|1\r"), None);
+    let part =
+        orderly_pipeline::not_whole(&plan(), &facts("strict"), message("A|B|C|D|||ADT|M1").as_bytes(), "cut");
+    assert_eq!(part.identity, None, "what is cut off may go on in another way");
 }
 
 fn taken(source: &str, message: &[u8]) -> Processed {

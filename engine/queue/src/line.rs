@@ -54,13 +54,29 @@ pub struct Line {
     bucket: Bucket,
     away: Away,
     paused: bool,
-    blocked: bool,
+    /// What keeps everything else from being sent until a person has looked.
+    blocked: Vec<Blocker>,
     /// Nothing is sent before what is in flight has ended.
     draining: bool,
     stopping: bool,
 }
 
 type Unrecorded = BTreeMap<u64, Class>;
+
+/// A delivery as it was refused: it blocks for as long as the journal has just that waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Blocker {
+    class: Class,
+    seq: u64,
+    revision: u32,
+    since: Option<Micros>,
+}
+
+impl Blocker {
+    fn of(item: &Item) -> Blocker {
+        Blocker { class: item.class, seq: item.seq, revision: item.revision, since: item.since }
+    }
+}
 
 /// An attempt under way.
 #[derive(Debug)]
@@ -92,7 +108,7 @@ impl Line {
             bucket: Bucket::default(),
             away: Away::default(),
             paused: false,
-            blocked: false,
+            blocked: Vec::new(),
             draining: false,
             stopping: false,
         }
@@ -114,7 +130,10 @@ impl Line {
             Event::Recorded(seq) => self.recorded(seq),
             Event::Changed(policy) => self.change(policy),
             Event::Pause => self.paused = true,
-            Event::Resume => (self.paused, self.blocked, self.away.until) = (false, false, None),
+            Event::Resume => {
+                self.blocked.clear();
+                (self.paused, self.away.until) = (false, None);
+            }
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
@@ -133,11 +152,10 @@ impl Line {
     /// Whether a delivery keeps everything else from being sent until a person has looked.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.blocked
+        !self.blocked.is_empty()
     }
 
     fn rewind(&mut self) {
-        self.blocked = false;
         for flight in self.in_flight.values_mut() {
             flight.overtaken = true;
         }
@@ -147,7 +165,8 @@ impl Line {
     fn change(&mut self, policy: Policy) {
         let is_other_order = self.policy.order != policy.order;
         self.policy = policy;
-        (self.away, self.blocked) = (Away::default(), false);
+        self.away = Away::default();
+        self.blocked.clear();
         if is_other_order {
             // What is in flight holds lanes of the old order: it ends first.
             self.draining = true;
@@ -158,8 +177,16 @@ impl Line {
 
     fn fetched(&mut self, class: Class, items: Vec<Item>, more: bool) {
         let (order, unrecorded) = (self.policy.order, &self.unrecorded);
+        let waiting: Vec<Blocker> = match self.blocked.is_empty() {
+            true => Vec::new(),
+            false => items.iter().filter(|item| !item.parked).map(Blocker::of).collect(),
+        };
         let reading = of(&mut self.classes, class);
-        reading.take_in(items, more, |item| lanes(order, item), unrecorded);
+        let read = reading.take_in(items, more, |item| lanes(order, item), unrecorded);
+        // What a person took away, replaced or has tried again blocks no more; a replay of others changes nothing about it.
+        self.blocked.retain(|blocker| {
+            blocker.class != class || !read.contains(&blocker.seq) || waiting.contains(blocker)
+        });
     }
 
     fn recorded(&mut self, seq: u64) {
@@ -209,7 +236,7 @@ impl Line {
             Ending::Delivered => Settled::Delivered,
             Ending::Retryable { asked, answered } => self.fail(item, asked, answered, now),
             Ending::Blocking => {
-                self.blocked = true;
+                self.blocked.push(Blocker::of(item));
                 Settled::Waiting { not_before: None }
             }
             Ending::Parked | Ending::Withdrawn | Ending::Unread => Settled::Parked,
@@ -281,7 +308,8 @@ impl Line {
                 }
                 let Some(item) = of(&mut self.classes, class).hand.remove(seq) else { break };
                 self.unrecorded.insert(seq, class);
-                actions.push(Action::Record { seq, result: Settled::Expired { revision: item.revision } });
+                let (revision, since) = (item.revision, item.since);
+                actions.push(Action::Record { seq, result: Settled::Expired { revision, since } });
             }
         }
     }
@@ -293,7 +321,7 @@ impl Line {
     /// Sends what may go; says whether more could be sent, if there were more in hand.
     fn send(&mut self, actions: &mut Vec<Action>, wake: &mut Wake) -> bool {
         self.draining &= !self.in_flight.is_empty();
-        if self.paused || self.blocked || self.draining {
+        if self.paused || self.is_blocked() || self.draining {
             return false;
         }
         if let Some(until) = self.away.until.filter(|until| *until > wake.now) {

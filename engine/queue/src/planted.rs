@@ -25,8 +25,10 @@ pub enum Fault {
     ParkedHoldsNoLane = 8,
     /// A merge ties only one of its lanes.
     MergeHoldsOneLane = 9,
+    /// Results of attempts are never written down.
+    ResultForgotten = 14,
     /// A message is taken off a broker's queue before its commit.
-    TakenOffBeforeCommit = 14,
+    TakenOffBeforeCommit = 15,
 }
 
 /// Whether this fault is planted.

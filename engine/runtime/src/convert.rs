@@ -1,10 +1,11 @@
 //! Between the words of the pipeline and those of the journal, and of the queue, which do not know each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orderly_journal as journal;
 use orderly_pipeline::plan::Priority;
-use orderly_pipeline::{Facts, Fate, Pair, PairFate, Processed, Unmapped, keys};
+use orderly_pipeline::{Facts, Fate, Identity, Pair, PairFate, Processed, Unmapped, keys};
 use orderly_queue::item::Class;
 
 /// The journal's deliveries of a processed message.
@@ -47,13 +48,12 @@ fn delivery(pair: Pair, body: &Arc<[u8]>) -> journal::NewDelivery {
     }
 }
 
-/// A processed message as the journal takes it in, by its source and the version of the plan.
+/// A processed message as the journal takes it in, by its source and the version of the plan; in no file, and known by nothing.
 pub(crate) fn new_message(
     (source, version): (&Arc<str>, &Arc<str>),
     facts: &Facts<'_>,
     processed: &mut Processed,
     body: Arc<[u8]>,
-    origin: Option<journal::Origin>,
 ) -> journal::NewMessage {
     let pairs = std::mem::take(&mut processed.pairs);
     let summary = std::mem::take(&mut processed.summary);
@@ -68,11 +68,19 @@ pub(crate) fn new_message(
         fate: fate(processed.fate),
         reason: processed.reason.take(),
         plan: version.clone(),
-        origin,
+        origin: None,
+        identity: None,
         keys: search_keys(processed),
         deliveries: deliveries(pairs, &body),
         body,
     }
+}
+
+/// By what the journal knows a message for so long, and what its sender is told.
+pub(crate) fn identity(identity: Identity, within: Duration, told: Vec<u8>) -> journal::Identity {
+    let Identity { name, content } = identity;
+    let within_us = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
+    journal::Identity { name, content, within_us, told }
 }
 
 /// The queue's word for a priority.

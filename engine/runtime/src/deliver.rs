@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use orderly_pipeline::plan::{self, AmqpEndpoint, Endpoint, FhirEndpoint, HttpEndpoint};
+use orderly_pipeline::plan::{self, AmqpEndpoint, Endpoint, FhirEndpoint, HttpEndpoint, MllpConnection};
 use orderly_pipeline::{
     FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer,
     judge_fhir_answer,
@@ -23,6 +23,7 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
             DestinationSettings::Mllp(MllpSettings {
                 connect_timeout: mllp.connect_timeout.unwrap_or(defaults.connect_timeout),
                 answer_timeout: mllp.answer_timeout.unwrap_or(defaults.answer_timeout),
+                persistent: mllp.connection == MllpConnection::Persistent,
                 tls: mllp.tls.as_ref().map(|tls| outside::tls_client(tls, base)),
                 ..defaults
             })

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use orderly_journal::{CommitError, Intake, IntakeStanding, Origin};
+use orderly_journal::{Accepted, CommitError, Intake, IntakeStanding, NewMessage, Origin};
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{Fate, Member, Stream};
 use orderly_queue::planted::{self, Fault};
@@ -290,7 +290,9 @@ impl Reading<'_> {
         self.last_id = Some(facts.id);
         let origin = Origin { intake: self.intake.clone(), member: number, last };
         let body = Arc::from(member.bytes);
-        let message = self.ingest.new_message(&held, &facts, &mut processed, body, Some(origin));
+        // Nobody waits for an answer.
+        let message = self.ingest.new_message(&held, &facts, &mut processed, body, Vec::new());
+        let message = NewMessage { origin: Some(origin), ..message };
         self.in_flight.push_back(self.ingest.commit_holding(message, (room, held)));
         Ok(())
     }
@@ -392,7 +394,7 @@ impl Reading<'_> {
 /// Something could not be stored; why, unless the journal is closing.
 struct NotStored(Option<CommitError>);
 
-type Committed = oneshot::Receiver<Result<(), CommitError>>;
+type Committed = oneshot::Receiver<Result<Accepted, CommitError>>;
 
 async fn all_stored(in_flight: VecDeque<Committed>) -> Result<(), NotStored> {
     for committed in in_flight {
@@ -401,9 +403,9 @@ async fn all_stored(in_flight: VecDeque<Committed>) -> Result<(), NotStored> {
     Ok(())
 }
 
-fn is_stored(result: Result<(), CommitError>) -> Result<(), NotStored> {
+fn is_stored(result: Result<Accepted, CommitError>) -> Result<(), NotStored> {
     match result {
-        Ok(()) | Err(CommitError::AlreadyStored { .. }) => Ok(()),
+        Ok(_) | Err(CommitError::AlreadyStored { .. }) => Ok(()),
         Err(CommitError::Closed) => Err(NotStored(None)),
         Err(problem) => Err(NotStored(Some(problem))),
     }

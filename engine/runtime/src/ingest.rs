@@ -9,11 +9,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use orderly_journal::{CommitError, Journal, NewMessage, Origin};
+use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage};
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
-    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, members, not_whole, process,
-    tolerated,
+    Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, is_answerable, members,
+    not_whole, process, tolerated,
 };
 use orderly_queue::planted::{self, Fault};
 use orderly_transport::listeners::{
@@ -26,7 +26,9 @@ use tracing::{debug, error, info, warn};
 use crate::convert;
 use crate::file_ingest::Room;
 use crate::plans::{Held, Plans};
+use crate::relay::{Relay, Relays};
 use crate::standing::SourceStanding;
+use crate::told;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
 pub(crate) const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
@@ -40,6 +42,22 @@ pub(crate) struct Taken {
     /// Its acknowledgement, if it gets one.
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) verdict: Verdict,
+    /// Whose answer its sender gets in place of this one.
+    pub(crate) relay: Option<Relay>,
+}
+
+impl Taken {
+    /// A repeat is answered as the first was, unless something else has become of that since.
+    fn or_as(self, earlier: Option<Earlier>, relays: &Arc<Relays>) -> Taken {
+        let Some(Earlier::Same { id, told }) = earlier else { return self };
+        if let Some(relay) = self.relay {
+            return Taken { relay: Some(relay.of_first(relays, id)), ..self };
+        }
+        match told.as_deref().and_then(told::read) {
+            Some((verdict, answer)) => Taken { id, answer, verdict, relay: None },
+            None => Taken { id, ..self },
+        }
+    }
 }
 
 /// What one source's listener does with what comes in.
@@ -51,6 +69,8 @@ pub(crate) struct Ingest {
     pub(crate) journal: Journal,
     /// What is counted of the source.
     pub(crate) standing: Arc<SourceStanding>,
+    /// Senders who wait for a destination's answer.
+    relays: Arc<Relays>,
     /// Room for messages out of files and queues.
     pub(crate) room: Room,
     /// Files that are out of the way, which could not be stored yet.
@@ -66,6 +86,7 @@ impl Ingest {
         plans: Plans,
         journal: Journal,
         standing: Arc<SourceStanding>,
+        relays: Arc<Relays>,
     ) -> Self {
         Ingest {
             source,
@@ -73,6 +94,7 @@ impl Ingest {
             plans,
             journal,
             standing,
+            relays,
             room: Room::default(),
             unreleased: Arc::default(),
             is_failing: Arc::default(),
@@ -124,21 +146,42 @@ impl Ingest {
             orderly_pipeline::Fate::Quarantined => Verdict::Unreadable,
             _ => Verdict::NotProcessed,
         };
-        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict };
+        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict, relay: None };
+        let relay = self.relay(held, facts, &processed);
         self.note(facts.id, &processed);
-        let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), None);
-        let committed = self.commit(message);
+        let answer = reply.stored(facts);
+        let told = told::write(verdict, answer.as_deref());
+        let message = self.new_message(held, facts, &mut processed, Arc::from(bytes), told);
+        let committed = self.commit_holding(message, ());
         if planted::is_planted(Fault::AnswerBeforeCommit) {
-            return taken(reply.stored(facts), verdict);
+            return taken(answer, verdict);
         }
         match committed.await {
-            Ok(Ok(())) => taken(reply.stored(facts), verdict),
+            Ok(Ok(accepted)) => {
+                Taken { relay, ..taken(answer, verdict) }.or_as(accepted.earlier, &self.relays)
+            }
             Ok(Err(problem)) => {
                 error!(source = %self.source, id = facts.id, "not stored, answered negatively: {problem}");
                 taken(reply.not_taken(NotTaken::NotStored, facts), Verdict::NotNow)
             }
             // The journal has closed without taking it in.
             Err(_) => taken(reply.not_taken(NotTaken::ShuttingDown, facts), Verdict::NotNow),
+        }
+    }
+
+    /// Whose answer the sender is to get, where that is not that the message is stored.
+    fn relay(&self, held: &Held, facts: &Facts<'_>, processed: &Processed) -> Option<Relay> {
+        let from = held.plan.source(&self.source)?.answer.as_ref()?;
+        let reply = processed.reply.can_be_relayed().then(|| processed.reply.clone())?;
+        let answerable = is_answerable(&processed.pairs, &from.destination);
+        Some(Relay::new(&self.relays, from, reply, facts, answerable))
+    }
+
+    /// What a message that is stored is answered, once that is known. No plan is held meanwhile.
+    pub(crate) async fn answered(&self, taken: Taken) -> Taken {
+        match taken.relay {
+            Some(relay) => relay.answer(&self.journal, &self.source).await,
+            None => taken,
         }
     }
 
@@ -152,13 +195,13 @@ impl Ingest {
         facts: &Facts<'_>,
         processed: &mut Processed,
         body: Arc<[u8]>,
-        origin: Option<Origin>,
+        told: Vec<u8>,
     ) -> NewMessage {
-        convert::new_message((&self.source, &held.version), facts, processed, body, origin)
-    }
-
-    fn commit(&self, message: NewMessage) -> oneshot::Receiver<Result<(), CommitError>> {
-        self.commit_holding(message, ())
+        let within = held.plan.source(&self.source).and_then(|source| source.repeats);
+        let identity = processed.identity.zip(within);
+        let identity = identity.map(|(identity, within)| convert::identity(identity, within, told));
+        let message = convert::new_message((&self.source, &held.version), facts, processed, body);
+        NewMessage { identity, ..message }
     }
 
     /// Commits a message; `held` is dropped when the journal has answered.
@@ -166,16 +209,17 @@ impl Ingest {
         &self,
         message: NewMessage,
         held: impl Send + 'static,
-    ) -> oneshot::Receiver<Result<(), CommitError>> {
+    ) -> oneshot::Receiver<Result<Accepted, CommitError>> {
         let (done, committed) = oneshot::channel();
-        let (standing, fate) = (self.standing.clone(), message.fate);
+        let (source, standing) = (self.source.clone(), self.standing.clone());
+        let (id, fate) = (message.id, message.fate);
         self.journal.accept(message, move |result| {
             drop(held);
-            if result.is_ok() {
-                standing.stored(fate);
+            if let Ok(accepted) = &result {
+                note_stored(&source, &standing, (id, fate), accepted.earlier.as_ref());
             }
             // A connection that has gone away waits for no answer; the message is stored all the same.
-            let _ = done.send(result.map(|_| ()));
+            let _ = done.send(result);
         });
         committed
     }
@@ -215,10 +259,17 @@ impl Handler for Ingest {
             answer.frames.extend(self.store(&held, &facts, processed, &received.bytes).await.answer);
             return answer;
         }
+        let mut stored = Vec::with_capacity(members.len());
         for member in members {
             let bytes = received.bytes.get(member).unwrap_or_default();
-            let Some(held) = self.hold().await else { return gone(answer) };
-            answer.frames.extend(self.take(&held, bytes, received.peer).await.answer);
+            let Some(held) = self.hold().await else {
+                answer = gone(answer);
+                break;
+            };
+            stored.push(self.take(&held, bytes, received.peer).await);
+        }
+        for taken in stored {
+            answer.frames.extend(self.answered(taken).await.answer);
         }
         answer
     }
@@ -283,6 +334,34 @@ impl Handler for Ingest {
         }
     }
 }
+
+/// Counts a stored message by its fate, and tells of an id that its sender used twice: the first time aloud, as some use one for all.
+fn note_stored(
+    source: &str,
+    standing: &SourceStanding,
+    (id, fate): (u64, orderly_journal::Fate),
+    earlier: Option<&Earlier>,
+) {
+    match earlier {
+        None => standing.stored(fate),
+        Some(Earlier::Same { id: first, .. }) => {
+            standing.stored(orderly_journal::Fate::Duplicate);
+            debug!(source, id, first, "a repeat, not delivered again");
+        }
+        Some(Earlier::Namesake { id: earlier }) => {
+            standing.stored(fate);
+            let code = "control-id-reused";
+            match standing.reused_id() {
+                true => {
+                    warn!(source, id, earlier, code, "its control id came before with other bytes: {REUSED}")
+                }
+                false => debug!(source, id, earlier, code, "its control id came before with other bytes"),
+            }
+        }
+    }
+}
+
+const REUSED: &str = "both are delivered; further ones are counted (`orderly status`) and not told here";
 
 /// The fate of bytes that are kept and never processed.
 fn set_aside(

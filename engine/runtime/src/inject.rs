@@ -85,7 +85,7 @@ pub(crate) async fn inject(desk: &Desk<'_>, request: &InjectRequest) -> Result<I
     let facts = Facts { id: desk.journal.next_id(), source: &stored.source, accepted_at: Timestamp::now() };
     let mut processed = process(&held.plan, &facts, &bytes);
     let source: Arc<str> = Arc::from(stored.source.as_str());
-    let message = convert::new_message((&source, &held.version), &facts, &mut processed, bytes, None);
+    let message = convert::new_message((&source, &held.version), &facts, &mut processed, bytes);
     let mut injected = Injected::of(&message);
     if request.dry_run || message.fate == Fate::Quarantined {
         return Ok(injected);

@@ -21,6 +21,7 @@ use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
 use crate::part::{self, Part, is_said};
 use crate::plans::Plans;
+use crate::relay::Relays;
 use crate::standing::{SourceStanding, Standing};
 use crate::treatment::Treatment;
 use crate::worker::Worker;
@@ -35,6 +36,7 @@ pub(crate) struct Lines {
     journal: Journal,
     plans: Plans,
     standing: Arc<Standing>,
+    relays: Arc<Relays>,
     inboxes: Inboxes,
     sources: BTreeMap<Arc<str>, SourceLine>,
     destinations: BTreeMap<Arc<str>, DestinationLine>,
@@ -83,8 +85,8 @@ impl Lines {
                 }
             }
         });
-        let (sources, destinations) = Default::default();
-        Lines { base: base.to_owned(), journal, plans, standing, inboxes, sources, destinations }
+        let (relays, sources, destinations) = Default::default();
+        Lines { base: base.to_owned(), journal, plans, standing, relays, inboxes, sources, destinations }
     }
 
     /// Takes the address of a source. One that another source gives up at the same time is handed on without a gap.
@@ -115,8 +117,9 @@ impl Lines {
         let listen = settings.address();
         ingest::announce(&source, &place);
         let standing = self.standing.source(&source, place.clone());
-        let (plans, journal) = (self.plans.clone(), self.journal.clone());
-        let handler = Arc::new(Ingest::new(source.clone(), settings, plans, journal, standing.clone()));
+        let (plans, journal, relays) = (self.plans.clone(), self.journal.clone(), self.relays.clone());
+        let handler = Ingest::new(source.clone(), settings, plans, journal, standing.clone(), relays);
+        let handler = Arc::new(handler);
         let (stop, stopped) = watch::channel(false);
         let stop = move || {
             stop.send_replace(true);
@@ -150,7 +153,8 @@ impl Lines {
         }
         let transport = deliver::settings(destination, &self.base);
         let standing = self.standing.destination(&destination.name);
-        let worker = Worker::new(destination, transport, self.journal.clone(), inbox.clone(), standing);
+        let (journal, relays) = (self.journal.clone(), self.relays.clone());
+        let worker = Worker::new(destination, transport, journal, inbox.clone(), standing, relays);
         let told = inbox.clone();
         let stop = move || told.tell(|news| news.stop = true);
         // It reads what waits when it begins: nothing is missed that is told before.

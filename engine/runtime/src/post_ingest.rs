@@ -16,7 +16,9 @@ impl PostHandler for Ingest {
         let Some(held) = self.hold().await else {
             return in_words(Verdict::NotNow, "this source is no more; send it again later");
         };
-        let Taken { id, answer, verdict } = self.take(&held, &received.bytes, received.peer).await;
+        let taken = self.take(&held, &received.bytes, received.peer).await;
+        drop(held);
+        let Taken { id, answer, verdict, .. } = self.answered(taken).await;
         match answer {
             // A document has no header that an acknowledgement could name.
             _ if is_document => in_words(verdict, &of_document(id, verdict)),
@@ -38,7 +40,9 @@ fn of_document(id: u64, verdict: Verdict) -> String {
         Verdict::Unreadable => format!(
             "the document cannot be read; it is kept as message {id}, and `orderly show {id}` says why"
         ),
-        Verdict::NotProcessed => format!("stored as message {id}, but no mapping could be applied to it"),
+        Verdict::Unanswered | Verdict::NotProcessed => {
+            format!("stored as message {id}, but no mapping could be applied to it")
+        }
         Verdict::NotNow => "the document could not be stored; send it again later".to_owned(),
     }
 }

@@ -46,7 +46,7 @@ impl QueueHandler for Ingest {
             self.note(facts.id, &processed);
             is_readable &= processed.fate != Fate::Quarantined;
             first_id.get_or_insert(facts.id);
-            let message = self.new_message(&held, &facts, &mut processed, Arc::from(bytes), None);
+            let message = self.new_message(&held, &facts, &mut processed, Arc::from(bytes), Vec::new());
             committed.push(self.commit_holding(message, (room, held)));
         }
         if redelivered {
@@ -59,7 +59,7 @@ impl QueueHandler for Ingest {
         Box::pin(async move {
             for committed in committed {
                 match committed.await {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(_)) => {}
                     Ok(Err(problem)) => {
                         error!(%source, "not stored, the broker keeps it: {problem}");
                         return Taken::NotStored;

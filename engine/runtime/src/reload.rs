@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderly_journal::{DeliveryState, Reader};
+use orderly_journal::{DeliveryCount, DeliveryState, Reader};
 use orderly_pipeline::Plan;
 use orderly_transport::listeners::BindError;
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,8 @@ struct Change {
     destinations_started: Names,
     destinations_changed: Names,
     destinations_stopped: Names,
+    /// Destinations whose deliveries are tied to one another by something else.
+    lanes_changed: Names,
 }
 
 impl Change {
@@ -163,7 +165,12 @@ impl Change {
             (Some(old), Some(new)) => lines.is_other_destination(old, new),
             _ => false,
         };
+        let other_lane = |name: &Arc<str>| match (old.destination(name), new.destination(name)) {
+            (Some(old), Some(new)) => old.lane != new.lane,
+            _ => false,
+        };
         Change {
+            lanes_changed: destination(new).into_iter().filter(other_lane).collect(),
             is_nothing: old.version == new.version,
             sources_started: without(source(new), &source(old)),
             sources_restarted: source(new).into_iter().filter(both_differ).collect(),
@@ -227,7 +234,7 @@ async fn switch(
     bound: Vec<Bound>,
 ) -> Result<Vec<Bound>, String> {
     let mut in_force = house.plans.change().await;
-    nothing_waits(&house.journal.reader(), &change.destinations_stopped).await?;
+    nothing_waits(&house.journal.reader(), change).await?;
     let begun = begin_destinations(lines, new, &change.destinations_started);
     let noted = begun.and_then(|()| note(house, new).map_err(|error| error.to_string()));
     if let Err(problem) = noted {
@@ -260,12 +267,12 @@ fn no_thread(error: &std::io::Error) -> String {
     format!("no thread could be started: {error}")
 }
 
-/// What waits for a destination that is removed would wait for ever. Nothing comes in meanwhile, so what is found holds.
-async fn nothing_waits(reader: &Reader, destinations: &[Arc<str>]) -> Result<(), String> {
+/// What waits for a destination that is removed would wait for ever, and what waits by lanes of the old kind would be overtaken by what comes
+/// in by others. Nothing comes in meanwhile, so what is found holds.
+async fn nothing_waits(reader: &Reader, change: &Change) -> Result<(), String> {
     let until = tokio::time::Instant::now() + REMOVAL_PATIENCE;
     loop {
-        let problem = waiting(reader, destinations)?;
-        match problem {
+        match in_the_way(reader, change)? {
             None => return Ok(()),
             Some(problem) if tokio::time::Instant::now() >= until => return Err(problem),
             Some(_) => tokio::time::sleep(REMOVAL_LOOK).await,
@@ -273,23 +280,35 @@ async fn nothing_waits(reader: &Reader, destinations: &[Arc<str>]) -> Result<(),
     }
 }
 
-fn waiting(reader: &Reader, destinations: &[Arc<str>]) -> Result<Option<String>, String> {
-    if destinations.is_empty() {
+fn in_the_way(reader: &Reader, change: &Change) -> Result<Option<String>, String> {
+    if change.destinations_stopped.is_empty() && change.lanes_changed.is_empty() {
         return Ok(None);
     }
     let counts = reader.counts().map_err(|error| error.to_string())?;
-    let waiting = counts.deliveries.iter().find(|count| {
-        count.state == DeliveryState::Waiting
-            && count.count > 0
-            && destinations.iter().any(|name| **name == *count.destination)
-    });
-    Ok(waiting.map(|count| {
+    let counted = |names: &Names, states: &[DeliveryState]| {
+        names.iter().find_map(|name| {
+            let of_it =
+                |count: &&DeliveryCount| *count.destination == **name && states.contains(&count.state);
+            let count: u64 = counts.deliveries.iter().filter(of_it).map(|count| count.count).sum();
+            (count > 0).then_some((name.clone(), count))
+        })
+    };
+    let ies = |count| if count == 1 { "y waits" } else { "ies wait" };
+    if let Some((name, count)) = counted(&change.destinations_stopped, &[DeliveryState::Waiting]) {
+        return Ok(Some(format!(
+            "destination {name} cannot be removed: {count} deliver{} for it; keep it until they are delivered, or take it \
+             out of the routes, reload, and `orderly replay --state waiting` sends them where the routes say",
+            ies(count),
+        )));
+    }
+    // What is parked holds its lane too.
+    let held = counted(&change.lanes_changed, &[DeliveryState::Waiting, DeliveryState::Parked]);
+    Ok(held.map(|(name, count)| {
         format!(
-            "destination {} cannot be removed: {} deliver{} for it; keep it until they are delivered, or take it out of the \
-             routes, reload, and `orderly replay --state waiting` sends them where the routes say",
-            count.destination,
-            count.count,
-            if count.count == 1 { "y waits" } else { "ies wait" },
+            "destination {name}: its `lane:` cannot change: {count} deliver{} for it or is parked, in lanes of the old kind, \
+             and later messages would overtake them; have them delivered, or take them back (`orderly skip --cancel`, `orderly \
+             cancel`), and reload again",
+            ies(count),
         )
     }))
 }

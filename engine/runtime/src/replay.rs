@@ -115,6 +115,9 @@ impl Again {
                 stored.source
             ));
         }
+        if let (Fate::Duplicate, Some(first)) = (stored.fate, stored.earlier) {
+            return Err(format!("it repeats message {first}, which has the deliveries; replay that one"));
+        }
         if is_part(&stored.format) {
             return Err("only a part of it was kept; have its sender send it again".to_owned());
         }

@@ -95,6 +95,7 @@ pub(crate) struct SourceStanding {
 struct SourceCounts {
     connections: u64,
     messages: Fates,
+    reused_ids: u64,
     peers: HashMap<IpAddr, Peer>,
 }
 
@@ -169,6 +170,13 @@ impl SourceStanding {
         *count += 1;
     }
 
+    /// A message has the control id of another one. Says whether it is the first that is known of.
+    pub(crate) fn reused_id(&self) -> bool {
+        let mut counts = self.counts();
+        counts.reused_ids += 1;
+        counts.reused_ids == 1
+    }
+
     fn status(&self) -> SourceStatus {
         let counts = self.counts();
         let (state, place) = match &*locked(&self.place) {
@@ -185,6 +193,7 @@ impl SourceStanding {
             place,
             connections: counts.connections,
             messages: counts.messages,
+            reused_ids: counts.reused_ids,
             peers: peers.into_iter().map(|(address, peer)| peer.status(*address)).collect(),
         }
     }

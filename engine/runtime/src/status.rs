@@ -29,6 +29,8 @@ pub struct SourceStatus {
     pub connections: u64,
     /// Messages stored since the engine was started, or since it was added to the running engine, by their fate.
     pub messages: Fates,
+    /// So many of them had the control id of another one, and other bytes; where the source declares repeats.
+    pub reused_ids: u64,
     /// Who connected, by address; of a queue, the brokers that it was consumed at.
     pub peers: Vec<PeerStatus>,
 }

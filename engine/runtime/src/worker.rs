@@ -23,6 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::deliver;
 use crate::inbox::{Inbox, News};
+use crate::relay::Relays;
 use crate::standing::DestinationStanding;
 use crate::treatment::Treatment;
 use records::Made;
@@ -55,6 +56,8 @@ pub(crate) struct Worker {
     record_again: Option<Micros>,
     /// What is told of it to those who ask.
     standing: Arc<DestinationStanding>,
+    /// Senders who wait for its answers.
+    relays: Arc<Relays>,
     /// Whether the last attempt failed: the log tells the first failure and the recovery, not each attempt.
     failing: bool,
 }
@@ -63,7 +66,6 @@ pub(crate) struct Worker {
 struct Ended {
     ticket: u64,
     seq: u64,
-    message_id: u64,
     destination: Destination,
     generation: u64,
     made: Made,
@@ -82,6 +84,7 @@ impl Worker {
         journal: Journal,
         inbox: Arc<Inbox>,
         standing: Arc<DestinationStanding>,
+        relays: Arc<Relays>,
     ) -> Self {
         let Treatment { policy, answers } = Treatment::of(destination);
         Worker {
@@ -99,6 +102,7 @@ impl Worker {
             unrecorded: BTreeMap::new(),
             record_again: None,
             standing,
+            relays,
             failing: false,
         }
     }
@@ -200,7 +204,7 @@ impl Worker {
     fn begin(&mut self, seq: u64, ticket: u64, outgoing: Outgoing) {
         let at = now();
         if planted::is_planted(Fault::MarkedBeforeAnswer) {
-            self.journal.record(records::unanswered(seq, outgoing.revision, at), |_| {});
+            self.journal.record(records::unanswered(seq, &outgoing, at), |_| {});
         }
         let (idle, settings, generation) = (self.idle.pop(), self.settings.clone(), self.generation);
         self.under_way.spawn(async move {
@@ -209,8 +213,9 @@ impl Worker {
                 None => settings.open().await,
             };
             let attempt = attempt(&mut destination, seq, &outgoing).await;
-            let made = Made { revision: outgoing.revision, at, attempt };
-            Ended { ticket, seq, message_id: outgoing.message_id, destination, generation, made }
+            let Outgoing { message_id, revision, since_us, .. } = outgoing;
+            let made = Made { message_id, revision, since: since_us, at, attempt };
+            Ended { ticket, seq, destination, generation, made }
         });
     }
 
@@ -243,13 +248,13 @@ impl Worker {
     }
 
     fn ended(&mut self, ended: Ended) -> Vec<Action> {
-        let Ended { ticket, seq, message_id, destination, generation, made } = ended;
+        let Ended { ticket, seq, destination, generation, made } = ended;
         if generation == self.generation {
             self.idle.push(destination);
         }
         self.standing.attempted(now(), &made.attempt.outcome);
         let ending = self.answers.ending(judged(&made.attempt));
-        self.note(seq, message_id, &made.attempt.outcome, ending);
+        self.note(seq, made.message_id, &made.attempt.outcome, ending);
         self.made.insert(seq, made);
         let actions = self.line.step(Event::Attempted { ticket, ending }, now());
         if self.line.is_blocked() {
@@ -260,8 +265,11 @@ impl Worker {
 
     fn record(&mut self, seq: u64, result: Settled) {
         let record = match (self.made.remove(&seq), result) {
-            (_, Settled::Expired { revision }) => records::expired(seq, revision, now()),
-            (Some(made), result) => records::attempted(seq, made, result),
+            (_, Settled::Expired { revision, since }) => records::expired(seq, revision, since, now()),
+            (Some(made), result) => {
+                self.relays.tell(made.message_id, &self.name, result, &made.attempt);
+                records::attempted(seq, made, result)
+            }
             (None, _) => return,
         };
         self.unrecorded.insert(seq, record.clone());
@@ -270,6 +278,9 @@ impl Worker {
 
     fn hand_over(&self, record: AttemptRecord) {
         let (inbox, seq) = (self.inbox.clone(), record.delivery);
+        if planted::is_planted(Fault::ResultForgotten) {
+            return inbox.tell(|news| news.recorded.push(seq));
+        }
         self.journal.record(record, move |result| {
             inbox.tell(|news| match result {
                 Ok(()) => news.recorded.push(seq),

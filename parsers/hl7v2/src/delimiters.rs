@@ -68,7 +68,8 @@ impl Delimiters {
 
     /// Whether this byte is one of them.
     pub(crate) fn contain(&self, byte: u8) -> bool {
-        byte == self.field || self.declaration().contains(&byte)
+        let others = [self.component, self.repetition, self.escape, self.subcomponent, self.truncation];
+        byte == self.field || others.contains(&Some(byte))
     }
 
     /// Whether this byte splits a part of this level, or any part inside it.

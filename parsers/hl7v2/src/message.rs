@@ -75,7 +75,8 @@ impl<'a> Message<'a> {
 
     /// The indexes of the segments of this name.
     pub fn indexes(&self, name: &str) -> impl Iterator<Item = usize> {
-        self.segments.iter().enumerate().filter(move |(_, segment)| segment.is(name)).map(|(index, _)| index)
+        let is = Segment::named(name);
+        self.segments.iter().enumerate().filter(move |(_, segment)| is(segment)).map(|(index, _)| index)
     }
 
     /// A field of a segment; empty when either is not there.

@@ -48,9 +48,15 @@ impl<'a> Segment<'a> {
 
     /// Whether it has this name.
     pub fn is(&self, name: &str) -> bool {
-        match Name::of(name.as_bytes()) {
-            Name::OTHER => self.part(0) == name.as_bytes(),
-            name => self.name == name,
+        Self::named(name)(self)
+    }
+
+    /// Whether a segment has this name, to be asked of many.
+    pub(crate) fn named<'n>(name: &'n str) -> impl Fn(&Self) -> bool + use<'a, 'n> {
+        let number = Name::of(name.as_bytes());
+        move |segment| match number {
+            Name::OTHER => segment.part(0) == name.as_bytes(),
+            number => segment.name == number,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A timestamp that could not be understood keeps the sender's text: a wrong date must not vanish, and must not become another one.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -84,22 +84,29 @@ pub enum Precision {
 impl fmt::Display for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let civil = &self.civil;
-        write!(formatter, "{:04}", civil.year())?;
-        if self.precision >= Precision::Month {
-            write!(formatter, "-{:02}", civil.month())?;
+        // Times are written by the million, and padding by format strings is most of what that would cost.
+        let mut text = *b"0000-00-00T00:00:00";
+        let year = civil.year().unsigned_abs();
+        put_digits(&mut text, 0, year / 100);
+        put_digits(&mut text, 2, year % 100);
+        let parts = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()];
+        for (at, number) in (5..).step_by(3).zip(parts) {
+            put_digits(&mut text, at, u16::from(number.unsigned_abs()));
         }
-        if self.precision >= Precision::Day {
-            write!(formatter, "-{:02}", civil.day())?;
+        let length = match self.precision {
+            Precision::Year => 4,
+            Precision::Month => 7,
+            Precision::Day => 10,
+            Precision::Hour => 13,
+            Precision::Minute => 16,
+            Precision::Second | Precision::Fraction(_) => text.len(),
+        };
+        if civil.year() < 0 {
+            formatter.write_char('-')?;
         }
-        if self.precision >= Precision::Hour {
-            write!(formatter, "T{:02}", civil.hour())?;
-        }
-        if self.precision >= Precision::Minute {
-            write!(formatter, ":{:02}", civil.minute())?;
-        }
-        if self.precision >= Precision::Second {
-            write!(formatter, ":{:02}", civil.second())?;
-        }
+        formatter.write_str(
+            text.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
+        )?;
         if let Precision::Fraction(digits) = self.precision {
             let digits = digits.clamp(1, 9);
             let fraction = civil.subsec_nanosecond() / 10_i32.pow(9 - u32::from(digits));
@@ -112,6 +119,13 @@ impl fmt::Display for Moment {
             write!(formatter, "{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)?;
         }
         Ok(())
+    }
+}
+
+/// Puts a number below 100 at its place.
+fn put_digits(text: &mut [u8], at: usize, number: u16) {
+    for (digit, number) in text.iter_mut().skip(at).zip([number / 10, number % 10]) {
+        *digit += u8::try_from(number).unwrap_or_default();
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use orderly_journal::Reader;
+use orderly_queue::line::Order;
 use orderly_queue::planted::{self, Fault};
 use orderly_runtime::{Engine, Settings};
 use orderly_tests::lab::{Dropped, Lab, check_taken_once};
@@ -100,7 +101,7 @@ async fn check_all(
     let archive = archive.exists().then_some(&*archive);
     check_taken_once(reader, inbox, archive, dropped).await?;
     let all: Vec<String> = dropped.iter().flat_map(|dropped| dropped.control_ids.clone()).collect();
-    check_promise(reader, hospital, &all).await
+    check_promise(reader, hospital, &all, Order::Fifo, KILLS).await
 }
 
 fn power_round(seed: u64, weather: Weather) -> Result<(), String> {

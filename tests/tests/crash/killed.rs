@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orderly_queue::line::Order;
 use orderly_queue::planted::Fault;
 use orderly_tests::load::{Hospital, check_promise, feed};
 use orderly_tests::running::Running;
@@ -9,7 +10,7 @@ use orderly_tests::site::Site;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::rounds::{first_failure, seeds, start};
+use crate::rounds::{ORDERS, ROUTE, first_failure, orderly_yaml, seeds, start};
 
 const CONNECTIONS: usize = 8;
 /// How long the engine is under load before it is killed, in milliseconds.
@@ -18,33 +19,44 @@ const RECEIVER_FAULTS_PERCENT: u8 = 4;
 
 #[test]
 fn what_was_answered_survives_sigkill() {
-    assert_eq!(first_failure(&seeds(1, 20), |seed| kill_round(seed, None)), None, "seed and reason");
+    for order in ORDERS {
+        let failure = first_failure(&seeds(1, 20), |seed| kill_round(seed, order, None));
+        assert_eq!(failure, None, "seed and reason, {order:?}");
+    }
 }
 
 /// Faults that a kill can show; a missing flush it cannot, because the system keeps what was written.
 #[test]
 fn planted_faults_are_seen() {
-    for fault in [Fault::AnswerBeforeCommit, Fault::OrderSwappedOnRetry] {
-        let failure = first_failure(&seeds(1, 20), |seed| kill_round(seed, Some(fault)));
-        let (seed, why) = failure.unwrap_or_else(|| {
-            panic!(
-                "{fault:?} was not seen; a binary built alone cannot plant it: cargo build --workspace --bins"
-            )
-        });
-        println!("{fault:?}: seen at seed {seed}: {why}");
+    for (fault, sign) in [
+        (Fault::AnswerBeforeCommit, "is not in the journal"),
+        (Fault::OrderSwappedOnRetry, "comes in the journal"),
+        (Fault::ResultForgotten, "came again after 1 crashes"),
+    ] {
+        for order in ORDERS {
+            let failure = first_failure(&seeds(1, 20), |seed| kill_round(seed, order, Some(fault)));
+            let (seed, why) = failure.unwrap_or_else(|| {
+                panic!(
+                    "{fault:?} was not seen with {order:?}; a binary built alone cannot plant it: cargo build --workspace --bins"
+                )
+            });
+            assert!(why.contains(sign), "{fault:?} was seen as something else, {order:?}: {why}");
+            println!("{fault:?}: seen at seed {seed}, {order:?}: {why}");
+        }
     }
 }
 
-fn kill_round(seed: u64, fault: Option<Fault>) -> Result<(), String> {
+fn kill_round(seed: u64, order: Order, fault: Option<Fault>) -> Result<(), String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let result = runtime.block_on(async {
         let hospital = Hospital::open(seed, RECEIVER_FAULTS_PERCENT).await;
-        let site = site(&hospital);
+        let main = orderly_yaml(&hospital, order);
+        let site = Site::of(&[("orderly.yaml", &main), ("routes/feed.yaml", ROUTE)]);
         let load = Duration::from_millis(fastrand::Rng::with_seed(seed).u64(LOAD_MS));
         let engine = start(&site, fault).await;
         let accepted = under_load(engine, seed, load).await?;
         let recovered = start(&site, fault).await;
-        let result = check_promise(&site.journal(), &hospital, &accepted).await;
+        let result = check_promise(&site.journal(), &hospital, &accepted, order, 1).await;
         recovered.kill().await;
         result
     });
@@ -62,15 +74,4 @@ async fn under_load(engine: Running, seed: u64, load: Duration) -> Result<Vec<St
     engine.kill().await;
     stop.send_replace(true);
     feeding.await.map_err(|error| error.to_string())
-}
-
-/// A site whose journal the test reads, with a receiver that is tried again at once.
-fn site(hospital: &Hospital) -> Site {
-    let site = format!(
-        "sources:\n  feed:\n    mllp:\n      listen: 127.0.0.1:0\n\
-         destinations:\n  hospital:\n    retry:\n      then: 10ms\n    mllp:\n      address: {}\n      answer_timeout: 5s\n",
-        hospital.address
-    );
-    let route = "route: feed\nfrom: feed\nto:\n  - destination: hospital\n";
-    Site::of(&[("orderly.yaml", &site), ("routes/feed.yaml", route)])
 }

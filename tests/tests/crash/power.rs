@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use orderly_pipeline::{Plan, Text, Texts, compile};
+use orderly_queue::line::Order;
 use orderly_queue::planted::{self, Fault};
 use orderly_runtime::{Engine, Settings};
 use orderly_tests::faulty_disk::{self, FaultyDisk};
@@ -13,7 +14,7 @@ use orderly_tests::running::until;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::rounds::{first_failure, seeds};
+use crate::rounds::{ORDERS, ROUTE, first_failure, orderly_yaml, seeds};
 
 /// Power cuts a round: the second hits an engine that has just recovered from the first.
 const CUTS: usize = 2;
@@ -39,13 +40,18 @@ pub(crate) fn weather(seed: u64) -> Weather {
     if seed.is_multiple_of(2) { Weather::Calm } else { Weather::Storm }
 }
 
+/// Half of the rounds each, in either weather.
+fn order(seed: u64) -> Order {
+    if (seed / 2).is_multiple_of(2) { ORDERS[0] } else { ORDERS[1] }
+}
+
 /// A planted fault is the whole process's: the tests that run an engine in this process take turns.
 pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
 fn what_was_answered_survives_power_cuts() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let failure = first_failure(&seeds(1, 200), |seed| power_round(seed, weather(seed)));
+    let failure = first_failure(&seeds(1, 200), |seed| power_round(seed, weather(seed), order(seed)));
     assert_eq!(failure, None, "seed and reason");
 }
 
@@ -53,23 +59,25 @@ fn what_was_answered_survives_power_cuts() {
 fn planted_faults_are_seen() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for fault in [Fault::AnswerBeforeCommit, Fault::OrderSwappedOnRetry, Fault::MarkedBeforeAnswer] {
-        planted::plant(fault as u8);
-        let failure = first_failure(&seeds(1, 60), |seed| power_round(seed, weather(seed)));
-        planted::plant(0);
-        let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen"));
-        println!("{fault:?}: seen at seed {seed}: {why}");
+        for order in ORDERS {
+            planted::plant(fault as u8);
+            let failure = first_failure(&seeds(1, 60), |seed| power_round(seed, weather(seed), order));
+            planted::plant(0);
+            let (seed, why) = failure.unwrap_or_else(|| panic!("{fault:?} was not seen with {order:?}"));
+            println!("{fault:?}: seen at seed {seed}, {order:?}: {why}");
+        }
     }
-    let failure = first_failure(&seeds(1, 60), |seed| power_round(seed, Weather::LyingFlush));
+    let failure = first_failure(&seeds(1, 60), |seed| power_round(seed, Weather::LyingFlush, order(seed)));
     let (seed, why) = failure.expect("a disk that lies about flushes was not seen");
     println!("no flush: seen at seed {seed}: {why}");
 }
 
-fn power_round(seed: u64, weather: Weather) -> Result<(), String> {
+fn power_round(seed: u64, weather: Weather, order: Order) -> Result<(), String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let result = runtime.block_on(async {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let hospital = Hospital::open(seed, RECEIVER_FAULTS_PERCENT).await;
-        let plan = Arc::new(plan(&hospital)?);
+        let plan = Arc::new(compiled(&orderly_yaml(&hospital, order), ROUTE)?);
         let mut accepted = Vec::new();
         let mut random = fastrand::Rng::with_seed(seed);
         for cut in 0..CUTS {
@@ -78,7 +86,7 @@ fn power_round(seed: u64, weather: Weather) -> Result<(), String> {
             accepted
                 .extend(until_power_is_cut(&disk, folder.path(), &plan, &format!("S{seed}P{cut}")).await?);
             disk.reboot().map_err(|error| error.to_string())?;
-            recover(folder.path(), &plan, &hospital, &accepted).await?;
+            recover(folder.path(), &plan, &hospital, &accepted, order, cut + 1).await?;
         }
         Ok(())
     });
@@ -131,22 +139,14 @@ async fn recover(
     plan: &Arc<Plan>,
     hospital: &Hospital,
     accepted: &[String],
+    order: Order,
+    cuts: usize,
 ) -> Result<(), String> {
     let engine =
         Engine::start(Settings::new(folder, plan.clone())).await.map_err(|error| error.to_string())?;
-    let result = check_promise(&engine.reader(), hospital, accepted).await;
+    let result = check_promise(&engine.reader(), hospital, accepted, order, cuts).await;
     engine.shutdown().await;
     result
-}
-
-fn plan(hospital: &Hospital) -> Result<Plan, String> {
-    let site = format!(
-        "site: crash\nsources:\n  feed:\n    mllp:\n      listen: 127.0.0.1:0\n\
-         destinations:\n  hospital:\n    retry:\n      then: 10ms\n    mllp:\n      address: {}\n      answer_timeout: 5s\n",
-        hospital.address
-    );
-    let route = "route: feed\nfrom: feed\nto:\n  - destination: hospital\n";
-    compiled(&site, route)
 }
 
 /// The plan of a site with one route.

@@ -208,6 +208,33 @@ async fn a_destination_that_something_waits_for_stays() {
     engine.stop().await;
 }
 
+/// What waits has its lanes by what was declared when it came in: by another declaration a patient's next message would overtake it.
+#[tokio::test]
+async fn lanes_do_not_change_while_something_waits_in_them() {
+    let hospital = Peer::accepting().await;
+    let address = hospital.address;
+    let site = manual(&hospital);
+    site.amend("orderly.yaml", "  hospital:\n", "  hospital:\n    order: per_patient\n");
+    drop(hospital);
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    send(&mut clinic, "P1").await;
+    site.amend("orderly.yaml", "order: per_patient\n", "order: per_patient\n    lane: ${PID-18.1}\n");
+    let ran = orderly(&site, ["reload", "--json"]).await.ended(1);
+    let problem = ran.json()[0]["problems"][0].to_string();
+    assert!(
+        problem.contains("destination hospital: its `lane:` cannot change: 1 delivery waits"),
+        "{problem}"
+    );
+    // How many lanes may be busy changes nothing about who is in which.
+    site.amend("orderly.yaml", "    lane: ${PID-18.1}\n", "    lanes: 3\n");
+    orderly(&site, ["reload"]).await.ended(0);
+    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    hospital.received(1).await;
+    site.amend("orderly.yaml", "    lanes: 3\n", "    lane: ${PID-18.1}\n");
+    orderly(&site, ["reload"]).await.ended(0);
+}
+
 #[tokio::test]
 async fn a_destination_that_moved_gets_at_once_what_failed_where_it_was() {
     let (old, new) = (Peer::accepting().await, Peer::accepting().await);

@@ -3,10 +3,10 @@
 use std::fs;
 
 use orderly_journal::DeliveryState;
+use orderly_tests::authority::Authority;
 use orderly_tests::peers::admission;
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// Takes in over MLLP with TLS from `clinic.example` alone, and passes on by HTTPS.
 const FIRST: &str = "\
@@ -56,28 +56,6 @@ destinations:
 const ROUTE: &str = "route: relay\nfrom: clinic\nto:\n  - destination: hospital\n";
 const TOKEN: &str = "open-sesame-4711";
 
-/// An authority and what it has made, which both sites have.
-struct Authority(Issuer<'static, KeyPair>, String);
-
-impl Authority {
-    fn new() -> Authority {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Authority(Issuer::new(params, key), pem)
-    }
-
-    fn issue(&self, site: &Site, file: &str, name: &str) {
-        let key = KeyPair::generate().unwrap();
-        let names = vec![name.to_owned(), "127.0.0.1".to_owned()];
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
-        site.write("tls/ca.pem", &self.1);
-        site.write(&format!("tls/{file}.pem"), certificate.pem());
-        site.write(&format!("tls/{file}.key"), key.serialize_pem());
-    }
-}
-
 /// `orderly send` of one message by a sender that shows this certificate, and whether it is accepted.
 async fn send(site: &Site, engine: &Running, control_id: &str, shown: &str, code: i32) -> String {
     site.write("one.hl7", admission(control_id));
@@ -94,7 +72,7 @@ async fn delivered(site: &Site, id: u64) {
 
 #[tokio::test]
 async fn everybody_shows_who_it_is_and_renewals_need_no_restart() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let second = Site::of(&[("orderly.yaml", SECOND), ("routes/relay.yaml", ROUTE), ("token", TOKEN)]);
     authority.issue(&second, "second", "second.example");
     let receiving = Running::start(&second).await;
@@ -144,7 +122,7 @@ fn main_address(main: &str) -> &str {
 
 #[tokio::test]
 async fn what_is_missing_is_told_before_anything_runs() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let site = Site::of(&[("orderly.yaml", SECOND), ("routes/relay.yaml", ROUTE)]);
     authority.issue(&site, "second", "second.example");
     let codes = async |code: i32| -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use orderly_hl7v2::{Message, Path, Places, Position, Presence, Select, View, dictionary};
-use orderly_journal::StoredMessage;
+use orderly_journal::{Fate, StoredMessage};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -179,6 +179,7 @@ pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
             "attempts": delivery.attempts.iter().map(attempt).collect::<Vec<_>>(),
         })
     };
+    let is_repeat = stored.fate == Fate::Duplicate;
     json!({
         "id": stored.id,
         "source": stored.source,
@@ -186,6 +187,8 @@ pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
         "accepted_at": time(stored.accepted_at_us),
         "fate": stored.fate.name(),
         "reason": stored.reason,
+        "repeats": stored.earlier.filter(|_| is_repeat),
+        "control_id_of": stored.earlier.filter(|_| !is_repeat),
         "plan": stored.plan,
         "deliveries": stored.deliveries.iter().map(delivery).collect::<Vec<_>>(),
     })

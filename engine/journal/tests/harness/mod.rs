@@ -86,6 +86,7 @@ pub(crate) fn message(id: u64, text: &str, destinations: &[&str]) -> NewMessage 
         reason: None,
         plan: "p1".into(),
         origin: None,
+        identity: None,
         keys: vec![Key { kind: KeyKind::ControlId, value: format!("C{id}") }],
         deliveries: destinations.iter().map(|destination| delivery(destination, Some(&body))).collect(),
         body,
@@ -110,6 +111,7 @@ pub(crate) fn attempt(delivery: u64, revision: u32, state: DeliveryState) -> Att
     AttemptRecord {
         delivery,
         revision,
+        since_us: None,
         at_us: 5,
         duration_us: 7,
         outcome: Some(match state {

@@ -143,6 +143,35 @@ fn workers_are_told_and_an_attempt_under_way_has_the_last_word_only_when_it_deli
 }
 
 #[test]
+fn what_is_tried_anew_does_not_end_by_an_attempt_from_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::open(Options::new(folder.path()));
+    let reader = running.journal().reader();
+    for text in ["MSH|1", "MSH|2", "MSH|3", "MSH|4"] {
+        running.accept(running.message(text, &["ehr"])).unwrap();
+    }
+    let begun = |seq| reader.outgoing(seq).unwrap().unwrap().since_us;
+    let before = [1, 2, 3, 4].map(begun);
+    assert_eq!(before, [1, 2, 3, 4].map(|id| Some(1_000_000 + id)));
+    for seq in [1, 2, 3] {
+        running.amend(seq, Change::Retry).unwrap();
+    }
+    assert_eq!(begun(1), Some(800));
+    let ended = |seq: u64, state, since_us| AttemptRecord { since_us, ..attempt(seq, 0, state) };
+    running.record(ended(1, DeliveryState::Expired, before[0])).unwrap();
+    running.record(ended(2, DeliveryState::Parked, before[1])).unwrap();
+    running.record(ended(3, DeliveryState::Delivered, before[2])).unwrap();
+    running.record(ended(4, DeliveryState::Expired, before[3])).unwrap();
+    let stored = |id| reader.message(id).unwrap().unwrap().deliveries.remove(0);
+    use DeliveryState::*;
+    assert_eq!([1, 2, 3, 4].map(|id| stored(id).state), [Waiting, Waiting, Delivered, Expired]);
+    assert_eq!(stored(2).attempts.len(), 1, "the attempt is kept");
+    running.record(ended(2, DeliveryState::Parked, Some(800))).unwrap();
+    assert_eq!(stored(2).state, Parked);
+    assert!(reader.balance(None).unwrap().is_balanced());
+}
+
+#[test]
 fn what_is_sent_again_is_a_new_delivery_with_the_same_payload() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::open(Options::new(folder.path()));

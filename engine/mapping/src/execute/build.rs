@@ -270,6 +270,15 @@ fn quoted(json: &mut Vec<u8>, text: &str) -> bool {
 }
 
 fn string(json: &mut Vec<u8>, text: &str) {
-    // A vector takes all that is written to it.
-    let _ = serde_json::to_writer(json, text);
+    // Nearly all texts are written as they are. Not `any`: without an early end the compiler looks at many bytes at once.
+    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | special(byte)) {
+        // A vector takes all that is written to it.
+        let _ = serde_json::to_writer(json, text);
+        return;
+    }
+    json.reserve(text.len() + 2);
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
 }

@@ -217,7 +217,20 @@ fn write_part(moment: &Moment, letter: char, count: usize, text: &mut String) ->
         }
         _ => return write_offset(moment, letter == 'X', text),
     };
-    moment.precision >= needs && write!(text, "{number:0count$}").is_ok()
+    moment.precision >= needs && write_padded(number, count, text)
+}
+
+/// Digit by digit where they are as many as asked for: format strings cost several times as much.
+fn write_padded(number: i32, count: usize, text: &mut String) -> bool {
+    let mut unit = 10_i32.pow(u32::try_from(count).map_or(0, |count| count.clamp(1, 9) - 1));
+    if number < 0 || number / unit >= 10 {
+        return write!(text, "{number:0count$}").is_ok();
+    }
+    while unit > 0 {
+        text.push(char::from(b'0' + u8::try_from(number / unit % 10).unwrap_or_default()));
+        unit /= 10;
+    }
+    true
 }
 
 fn write_offset(moment: &Moment, colon: bool, text: &mut String) -> bool {

@@ -87,7 +87,9 @@ impl Pipe for Lookup {
                 Unmapped::Text(text) => Ok(Value::text(text.as_str())),
                 Unmapped::Fail => Err(self.refused(End::Fail)),
                 Unmapped::Park => {
-                    Err(Refusal { unmapped: Some(self.code(&keys)), ..self.refused(End::Park) })
+                    let mut refusal = self.refused(End::Park);
+                    refusal.unmapped = Some(self.code(&keys));
+                    Err(refusal)
                 }
             }
         })
@@ -96,9 +98,9 @@ impl Pipe for Lookup {
 
 impl Lookup {
     /// The values, for whoever mends the table.
-    fn code(&self, keys: &[Cow<'_, str>]) -> Box<UnmappedCode> {
+    fn code(&self, keys: &[Cow<'_, str>]) -> UnmappedCode {
         let code: String = keys.join(", ").chars().take(CODE_CHARACTERS_MAX).collect();
-        Box::new(UnmappedCode { table: self.name.clone(), code })
+        UnmappedCode { table: self.name.clone(), code }
     }
 
     /// The value itself may be about a patient and is not told.

@@ -5,14 +5,14 @@
 
 mod measure;
 
-use orderly_record::Fault;
+use orderly_record::{Diagnostic, Fault};
 
 use self::measure::Measure;
 use super::{Arguments, Function, Gives, Pipe, Takes};
 use crate::decimal;
 use crate::evaluate::scalar;
 use crate::expression::Kind;
-use crate::plan::Term;
+use crate::plan::{End, Term};
 use crate::scope::{Refusal, Scope};
 use crate::value::Value;
 use crate::yaml::Span;
@@ -110,10 +110,10 @@ impl Convert {
     /// The value is about a patient and is not told.
     fn refused(&self, why: &str) -> Refusal {
         let message = format!("a value can't be converted: {why}");
-        let mut refusal = Refusal::failed("mapping-convert", Fault::Sender, message);
-        refusal.diagnostic = refusal.diagnostic.at(self.place.place());
-        refusal.diagnostic.help = Some("ask before, as in `when: OBX-6.1 = 'mg/dL'`".to_owned());
-        refusal
+        let diagnostic = Diagnostic::error("mapping-convert", Fault::Sender, message)
+            .at(self.place.place())
+            .with_help("ask before, as in `when: OBX-6.1 = 'mg/dL'`");
+        Refusal::new(End::Fail, diagnostic)
     }
 }
 

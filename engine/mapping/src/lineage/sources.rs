@@ -160,7 +160,7 @@ fn is_within(member: &str, of: &str) -> bool {
 /// The leaves of a record, by path.
 fn record_leaves(record: &orderly_record::Record) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
-    Member::take(record, &[]).walk(String::new(), &mut |path, member| {
+    Member::whole(record).walk(String::new(), &mut |path, member| {
         if let Some(text) = member.text() {
             leaves.insert(path.to_owned(), text.to_owned());
         }

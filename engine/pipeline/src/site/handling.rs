@@ -50,7 +50,7 @@ pub(super) fn read(fields: &Fields<'_, '_>, problems: &Problems) -> Handling {
         retry: fields.optional("retry").and_then(|node| retry(node, problems)).unwrap_or_default(),
         on_refusal: fields.choice("on_refusal", &on_refusal).unwrap_or_default(),
         on_answer: fields.optional("on_answer").map(|node| on_answer(node, problems)).unwrap_or_default(),
-        expires_after: lasting(fields, "expires_after", problems),
+        expires_after: lasting(fields, "expires_after", "deliver anything", problems),
         rate: rate(fields, problems),
     }
 }
@@ -95,7 +95,7 @@ fn retry(node: &Node, problems: &Problems) -> Option<Retry> {
     let retry = Retry {
         schedule,
         then,
-        lasts: lasting(&fields, "for", problems),
+        lasts: lasting(&fields, "for", "deliver anything", problems),
         jitter_percent: jitter(&fields, problems).unwrap_or_default(),
     };
     fields.finish();
@@ -106,12 +106,17 @@ fn retry(node: &Node, problems: &Problems) -> Option<Retry> {
 }
 
 /// A time after which something ends, which therefore must not be over before it begins.
-fn lasting(fields: &Fields<'_, '_>, key: &'static str, problems: &Problems) -> Option<Duration> {
+pub(super) fn lasting(
+    fields: &Fields<'_, '_>,
+    key: &'static str,
+    what: &str,
+    problems: &Problems,
+) -> Option<Duration> {
     let found = fields.duration(key);
     if found.is_some_and(|found| found.is_zero()) {
         let span = fields.key_span(key).unwrap_or_else(|| fields.span());
         problems
-            .error("config-no-time", span, format!("`{key}` leaves no time to deliver anything"))
+            .error("config-no-time", span, format!("`{key}` leaves no time to {what}"))
             .help("write how long, such as 3d, or remove the key");
     }
     found

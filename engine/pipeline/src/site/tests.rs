@@ -5,8 +5,8 @@ use std::time::Duration;
 use orderly_record::Place;
 
 use crate::plan::{
-    ClientProof, Credentials, Endpoint, HeaderContent, HeaderText, HttpMethod, Listener, Plan, SecretSource,
-    TlsIdentity,
+    ClientProof, Credentials, Endpoint, HeaderContent, HeaderText, HttpMethod, Listener, MllpConnection,
+    Plan, SecretSource, TlsIdentity,
 };
 use crate::{Compiled, Text, Texts, compile};
 
@@ -97,6 +97,18 @@ fn tls_that_cannot_be() {
             "14:9 config-tls `certificate` and `key` belong together | name both, or none",
         ]
     );
+}
+
+#[test]
+fn how_long_a_connection_lasts() {
+    let lasting = |lines: &[&str]| {
+        let plan = plan(CLINIC, &[HUB, lines].concat());
+        let Endpoint::Mllp(mllp) = &plan.destination("hub").unwrap().endpoint else { panic!("no MLLP") };
+        mllp.connection
+    };
+    assert_eq!(lasting(&[]), MllpConnection::Persistent);
+    assert_eq!(lasting(&["  connection: persistent"]), MllpConnection::Persistent);
+    assert_eq!(lasting(&["  connection: per_message"]), MllpConnection::PerMessage);
 }
 
 const WEB: &[&str] = &["http:"];
@@ -421,4 +433,82 @@ fn brokers_that_cannot_be() {
             "22:17 mapping-syntax this `${` is not closed",
         ]
     );
+}
+
+#[test]
+fn repeats_that_cannot_be_known() {
+    let wrong = |line: &str| wrong(&[CLINIC, &[line]].concat(), HUB);
+    let needs = |told: &[String]| told.iter().any(|told| told.contains("`within`"));
+    assert!(needs(&wrong("repeats: {}")) && needs(&wrong("repeats: { within: soon }")));
+    assert_eq!(
+        wrong("repeats: { within: 0s }"),
+        [
+            "5:16 config-no-time `within` leaves no time to know a message by | write how long, such as 3d, or remove the key"
+        ]
+    );
+    let known = plan(&[CLINIC, &["repeats: { within: 36h }"]].concat(), HUB);
+    assert_eq!(known.source("clinic").unwrap().repeats, Some(Duration::from_secs(36 * 3600)));
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let site = "journal: { keep: 1d }\nsources:\n  clinic:\n    mllp: { listen: '127.0.0.1:0' }\n    repeats: { within: 25h }\ndestinations: {}\n";
+    let found = compile(&Texts { site: text("orderly.yaml", site), ..Texts::default() }).diagnostics;
+    assert!(found.iter().any(|found| found.code == "config-repeats"), "{found:?}");
+}
+
+#[test]
+fn an_answer_that_cannot_come() {
+    let source = |line: &'static str| [CLINIC, &[line][..]].concat();
+    let wrong = |line: &'static str, more: &[&str]| wrong(&[&source(line)[..], more].concat(), HUB);
+    let known = plan(&source("answer: from hub within 10s"), HUB);
+    let answer = known.source("clinic").unwrap().answer.clone().unwrap();
+    assert_eq!((&*answer.destination, answer.within), ("hub", Duration::from_secs(10)));
+    for line in
+        ["answer: hub", "answer: from hub", "answer: from hub within 10", "answer: from hub within 0s"]
+    {
+        let told =
+            "5:13 config-answer `answer` takes a destination and a time | write from lab-system within 10s";
+        assert_eq!(wrong(line, &[]), [told], "{line}");
+    }
+    assert_eq!(
+        wrong("answer: from hubb within 10s", &[]),
+        ["5:13 config-answer there is no destination `hubb` in `destinations:` | did you mean `hub`?"]
+    );
+    assert_eq!(
+        wrong("answer: from hub within 10s", &["acknowledgements: enhanced"]),
+        [
+            "5:13 config-answer in enhanced mode the answer to a message is that it is stored | remove `acknowledgements: enhanced`, or `answer:`"
+        ]
+    );
+    let filing = compiled(&source("answer: from hub within 10s"), &["files:", "  folder: out"]).diagnostics;
+    assert!(filing.iter().any(|found| found.message == "`hub` answers nothing that is HL7 v2"), "{filing:?}");
+    let dropped = ["files:", "  folder: in", "answer: from hub within 10s"];
+    let dropped = compiled(&dropped, HUB).diagnostics;
+    assert!(
+        dropped.iter().any(|found| found.message == "nobody waits for an answer to a file"),
+        "{dropped:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_no_route_leads_to_and_one_that_waits_for_others() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let site = "sources:\n  portal: { answer: from lab within 10s, mllp: { listen: '127.0.0.1:0' } }\n  feed: { mllp: { listen: '127.0.0.1:0' } }\n\
+                destinations:\n  lab: { mllp: { address: 'lab:2575' } }\n  hub: { mllp: { address: 'hub:2575' } }\n";
+    let found = |portal: &str, feed: &str| {
+        let route = |name: &str, to: &str| {
+            text(&format!("routes/{name}.yaml"), &format!("route: {name}\nfrom: {name}\n{to}\n"))
+        };
+        let routes = vec![route("portal", portal), route("feed", feed)];
+        let compiled = compile(&Texts { site: text("orderly.yaml", site), routes, ..Texts::default() });
+        let told =
+            |one: &crate::Diagnostic| one.code.starts_with("config-answer").then(|| one.message.clone());
+        compiled.diagnostics.iter().filter_map(told).collect::<Vec<_>>()
+    };
+    let (lab, hub) = ("to: [{ destination: lab }]", "to: [{ destination: hub }]");
+    assert_eq!(found(lab, hub), Vec::<String>::new());
+    assert_eq!(found(hub, lab), ["no route takes messages from here to `lab`"]);
+    let behind =
+        "its messages wait behind those of the route `feed` for `lab`, and their senders wait for them";
+    assert_eq!(found(lab, lab), [behind]);
+    assert_eq!(found(&format!("priority: stat\n{lab}"), lab), Vec::<String>::new());
+    assert_eq!(found(lab, &format!("priority: backfill\n{lab}")), Vec::<String>::new());
 }

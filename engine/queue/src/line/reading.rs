@@ -1,6 +1,7 @@
 //! What a line reads of one class from the journal: how far it has read, and what came of it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::hand::Hand;
 use super::{Action, Unrecorded, Wake};
@@ -68,20 +69,22 @@ impl Reading {
         }
     }
 
-    /// Takes in what was fetched; `unrecorded` have results that are not on disk.
+    /// Takes in what was fetched; `unrecorded` have results that are not on disk. Gives the places of which all that waits is known now.
     pub(super) fn take_in(
         &mut self,
         items: Vec<Item>,
         more: bool,
         lanes: impl Fn(&Item) -> Vec<Lane>,
         unrecorded: &Unrecorded,
-    ) {
+    ) -> Range<u64> {
         let Fetch::UnderWay { settled, stale } = std::mem::replace(&mut self.fetch, Fetch::Idle) else {
-            return;
+            return 0..0;
         };
         if stale {
-            return;
+            return 0..0;
         }
+        let from = self.fetched + 1;
+        let last = items.last().map_or(self.fetched, |item| item.seq);
         // It was cleared when the fetch began; an arrival since then has set it again.
         self.more |= more;
         for item in items {
@@ -96,6 +99,7 @@ impl Reading {
                 false => self.hand.take(item, lanes),
             }
         }
+        from..if more { last + 1 } else { u64::MAX }
     }
 
     /// Asks for more, unless that is under way or must wait.

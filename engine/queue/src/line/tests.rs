@@ -8,7 +8,9 @@ use crate::retry::RetrySchedule;
 
 pub(super) const FAILED: Ending = Ending::Retryable { asked: None, answered: false };
 pub(super) const BUSY: Ending = Ending::Retryable { asked: None, answered: true };
-const EXPIRED: Settled = Settled::Expired { revision: 0 };
+fn expired(since: Micros) -> Settled {
+    Settled::Expired { revision: 0, since: Some(since) }
+}
 pub(super) const SECOND: Micros = 1_000_000;
 
 fn item(seq: u64) -> Item {
@@ -195,6 +197,45 @@ fn a_blocking_refusal_keeps_its_place_until_a_person_has_looked() {
     assert!(!line.is_blocked());
 }
 
+/// A line that the first of two deliveries blocks, after which something else was replayed, or a commit may have failed; and what is sent
+/// when the journal has these.
+fn blocked_and_rewound(items: Vec<Item>, more: bool) -> (bool, Vec<u64>) {
+    let (mut line, _) = started(vec![item(1), item(2)]);
+    attempted(&mut line, 0, Ending::Blocking, 0);
+    assert!(!line.step(Event::Rewound, 1).contains(&fetch(0)), "its result is not on disk");
+    let actions = line.step(Event::Recorded(1), 2);
+    assert!(actions.contains(&fetch(0)), "{actions:?}");
+    let actions = line.step(Event::Fetched { class: Class::Normal, items, more }, 3);
+    (line.is_blocked(), sent(&actions))
+}
+
+#[test]
+fn what_blocks_does_so_until_it_is_looked_at_itself() {
+    assert_eq!(blocked_and_rewound(vec![item(1), item(2)], false), (true, vec![]), "others were replayed");
+    assert_eq!(blocked_and_rewound(vec![item(1)], true), (true, vec![]));
+    let replaced = Item { revision: 1, ..item(1) };
+    assert_eq!(blocked_and_rewound(vec![replaced, item(2)], false), (false, vec![1]));
+    let sent_again = Item { since: Some(7), ..item(1) };
+    assert_eq!(blocked_and_rewound(vec![sent_again, item(2)], false), (false, vec![1]));
+    assert_eq!(blocked_and_rewound(vec![item(2)], false), (false, vec![2]), "it was taken away");
+    assert_eq!(blocked_and_rewound(vec![item(2)], true), (false, vec![2]));
+    assert_eq!(blocked_and_rewound(vec![], false), (false, vec![]));
+}
+
+#[test]
+fn what_was_replaced_while_it_was_refused_blocks_nothing() {
+    let (mut line, _) = started(vec![item(1), item(2)]);
+    line.step(Event::Rewound, 0);
+    let replaced = Item { revision: 1, ..item(1) };
+    // What was being read when it was replaced is old.
+    line.step(Event::Fetched { class: Class::Normal, items: vec![item(1), item(2)], more: false }, 0);
+    attempted(&mut line, 0, Ending::Blocking, 0);
+    assert!(line.is_blocked());
+    line.step(Event::Recorded(1), 1);
+    let items = vec![replaced, item(2)];
+    assert_eq!(sent(&line.step(Event::Fetched { class: Class::Normal, items, more: false }, 2)), [1]);
+}
+
 #[test]
 fn what_was_tried_for_long_enough_is_set_aside() {
     let lasts = Some(Duration::from_secs(6));
@@ -215,16 +256,16 @@ fn what_is_too_old_expires_before_an_attempt_and_while_it_waits() {
     let aged = |seq, since| Item { since: Some(since), ..item(seq) };
     let items = vec![aged(1, -10 * SECOND), aged(2, 0), aged(3, SECOND), item(4)];
     let (mut line, actions) = started_with(policy, items);
-    assert_eq!((actions.first(), sent(&actions)), (Some(&record(1, EXPIRED)), vec![2]));
+    assert_eq!((actions.first(), sent(&actions)), (Some(&record(1, expired(-10 * SECOND))), vec![2]));
     line.step(Event::Recorded(1), 0);
     // It is with the destination, and may end there.
     assert_eq!(line.step(Event::Tick, 10 * SECOND), [Action::WakeAt(11 * SECOND)]);
     attempted(&mut line, 0, FAILED, 10 * SECOND);
     let actions = line.step(Event::Recorded(2), 10 * SECOND);
-    assert_eq!(actions, [record(2, EXPIRED), Action::WakeAt(11 * SECOND)]);
+    assert_eq!(actions, [record(2, expired(0)), Action::WakeAt(11 * SECOND)]);
     line.step(Event::Recorded(2), 10 * SECOND);
     let actions = line.step(Event::Tick, 11 * SECOND);
-    assert_eq!((actions.first(), sent(&actions)), (Some(&record(3, EXPIRED)), vec![4]));
+    assert_eq!((actions.first(), sent(&actions)), (Some(&record(3, expired(SECOND))), vec![4]));
 }
 
 #[test]

@@ -148,7 +148,9 @@ pub enum Settled {
     GivenUp,
     /// It was too old to be sent.
     Expired {
-        /// How often it had been replaced by then.
+        /// How often it had been replaced by then,
         revision: u32,
+        /// and since when it waited.
+        since: Option<Micros>,
     },
 }

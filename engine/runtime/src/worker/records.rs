@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
+use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState, Outgoing};
 use orderly_queue::item::Micros;
 use orderly_queue::line::Settled;
 use orderly_transport::destinations::{Attempt, Outcome};
 
-/// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
-/// journal with it.
-const ANSWER_BYTES_KEPT: usize = 64 << 10;
+use crate::relay::ANSWER_BYTES_KEPT;
 
 /// An attempt that was made, and what was sent.
 pub(super) struct Made {
+    pub(super) message_id: u64,
     pub(super) revision: u32,
+    pub(super) since: Option<Micros>,
     pub(super) at: Micros,
     pub(super) attempt: Attempt,
 }
 
 /// The record of an attempt.
 pub(super) fn attempted(seq: u64, made: Made, result: Settled) -> AttemptRecord {
-    let Made { revision, at, attempt } = made;
+    let Made { revision, since, at, attempt, .. } = made;
     let (code, text) = match attempt.outcome {
         Outcome::Delivered => (None, None),
         Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => (Some(code), Some(text)),
@@ -49,6 +49,7 @@ pub(super) fn attempted(seq: u64, made: Made, result: Settled) -> AttemptRecord 
     AttemptRecord {
         delivery: seq,
         revision,
+        since_us: since,
         at_us: at,
         duration_us: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
         outcome: Some(outcome),
@@ -62,10 +63,11 @@ pub(super) fn attempted(seq: u64, made: Made, result: Settled) -> AttemptRecord 
 }
 
 /// The record of a delivery that was too old to be sent.
-pub(super) fn expired(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
+pub(super) fn expired(seq: u64, revision: u32, since: Option<Micros>, at: Micros) -> AttemptRecord {
     AttemptRecord {
         delivery: seq,
         revision,
+        since_us: since,
         at_us: at,
         duration_us: 0,
         outcome: None,
@@ -79,9 +81,10 @@ pub(super) fn expired(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
 }
 
 /// The record of an attempt that nobody has answered: a planted fault.
-pub(super) fn unanswered(seq: u64, revision: u32, at: Micros) -> AttemptRecord {
+pub(super) fn unanswered(seq: u64, outgoing: &Outgoing, at: Micros) -> AttemptRecord {
     let attempt = Attempt { outcome: Outcome::Delivered, answer: None, duration: Duration::ZERO };
-    attempted(seq, Made { revision, at, attempt }, Settled::Delivered)
+    let Outgoing { message_id, revision, since_us, .. } = *outgoing;
+    attempted(seq, Made { message_id, revision, since: since_us, at, attempt }, Settled::Delivered)
 }
 
 /// The part of an answer that is kept.

@@ -144,6 +144,8 @@ pub enum Verdict {
     Unreadable,
     /// It could be read and was not processed: 422.
     NotProcessed,
+    /// It is taken in, and whoever was to answer it has not: 504.
+    Unanswered,
     /// It is not taken now, and may be sent again: 503.
     NotNow,
 }

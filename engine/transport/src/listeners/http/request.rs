@@ -102,6 +102,7 @@ impl<H: PostHandler> Desk<H> {
             Verdict::Taken => (StatusCode::OK, None),
             Verdict::Unreadable => (StatusCode::BAD_REQUEST, None),
             Verdict::NotProcessed => (StatusCode::UNPROCESSABLE_ENTITY, None),
+            Verdict::Unanswered => (StatusCode::GATEWAY_TIMEOUT, None),
             Verdict::NotNow => (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_SECONDS)),
         };
         let mut response = Response::new(Full::new(Bytes::from(posted.body)));

@@ -1,0 +1,297 @@
+//! Messages that come once more, known by what their sender calls them and by what is in them.
+//!
+//! What always holds: a message is looked up, and what it is known by written, in the transaction that stores it; so of several that are
+//! the same, on whatever connections they come, exactly one is the first, also over a crash. A repeat is known by the first, never by
+//! another repeat. What messages are known by goes with their segment file. Nothing here knows what a name is made of.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::catalog::FileEntry;
+use crate::error::JournalError;
+use crate::journal::Shared;
+use crate::message::{Fate, NewMessage};
+use crate::segment::SegmentFile;
+use crate::sqlite::{Database, coded, int, unsigned};
+
+/// What brings a segment file of version 4 to version 5.
+pub(crate) const UPGRADE: &str = "
+    -- What messages are known by, where their source declares that repeats are; of a repeat nothing.
+    CREATE TABLE seen (
+        message INTEGER PRIMARY KEY,     -- the message's id
+        name INTEGER NOT NULL,           -- a hash of who sent it and what its sender calls it
+        content BLOB NOT NULL,           -- a hash of its bytes
+        at_us INTEGER NOT NULL,          -- when it was accepted
+        fate INTEGER NOT NULL,           -- what became of it then
+        told BLOB NOT NULL               -- what its sender was told then
+    );
+    -- Two, because there are senders who call every message alike.
+    CREATE INDEX seen_by_content ON seen (name, content);
+    CREATE INDEX seen_by_name ON seen (name, at_us);
+    -- The message that it repeats, or that has its name and other bytes.
+    ALTER TABLE message ADD COLUMN earlier INTEGER;";
+
+/// The schema's version that knows repeats.
+const VERSION: usize = 5;
+
+/// What a message is known by when it comes once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// A hash of who sent it and what its sender calls it.
+    pub name: u64,
+    /// A hash of its bytes.
+    pub content: [u8; 16],
+    /// For how long it is known, in microseconds since it was accepted.
+    pub within_us: i64,
+    /// What its sender is told once it is stored, in the words of whoever tells it.
+    pub told: Vec<u8>,
+}
+
+/// A message that has the same name as one which is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Earlier {
+    /// It is the same once more: this one is stored as a duplicate, without deliveries.
+    Same {
+        /// The first one's id.
+        id: u64,
+        /// What its sender was told; nothing when something else became of the first since, so that it does not hold any more.
+        told: Option<Vec<u8>>,
+    },
+    /// It holds other bytes: this one is a message of its own.
+    Namesake {
+        /// The latest other one's id.
+        id: u64,
+    },
+}
+
+impl Earlier {
+    /// The id of the one that came earlier.
+    pub fn id(&self) -> u64 {
+        match self {
+            Earlier::Same { id, .. } | Earlier::Namesake { id } => *id,
+        }
+    }
+}
+
+/// A row about a message that is the same.
+struct Seen {
+    message: u64,
+    at_us: i64,
+    fate: Fate,
+    told: Vec<u8>,
+}
+
+/// The names that files before the current one have, a half of each: nothing is added to those files any more, and asking each of them for
+/// each message would cost more than storing it. Four bytes a message of the time for which any is known.
+#[derive(Default)]
+pub(crate) struct Names {
+    by_file: HashMap<u32, Box<[u32]>>,
+}
+
+impl Names {
+    /// Whether a file may have the name; when not, it has not. Reads the file when it is asked for the first time.
+    fn may_be_in(&mut self, shared: &Shared, number: u32, name: u64) -> Result<bool, JournalError> {
+        let names = match self.by_file.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(names_in(&*shared.pool.segment(number)?)?),
+        };
+        Ok(names.binary_search(&half(name)).is_ok())
+    }
+
+    /// Forgets files that are not there any more.
+    pub(crate) fn follow(&mut self, files: &[FileEntry]) {
+        self.by_file.retain(|number, _| files.iter().any(|file| file.number == *number));
+    }
+}
+
+/// A hash is as good by its half as a whole one, as long as a hit is looked at.
+fn half(name: u64) -> u32 {
+    u32::try_from(name >> 32).unwrap_or_default()
+}
+
+fn names_in(database: &Database) -> Result<Box<[u32]>, JournalError> {
+    if database.schema_version()? < VERSION {
+        return Ok(Box::default());
+    }
+    let mut names: Vec<u32> = database.run(|connection| {
+        connection
+            .prepare_cached("SELECT name FROM seen INDEXED BY seen_by_name")?
+            .query_map([], |row| Ok(half(u64::from_ne_bytes(row.get::<_, i64>(0)?.to_ne_bytes()))))?
+            .collect::<rusqlite::Result<_>>()
+    })?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.into_boxed_slice())
+}
+
+/// Finds the earlier one of a message that is about to be stored in this file.
+pub(crate) fn look(
+    shared: &Shared,
+    names: &mut Names,
+    file: &SegmentFile,
+    message: &NewMessage,
+) -> Result<Option<Earlier>, JournalError> {
+    let Some(identity) = &message.identity else { return Ok(None) };
+    let since_us = message.accepted_at_us.saturating_sub(identity.within_us);
+    let (mut namesake, mut is_looked_for) = (None, true);
+    for number in files_since(shared, file.number, since_us)? {
+        let lent;
+        let database = if number == file.number {
+            &file.database
+        } else {
+            if !names.may_be_in(shared, number, identity.name)? {
+                continue;
+            }
+            lent = shared.pool.segment(number)?;
+            &*lent
+        };
+        if is_looked_for && let Some(seen) = same(database, identity)? {
+            let Now { fate, plan } = now(shared, file, number, &seen)?;
+            // What a changed configuration may be able to read comes in as if for the first time.
+            let may_be_read = fate == Fate::Quarantined && plan != *message.plan;
+            if seen.at_us >= since_us && !may_be_read {
+                let told = (fate == seen.fate).then_some(seen.told);
+                return Ok(Some(Earlier::Same { id: seen.message, told }));
+            }
+            // The latest one decides.
+            is_looked_for = false;
+        }
+        if namesake.is_none() {
+            namesake = other(database, identity, since_us)?;
+        }
+    }
+    Ok(namesake.map(|id| Earlier::Namesake { id }))
+}
+
+/// The current file, and those before it that may hold messages accepted since; newest first.
+fn files_since(shared: &Shared, current: u32, since_us: i64) -> Result<Vec<u32>, JournalError> {
+    let files = shared.files.list()?;
+    let mut numbers = vec![current];
+    let mut next_created_at_us = i64::MAX;
+    for file in files.iter().rev() {
+        if next_created_at_us < since_us {
+            break;
+        }
+        if file.number != current {
+            numbers.push(file.number);
+        }
+        next_created_at_us = file.created_at_us;
+    }
+    Ok(numbers)
+}
+
+/// The latest one with the same name and bytes.
+fn same(database: &Database, identity: &Identity) -> Result<Option<Seen>, JournalError> {
+    database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT message, at_us, fate, told FROM seen INDEXED BY seen_by_content
+                 WHERE name = ?1 AND content = ?2 ORDER BY message DESC LIMIT 1",
+            )?
+            .query_row(params![stored(identity.name), identity.content], |row| {
+                Ok(Seen {
+                    message: unsigned(row, 0)?,
+                    at_us: row.get(1)?,
+                    fate: coded(row, 2, Fate::from_code)?,
+                    told: row.get(3)?,
+                })
+            })
+            .optional()
+    })
+}
+
+/// The latest one with the same name and other bytes.
+fn other(database: &Database, identity: &Identity, since_us: i64) -> Result<Option<u64>, JournalError> {
+    database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT message FROM seen INDEXED BY seen_by_name
+                 WHERE name = ?1 AND at_us >= ?2 AND content <> ?3 ORDER BY at_us DESC, message DESC LIMIT 1",
+            )?
+            .query_row(params![stored(identity.name), since_us, identity.content], |row| unsigned(row, 0))
+            .optional()
+    })
+}
+
+/// What has become of the first one by now, and by which plan.
+struct Now {
+    fate: Fate,
+    plan: String,
+}
+
+/// Replays may have changed it. Only what nothing came of needs to be looked at: all others stay what they are to their sender.
+fn now(shared: &Shared, file: &SegmentFile, number: u32, seen: &Seen) -> Result<Now, JournalError> {
+    let unchanged = || Now { fate: seen.fate, plan: String::new() };
+    if !matches!(seen.fate, Fate::Failed | Fate::Quarantined) {
+        return Ok(unchanged());
+    }
+    if number != file.number {
+        let message = shared.reader().message(seen.message)?;
+        return Ok(message.map_or_else(unchanged, |found| Now { fate: found.fate, plan: found.plan }));
+    }
+    // It may be of the same transaction, which no other connection sees.
+    file.database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT m.fate, n.name FROM message m JOIN name n ON n.id = m.plan WHERE m.id = ?1",
+            )?
+            .query_row([int(seen.message)], |row| {
+                Ok(Now { fate: coded(row, 0, Fate::from_code)?, plan: row.get(1)? })
+            })
+    })
+}
+
+impl SegmentFile {
+    /// Writes down what a message is known by from now on.
+    pub(crate) fn note_seen(&self, message: &NewMessage) -> Result<(), JournalError> {
+        let Some(identity) = &message.identity else { return Ok(()) };
+        self.database.run(|connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO seen (message, name, content, at_us, fate, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    int(message.id),
+                    stored(identity.name),
+                    identity.content,
+                    message.accepted_at_us,
+                    message.fate.code(),
+                    identity.told,
+                ])
+                .map(drop)
+        })
+    }
+}
+
+impl NewMessage {
+    /// As it is stored when it is another one once more.
+    pub(crate) fn repeating(&self, first: u64) -> NewMessage {
+        NewMessage {
+            fate: Fate::Duplicate,
+            reason: Some(format!("repeats message {first}")),
+            deliveries: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The earlier message that a stored one repeats or has its name from. Segment files that an earlier program sealed know none.
+pub(crate) fn earlier(database: &Database, message: u64) -> Result<Option<u64>, JournalError> {
+    if database.schema_version()? < VERSION {
+        return Ok(None);
+    }
+    let found = database.run(|connection| {
+        connection
+            .prepare_cached("SELECT earlier FROM message WHERE id = ?1 AND earlier IS NOT NULL")?
+            .query_row([int(message)], |row| unsigned(row, 0))
+            .optional()
+    })?;
+    Ok(found)
+}
+
+/// A hash as SQLite stores numbers: all of their bits.
+fn stored(hash: u64) -> i64 {
+    i64::from_ne_bytes(hash.to_ne_bytes())
+}
