@@ -84,6 +84,7 @@ impl Broker {
         let cookie = folder.path().join(".erlang.cookie");
         fs::write(&cookie, "ORDERLYTESTSCOOKIE").expect("a file");
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400)).expect("a file of ours");
+        fs::write(folder.path().join("password"), PASSWORD).expect("a file");
         fs::write(folder.path().join("plugins"), "[].\n").expect("a file");
         let epmd_port = free_port();
         let names: Vec<String> = (1..=nodes_count).map(|number| format!("node{number}@localhost")).collect();
@@ -119,6 +120,12 @@ impl Broker {
     #[must_use]
     pub fn tls_file(&self, name: &str) -> PathBuf {
         self.folder.path().join("tls").join(name)
+    }
+
+    /// A file that holds the password.
+    #[must_use]
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join("password")
     }
 
     /// Makes the node of this number the leader of a quorum queue.

@@ -109,10 +109,12 @@ fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {
         let state = match source.state {
             SourceState::Listening => format!("listening at {}", source.place),
             SourceState::Watching => format!("watching {}", source.place),
+            SourceState::Consuming => format!("consuming {}", source.place),
+            SourceState::Trying => format!("trying to consume {}", source.place),
         };
         let connections = match source.state {
             SourceState::Listening => source.connections.to_string(),
-            SourceState::Watching => String::new(),
+            SourceState::Watching | SourceState::Consuming | SourceState::Trying => String::new(),
         };
         let Fates { routed, filtered, duplicate, failed, quarantined } = source.messages;
         let fates = [routed, filtered, duplicate, failed, quarantined, source.reused_ids]

@@ -2,6 +2,7 @@
 //!
 //! A plan is made once by [`compile`](crate::compile()) and then only read, by many at a time.
 
+mod amqp;
 mod handling;
 mod http;
 mod network;
@@ -14,6 +15,7 @@ use globset::GlobSet;
 use orderly_mapping::{Condition, Input, Mapping, Template};
 
 use crate::compile::Text;
+pub use amqp::{AmqpEndpoint, AmqpSource, BrokerAccess, HeaderText};
 pub use handling::{Handling, OnAnswer, Order, Priority, Rate, Retry};
 
 pub use http::{
@@ -180,6 +182,8 @@ pub enum Listener {
     Files(FilesSource),
     /// Messages posted by HTTP.
     Http(HttpSource),
+    /// A queue of a broker.
+    Amqp(AmqpSource),
 }
 
 impl Listener {
@@ -189,7 +193,7 @@ impl Listener {
         match self {
             Listener::Mllp(mllp) => Some(mllp.listen),
             Listener::Http(http) => Some(http.listen),
-            Listener::Files(_) => None,
+            Listener::Files(_) | Listener::Amqp(_) => None,
         }
     }
 }
@@ -330,6 +334,8 @@ pub enum Endpoint {
     Http(HttpEndpoint),
     /// FHIR R4 resources.
     Fhir(FhirEndpoint),
+    /// An exchange of a broker.
+    Amqp(AmqpEndpoint),
 }
 
 /// `mllp:` of a destination.

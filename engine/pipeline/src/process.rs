@@ -386,6 +386,10 @@ fn named(mut payload: Payload, destination: &Destination, input: &Input<'_>) -> 
                 None => return PairFate::Failed("a FHIR server takes what a mapping makes".to_owned()),
             }
         }
+        Endpoint::Amqp(amqp) => match amqp.target(input) {
+            Ok(target) => target,
+            Err(diagnostic) => return PairFate::Failed(told(&diagnostic)),
+        },
         Endpoint::Mllp(_) => None,
     };
     PairFate::Ready(payload)

@@ -2,6 +2,7 @@
 //!
 //! That their keys and words are those of the loader, a test holds (`tests/schemas.rs`).
 
+mod amqp;
 mod files;
 mod handling;
 mod http;
@@ -164,7 +165,7 @@ fn source() -> Json {
     let codes = orderly_hl7v2::TOLERANCES.iter().chain(&orderly_ccda::TOLERANCES);
     let refused = choice("What is not taken from it", &codes.copied().collect::<Vec<_>>());
     let keys = object(
-        "A source: one way in, over MLLP, as files or by HTTP",
+        "A source: one way in, over MLLP, as files, by HTTP or out of a queue",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -199,9 +200,10 @@ fn source() -> Json {
             "mllp": mllp_listener(),
             "files": files::source(),
             "http": http::source(),
+            "amqp": amqp::source(),
         }),
     );
-    one_kind(keys, &["mllp", "files", "http"])
+    one_kind(keys, &["mllp", "files", "http", "amqp"])
 }
 
 fn listen() -> Json {
@@ -228,7 +230,7 @@ fn mllp_listener() -> Json {
 
 fn destination() -> Json {
     let keys = object(
-        "A destination: one receiver, over MLLP, as files, by HTTP or a FHIR server",
+        "A destination: one receiver, over MLLP, as files, by HTTP, a FHIR server or an exchange",
         &[],
         json!({
             "about": text("What it is, for people"),
@@ -257,9 +259,10 @@ fn destination() -> Json {
             "files": files::destination(),
             "http": http::destination(),
             "fhir": http::fhir(),
+            "amqp": amqp::destination(),
         }),
     );
-    one_kind(keys, &["mllp", "files", "http", "fhir"])
+    one_kind(keys, &["mllp", "files", "http", "fhir", "amqp"])
 }
 
 /// Of the ways in, or out, exactly one.

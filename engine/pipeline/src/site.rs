@@ -2,6 +2,7 @@
 //!
 //! Reading collects all problems; a part that could not be read is left out, which the problems then forbid to use.
 
+mod amqp;
 mod files_source;
 mod folders;
 pub(crate) mod handling;
@@ -122,9 +123,10 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
     let http = fields.optional("http").map(|_| http::source(&fields, problems).map(Listener::Http));
-    let refuse = refuse(&fields, files.is_none() && http.is_none(), problems);
+    let amqp = fields.optional("amqp").map(|_| amqp::source(&fields, problems).map(Listener::Amqp));
+    let refuse = refuse(&fields, files.is_none() && http.is_none() && amqp.is_none(), problems);
     fields.finish();
-    let kinds = [("mllp", mllp), ("files", files), ("http", http)];
+    let kinds = [("mllp", mllp), ("files", files), ("http", http), ("amqp", amqp)];
     let listener = one_of(kinds, entry, &SOURCE_KINDS, problems)?;
     Some(Source {
         name: Arc::from(entry.key.as_str()),
@@ -183,20 +185,20 @@ struct Kinds {
 
 const SOURCE_KINDS: Kinds = Kinds {
     code_two: "config-two-listeners",
-    two: "a source is one of `mllp`, `files` and `http`, not several",
+    two: "a source is one of `mllp`, `files`, `http` and `amqp`, not several",
     two_help: "make a source of each",
     code_none: "config-no-listener",
     none: "nothing says where this source's messages come in",
-    none_help: "add `mllp:` or `http:` with an address to listen at, or `files:` with a folder to watch",
+    none_help: "add `mllp:` or `http:` with an address to listen at, `files:` with a folder to watch, or `amqp:` with a queue",
 };
 
 const DESTINATION_KINDS: Kinds = Kinds {
     code_two: "config-two-endpoints",
-    two: "a destination is one of `mllp`, `files`, `http` and `fhir`, not several",
+    two: "a destination is one of `mllp`, `files`, `http`, `fhir` and `amqp`, not several",
     two_help: "make a destination of each",
     code_none: "config-no-endpoint",
     none: "nothing says where this destination is",
-    none_help: "add `mllp:` with an address, `files:` with a folder, `http:` with a URL, or `fhir:` with a server's base",
+    none_help: "add `mllp:` with an address, `files:` with a folder, `http:` with a URL, `fhir:` with a server's base, or `amqp:` with an exchange",
 };
 
 /// The one kind that was declared; a kind with errors of its own, which are reported there, is `Some(None)`.
@@ -278,8 +280,9 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
     let http = fields.optional("http").map(|_| http::endpoint(&fields, problems).map(Endpoint::Http));
     let fhir = fields.optional("fhir").map(|_| http::fhir(&fields, problems).map(Endpoint::Fhir));
+    let amqp = fields.optional("amqp").map(|_| amqp::endpoint(&fields, problems).map(Endpoint::Amqp));
     fields.finish();
-    let kinds = [("mllp", mllp), ("files", files), ("http", http), ("fhir", fhir)];
+    let kinds = [("mllp", mllp), ("files", files), ("http", http), ("fhir", fhir), ("amqp", amqp)];
     let endpoint = one_of(kinds, entry, &DESTINATION_KINDS, problems)?;
     Some(Destination { name: Arc::from(entry.key.as_str()), about, handling, lane, endpoint })
 }

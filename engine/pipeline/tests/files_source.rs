@@ -30,7 +30,7 @@ fn source(lines: &[&str]) -> FilesSource {
     let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     match &plan.source("lab").unwrap().listener {
         Listener::Files(files) => files.clone(),
-        Listener::Mllp(_) | Listener::Http(_) => panic!("not a files source"),
+        Listener::Mllp(_) | Listener::Http(_) | Listener::Amqp(_) => panic!("not a files source"),
     }
 }
 
@@ -208,13 +208,13 @@ fn a_folder_is_watched_by_one_source_and_a_source_is_of_one_kind() {
     assert_eq!(
         wrong(&both),
         [
-            "2:3 config-two-listeners a source is one of `mllp`, `files` and `http`, not several | make a source of each"
+            "2:3 config-two-listeners a source is one of `mllp`, `files`, `http` and `amqp`, not several | make a source of each"
         ]
     );
     assert_eq!(
         wrong("  lab:\n    about: nothing\n"),
         [
-            "2:3 config-no-listener nothing says where this source's messages come in | add `mllp:` or `http:` with an address to listen at, or `files:` with a folder to watch"
+            "2:3 config-no-listener nothing says where this source's messages come in | add `mllp:` or `http:` with an address to listen at, `files:` with a folder to watch, or `amqp:` with a queue"
         ]
     );
 }

@@ -230,8 +230,13 @@ fn documents(kind: Kind) -> Vec<Json> {
                 "listen": "127.0.0.1:2",
                 "basic": { "user": "u", "password": "${env:P}" },
                 "tls": { "certificate": "a.pem", "key": "a.key" },
+            } }, "q": { "amqp": {
+                "brokers": "h", "user": "u", "password": "${env:P}", "queue": "q", "tls": {},
             } } },
             "destinations": {
+                "q": { "amqp": {
+                    "brokers": ["h"], "user": "u", "password": "${env:P}", "routing_key": "q", "tls": {},
+                } },
                 "d": { "retry": { "then": "1s" }, "mllp": { "address": "h:1", "tls": {} } },
                 "h": { "http": {
                     "url": "https://h/",

@@ -27,6 +27,8 @@ pub enum Fault {
     MergeHoldsOneLane = 9,
     /// Results of attempts are never written down.
     ResultForgotten = 14,
+    /// A message is taken off a broker's queue before its commit.
+    TakenOffBeforeCommit = 15,
 }
 
 /// Whether this fault is planted.

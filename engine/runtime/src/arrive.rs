@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use orderly_pipeline::TAKEN_MEDIA_TYPES;
-use orderly_pipeline::plan::{self, FilesSource, HttpSource, MllpListener};
+use orderly_pipeline::plan::{self, AmqpSource, FilesSource, HttpSource, MllpListener};
 use orderly_transport::listeners::files::{After, Complete, Identify, Order};
 use orderly_transport::listeners::{
-    FilesListenerSettings, HttpListenerSettings, ListenerSettings, MllpListenerSettings,
+    AmqpListenerSettings, FilesListenerSettings, HttpListenerSettings, ListenerSettings, MllpListenerSettings,
 };
 use orderly_transport::mllp_frame::{Tolerance, Tolerances};
 
@@ -23,6 +23,7 @@ pub(crate) fn settings(source: &plan::Source, base: &Path) -> ListenerSettings {
         plan::Listener::Mllp(mllp) => ListenerSettings::Mllp(mllp_settings(mllp, &source.refuse, base)),
         plan::Listener::Files(files) => ListenerSettings::Files(files_settings(files, base)),
         plan::Listener::Http(http) => ListenerSettings::Http(http_settings(http, base)),
+        plan::Listener::Amqp(amqp) => ListenerSettings::Amqp(amqp_settings(amqp, &source.name, base)),
     }
 }
 
@@ -58,6 +59,18 @@ fn http_settings(http: &HttpSource, base: &Path) -> HttpListenerSettings {
         media_types: TAKEN_MEDIA_TYPES.to_vec(),
         tls: http.tls.as_ref().map(|tls| outside::tls_server(tls, base)),
         ..defaults
+    }
+}
+
+/// How many messages are on their way to the journal when nothing is said: as many as connections over MLLP, enough for groups of commits.
+const PREFETCH: u16 = 64;
+
+fn amqp_settings(amqp: &AmqpSource, name: &str, base: &Path) -> AmqpListenerSettings {
+    AmqpListenerSettings {
+        broker: outside::broker(&amqp.broker, &format!("orderly source {name}"), base),
+        queue: amqp.queue.clone(),
+        prefetch: amqp.prefetch.unwrap_or(PREFETCH),
+        rejects_unreadable: amqp.rejects_unreadable,
     }
 }
 

@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use orderly_pipeline::plan::{self, Endpoint, FhirEndpoint, HttpEndpoint, MllpConnection, Prefer};
+use orderly_pipeline::plan::{
+    self, AmqpEndpoint, Endpoint, FhirEndpoint, HttpEndpoint, MllpConnection, Prefer,
+};
 use orderly_pipeline::{
     FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, Verdict, judge_answer,
     judge_fhir_answer,
 };
 use orderly_transport::destinations::{
-    Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings, HeaderContent,
-    HttpSettings, Judged, MediaType, Method, MllpSettings, Origin, Outcome,
+    AmqpSettings, Attempt, Classified, Delivery, Destination, DestinationSettings, FilesSettings,
+    HeaderContent, HttpSettings, Judged, MediaType, Method, MllpSettings, Origin, Outcome,
 };
 
 use crate::outside;
@@ -33,6 +35,9 @@ pub(crate) fn settings(destination: &plan::Destination, base: &Path) -> Destinat
         }
         Endpoint::Http(http) => DestinationSettings::Http(Box::new(http_settings(http, base))),
         Endpoint::Fhir(fhir) => DestinationSettings::Fhir(Box::new(fhir_settings(fhir, base))),
+        Endpoint::Amqp(amqp) => {
+            DestinationSettings::Amqp(Box::new(amqp_settings(amqp, &destination.name, base)))
+        }
     }
 }
 
@@ -62,11 +67,28 @@ fn fhir_settings(fhir: &FhirEndpoint, base: &Path) -> HttpSettings {
     }
 }
 
-fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
-    let media_types = match &http.content_type {
+fn amqp_settings(amqp: &AmqpEndpoint, name: &str, base: &Path) -> AmqpSettings {
+    let headers = amqp.fixed_headers().map(|(name, text)| (name.to_owned(), text.to_owned()));
+    AmqpSettings {
+        broker: outside::broker(&amqp.broker, &format!("orderly destination {name}"), base),
+        exchange: amqp.exchange.clone(),
+        routing_key: amqp.fixed_routing_key(),
+        headers: headers.collect(),
+        media_types: media_types(amqp.content_type.as_ref()),
+        is_persistent: amqp.persistent,
+        confirm_timeout: amqp.confirm_timeout.unwrap_or(ANSWER_TIMEOUT),
+    }
+}
+
+/// What payloads are: as declared, or by what they begin with.
+fn media_types(declared: Option<&String>) -> Vec<MediaType> {
+    match declared {
         Some(name) => vec![MediaType { beginning: b"", name: name.clone() }],
         None => MEDIA_TYPES.map(|(beginning, name)| MediaType { beginning, name: name.to_owned() }).into(),
-    };
+    }
+}
+
+fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
     let header = |(name, content): &(String, plan::HeaderContent)| match content {
         plan::HeaderContent::Text(text) => (name.clone(), HeaderContent::Text(text.clone())),
         plan::HeaderContent::Secret(secret) => {
@@ -84,7 +106,7 @@ fn http_settings(http: &HttpEndpoint, base: &Path) -> HttpSettings {
         headers: http.headers.iter().map(header).collect(),
         credentials: http.credentials.as_ref().map(|credentials| outside::credentials(credentials, base)),
         oauth: http.oauth.as_ref().map(|oauth| outside::oauth(oauth, base)),
-        media_types,
+        media_types: media_types(http.content_type.as_ref()),
         judged: Judged { media_types: HL7_V2_MEDIA_TYPES.to_vec(), beginnings: vec!["MSH"] },
         connect_timeout: http.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         answer_timeout: http.answer_timeout.unwrap_or(ANSWER_TIMEOUT),

@@ -144,7 +144,7 @@ impl Engine {
     pub fn address(&self, source: &str) -> Option<SocketAddr> {
         self.listening.iter().find_map(|(name, place)| match place {
             Place::Address(address) if **name == *source => Some(*address),
-            Place::Address(_) | Place::Folder(_) => None,
+            Place::Address(_) | Place::Folder(_) | Place::Queue(_) => None,
         })
     }
 

@@ -101,7 +101,7 @@ impl Ingest {
     fn failed_folder(&self) -> &str {
         match &self.listener {
             Listener::Files(files) => &files.failed,
-            Listener::Mllp(_) | Listener::Http(_) => "",
+            Listener::Mllp(_) | Listener::Http(_) | Listener::Amqp(_) => "",
         }
     }
 }
@@ -165,7 +165,7 @@ impl Default for Room {
 
 impl Room {
     /// Waits for room; it is given back when what this gives is dropped. A message larger than all of it takes all of it.
-    async fn take(&self, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+    pub(crate) async fn take(&self, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
         let kib = u32::try_from((bytes >> 10).clamp(1, KIB_IN_FLIGHT)).unwrap_or(1);
         let message = self.messages.clone().acquire_owned().await?;
         Ok([message, self.kib.clone().acquire_many_owned(kib).await?])
@@ -248,7 +248,7 @@ impl Reading<'_> {
     fn message_bytes_max(&self) -> usize {
         match &self.ingest.listener {
             Listener::Files(files) => files.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX),
-            Listener::Mllp(_) | Listener::Http(_) => MESSAGE_BYTES_MAX,
+            Listener::Mllp(_) | Listener::Http(_) | Listener::Amqp(_) => MESSAGE_BYTES_MAX,
         }
     }
 

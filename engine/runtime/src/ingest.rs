@@ -1,4 +1,4 @@
-//! From a frame to its answer: process, commit, answer, in this order. Files take the same way in `file_ingest`.
+//! From a frame to its answer: process, commit, answer, in this order. Files take the same way in `file_ingest`, queues in `queue_ingest`.
 //!
 //! What always holds: the answer of a stored message is written by [`Reply::stored`](orderly_pipeline::Reply::stored)
 //! after the commit told us so, and by nothing else; bytes that cannot be read are stored too, as quarantined.
@@ -31,10 +31,10 @@ use crate::standing::SourceStanding;
 use crate::told;
 
 /// Above this size, processing is long enough to hold up the other connections of its thread.
-const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
+pub(crate) const PROCESS_ASIDE_BYTES: usize = 256 * 1024;
 
 /// How many messages one frame may hold: each has an answer, and all answers wait for the last.
-const MEMBERS_MAX: usize = 10_000;
+pub(crate) const MEMBERS_MAX: usize = 10_000;
 
 /// A message that was processed, and stored unless its verdict says otherwise.
 pub(crate) struct Taken {
@@ -82,10 +82,10 @@ pub(crate) struct Ingest {
     plans: Plans,
     pub(crate) journal: Journal,
     /// What is counted of the source.
-    standing: Arc<SourceStanding>,
+    pub(crate) standing: Arc<SourceStanding>,
     /// Senders who wait for a destination's answer.
     relays: Arc<Relays>,
-    /// Room for messages out of files.
+    /// Room for messages out of files and queues.
     pub(crate) room: Room,
     /// Files that are out of the way, which could not be stored yet.
     pub(crate) unreleased: Arc<Mutex<Vec<Arc<str>>>>,
@@ -435,5 +435,7 @@ pub(crate) fn announce(source: &str, place: &Place) {
     match place {
         Place::Address(address) => info!(source, %address, "listening"),
         Place::Folder(folder) => info!(source, folder = %folder.display(), "watching"),
+        // Whether it is reached is told when it is.
+        Place::Queue(queue) => info!(source, queue, "a queue"),
     }
 }

@@ -30,6 +30,7 @@ mod outside;
 mod part;
 mod plans;
 mod post_ingest;
+mod queue_ingest;
 mod relay;
 mod release;
 mod reload;

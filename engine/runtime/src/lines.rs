@@ -131,6 +131,9 @@ impl Lines {
             Listener::Http(listener) => {
                 Part::task(stop, async move { listener.run(handler, is_said(stopped)).await })
             }
+            Listener::Amqp(listener) => {
+                Part::task(stop, async move { listener.run(handler, is_said(stopped)).await })
+            }
             // It blocks on the disk, as a destination's worker does.
             Listener::Files(listener) => {
                 let watching = async move { listener.run(handler, is_said(stopped)).await };

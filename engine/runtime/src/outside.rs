@@ -2,11 +2,13 @@
 //! to be used.
 
 use std::path::Path;
+use std::time::Duration;
 
 use orderly_pipeline::plan::{
     self, At, Endpoint, HeaderContent, Listener, TlsEndpoint, TlsIdentity, TlsListener,
 };
 use orderly_pipeline::{Diagnostic, Fault, Plan};
+use orderly_transport::amqp::{BrokerCredentials, BrokerSettings, HEARTBEAT_DEFAULT};
 use orderly_transport::destinations::{ClientProof, Credentials, OAuthSettings, Origin};
 use orderly_transport::secret::SecretSource;
 use orderly_transport::tls::{ClientIdentity, FilesError, TlsClientSettings, TlsServerSettings, Validity};
@@ -26,6 +28,7 @@ pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
                 let secret = http.credentials.as_ref().map(secret_of);
                 found.extend(secret.and_then(|secret| secret_finding(&whose, secret, base)));
             }
+            Listener::Amqp(amqp) => found.extend(broker_findings(&whose, &amqp.broker, base)),
             Listener::Files(_) => {}
         }
     }
@@ -51,10 +54,16 @@ pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
                 found.extend(secret.and_then(|secret| secret_finding(&whose, secret, base)));
                 found.extend(fhir.oauth.iter().flat_map(|oauth| oauth_findings(&whose, oauth, base)));
             }
+            Endpoint::Amqp(amqp) => found.extend(broker_findings(&whose, &amqp.broker, base)),
             Endpoint::Files(_) => {}
         }
     }
     found
+}
+
+fn broker_findings(whose: &str, broker: &plan::BrokerAccess, base: &Path) -> Vec<Diagnostic> {
+    let tls = broker.tls.as_ref().and_then(|tls| tls_client_finding(whose, tls, base));
+    tls.into_iter().chain(secret_finding(whose, &broker.password, base)).collect()
 }
 
 fn secret_of(credentials: &plan::Credentials) -> &plan::Secret {
@@ -127,6 +136,25 @@ pub(crate) fn credentials(credentials: &plan::Credentials, base: &Path) -> Crede
         }
     }
 }
+
+/// The transport's way to a broker; `name` is what its operator sees.
+pub(crate) fn broker(access: &plan::BrokerAccess, name: &str, base: &Path) -> BrokerSettings {
+    BrokerSettings {
+        addresses: access.addresses.clone(),
+        virtual_host: access.virtual_host.clone(),
+        credentials: BrokerCredentials {
+            user: access.user.clone(),
+            password: secret(&access.password, base),
+        },
+        tls: access.tls.as_ref().map(|tls| tls_client(tls, base)),
+        heartbeat: access.heartbeat.unwrap_or(HEARTBEAT_DEFAULT),
+        connect_timeout: access.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        name: name.to_owned(),
+    }
+}
+
+/// How long a broker may take to be connected to: as other receivers.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The transport's settings for tokens.
 pub(crate) fn oauth(oauth: &plan::OAuth, base: &Path) -> OAuthSettings {

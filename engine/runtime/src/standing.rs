@@ -182,6 +182,8 @@ impl SourceStanding {
         let (state, place) = match &*locked(&self.place) {
             Place::Address(address) => (SourceState::Listening, address.to_string()),
             Place::Folder(folder) => (SourceState::Watching, folder.display().to_string()),
+            Place::Queue(queue) if counts.connections > 0 => (SourceState::Consuming, queue.clone()),
+            Place::Queue(queue) => (SourceState::Trying, queue.clone()),
         };
         let mut peers: Vec<_> = counts.peers.iter().collect();
         peers.sort_by_key(|(address, _)| **address);

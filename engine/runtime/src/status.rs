@@ -23,7 +23,7 @@ pub struct SourceStatus {
     pub name: String,
     /// How messages come in.
     pub state: SourceState,
-    /// The address that it listens at, or the folder that it watches.
+    /// The address that it listens at, the folder that it watches, or the queue that it consumes.
     pub place: String,
     /// Connections that are open now.
     pub connections: u64,
@@ -31,7 +31,7 @@ pub struct SourceStatus {
     pub messages: Fates,
     /// So many of them had the control id of another one, and other bytes; where the source declares repeats.
     pub reused_ids: u64,
-    /// Who connected, by address.
+    /// Who connected, by address; of a queue, the brokers that it was consumed at.
     pub peers: Vec<PeerStatus>,
 }
 
@@ -43,6 +43,10 @@ pub enum SourceState {
     Listening,
     /// A folder is looked at.
     Watching,
+    /// A queue is consumed.
+    Consuming,
+    /// A queue is to be consumed, and its broker is not reached.
+    Trying,
 }
 
 /// Messages by their fate.

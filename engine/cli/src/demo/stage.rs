@@ -93,6 +93,9 @@ impl Stage {
             Some(Listener::Http(_)) => {
                 Err(Failure::new(format!("{}: the demo posts nothing by HTTP", sample.file)))
             }
+            Some(Listener::Amqp(_)) => {
+                Err(Failure::new(format!("{}: the demo publishes nothing to a queue", sample.file)))
+            }
             None => Err(Failure::new(format!("{}: there is no source {}", sample.file, sample.source))),
         }
     }
@@ -198,6 +201,7 @@ impl Stage {
                     let folder = folder.display();
                     format!("cp FILE {folder}/.new && mv {folder}/.new {folder}/NEW_NAME")
                 }
+                Place::Queue(queue) => format!("publish to the queue {queue}"),
             };
             text.push_str(&format!("  {how}    # as {source}\n"));
         }

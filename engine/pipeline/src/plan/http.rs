@@ -166,7 +166,7 @@ pub struct Url {
     pub path: Vec<UrlPart>,
 }
 
-/// A part of a URL's path.
+/// A part of a text with values of the message in it: of a URL's path, of a routing key.
 #[derive(Debug)]
 pub enum UrlPart {
     /// As it stands.

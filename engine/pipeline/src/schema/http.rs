@@ -111,7 +111,7 @@ fn oauth() -> Json {
 }
 
 /// Where a secret is found.
-fn secret(about: &str) -> Json {
+pub(super) fn secret(about: &str) -> Json {
     json!({
         "description": format!("{about}, by where it is found: ${{env:NAME}} or ${{file:secrets/name}}"),
         "type": "string",

@@ -13,7 +13,12 @@ pub(crate) const REFUSALS: [&str; 4] = ["AE", "AR", "CE", "CR"];
 
 /// What can go wrong on the way, by the codes that attempts are recorded with: then nobody knows what became of the message, so none of
 /// them can be taken for a delivery.
-pub(crate) const ON_THE_WAY: [&str; 12] = [
+pub(crate) const ON_THE_WAY: [&str; 17] = [
+    "amqp-blocked",
+    "amqp-lost",
+    "amqp-missing",
+    "amqp-refused",
+    "amqp-unconfirmed",
     "answer-timeout",
     "answer-unreadable",
     "closed-before-answer",

@@ -43,7 +43,7 @@ pub(super) fn source(of: &Fields<'_, '_>, problems: &Problems) -> Option<HttpSou
     })
 }
 
-fn warn_of_plain_secret<'p>(span: &Span, problems: &'p Problems) -> Reported<'p> {
+pub(super) fn warn_of_plain_secret<'p>(span: &Span, problems: &'p Problems) -> Reported<'p> {
     let message = "the credentials go over the network for everybody to read";
     problems.warning("config-plain-secret", span, message)
 }
@@ -302,7 +302,7 @@ fn path(written: Scalar<'_>, from: usize, problems: &Problems) -> Option<Vec<Url
 }
 
 /// The length of the `${...}` at the beginning: to the first `}` outside quotes, or all, and what is wrong is told when it is compiled.
-fn value_length(text: &str) -> usize {
+pub(super) fn value_length(text: &str) -> usize {
     let mut is_quoted = false;
     for (at, c) in text.char_indices() {
         match c {

@@ -38,8 +38,15 @@ pub(super) fn places(sources: &[Source], entries: &[Entry]) -> Vec<(usize, Span)
 pub(super) fn check(site: &Site, problems: &Problems) {
     for (source, answer, span) in answered(site) {
         let refuse = |message: String| problems.error("config-answer", span, message);
-        if matches!(source.listener, Listener::Files(_)) {
-            refuse("nobody waits for an answer to a file".to_owned()).help("remove it");
+        match source.listener {
+            Listener::Files(_) => {
+                refuse("nobody waits for an answer to a file".to_owned()).help("remove it");
+            }
+            Listener::Amqp(_) => {
+                refuse("nobody waits for an answer to what comes out of a queue".to_owned())
+                    .help("remove it");
+            }
+            Listener::Mllp(_) | Listener::Http(_) => {}
         }
         if source.acknowledgements == Acknowledgements::Enhanced {
             refuse("in enhanced mode the answer to a message is that it is stored".to_owned())
@@ -48,7 +55,7 @@ pub(super) fn check(site: &Site, problems: &Problems) {
         let destination = site.destinations.iter().find(|other| other.name == answer.destination);
         match destination.map(|destination| &destination.endpoint) {
             Some(Endpoint::Mllp(_) | Endpoint::Http(_)) => {}
-            Some(Endpoint::Files(_) | Endpoint::Fhir(_)) => {
+            Some(Endpoint::Files(_) | Endpoint::Fhir(_) | Endpoint::Amqp(_)) => {
                 refuse(format!("`{}` answers nothing that is HL7 v2", answer.destination))
                     .help("name a destination with `mllp:`, or with `http:` whose server answers HL7 v2");
             }

@@ -8,6 +8,7 @@ use crate::secret::SecretSource;
 use crate::tls::{TlsClient, TlsClientSettings};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{AsyncTcpStream, ConnectionProperties};
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -15,6 +16,9 @@ use tracing::{info, warn};
 
 /// The heartbeat where nothing else is wanted: a broker that has died is noticed within it, and a busy one is left in peace.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long what came before the end of a connection may take to be understood.
+const LAST_WORDS_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// A broker, or the nodes of a cluster of brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +117,22 @@ impl Broker {
                 .with_client_property("product".into(), "orderly".into())
                 .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into()),
         );
+        let connecting = async {
+            let mut connecting = pin!(connecting);
+            tokio::select! {
+                biased;
+                connected = connecting.as_mut() => Ok(connected),
+                // lapin goes on waiting. What the broker said before it closed the connection is understood in no time.
+                why = hearing.broken() => timeout(LAST_WORDS_TIME_MAX, connecting).await.map_err(|_| why.to_owned()),
+            }
+        };
         match timeout(settings.connect_timeout, connecting).await {
-            Ok(Ok(connected)) => Ok(Connection::new(connected, address.to_owned(), hearing)),
-            Ok(Err(error)) => {
+            Ok(Err(text)) => {
+                hearing.cut(&text);
+                Err(BrokerError::Handshake { address: address.to_owned(), text })
+            }
+            Ok(Ok(Ok(connected))) => Ok(Connection::new(connected, address.to_owned(), hearing)),
+            Ok(Ok(Err(error))) => {
                 let BrokerCredentials { user, .. } = &settings.credentials;
                 Err(BrokerError::of_login(&error, address, user, &settings.virtual_host))
             }
@@ -137,6 +154,66 @@ impl Broker {
             authority: AMQPAuthority { userinfo, host: String::new(), port: 0 },
             vhost: self.settings.virtual_host.clone(),
             query: AMQPQueryString { heartbeat: Some(heartbeat), ..AMQPQueryString::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What a broker says first: a `connection.start` that offers PLAIN in en_US, with an empty table of properties.
+    const START: &[u8] = b"\x01\0\0\0\0\0\x1c\0\x0a\0\x0a\0\x09\0\0\0\0\0\0\0\x05PLAIN\0\0\0\x05en_US\xce";
+
+    /// Connects to something that sends this after the client's first bytes and closes.
+    async fn met_with(bytes: Vec<u8>) -> Result<Connection, BrokerError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "geheim").unwrap();
+        let mut broker = Broker::new(BrokerSettings {
+            addresses: vec![address],
+            virtual_host: "/".to_owned(),
+            credentials: BrokerCredentials {
+                user: "orderly".to_owned(),
+                password: SecretSource::File(password),
+            },
+            tls: None,
+            heartbeat: HEARTBEAT_DEFAULT,
+            connect_timeout: Duration::from_secs(5),
+            name: "test".to_owned(),
+        });
+        let peer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 8]).await.ok();
+            stream.write_all(&bytes).await.ok();
+            stream.shutdown().await.ok();
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok();
+        };
+        tokio::join!(broker.connect(), peer).0
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn whatever_answers_that_is_no_broker_is_told_so(
+            starts: bool,
+            cut in 0..START.len(),
+            junk in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let start = if starts { START } else { START.get(..cut).unwrap_or_default() };
+            let error = runtime.block_on(met_with([start, &junk].concat())).err();
+            let told = error.map(|error| (error.code(), error.to_string()));
+            prop_assert!(
+                matches!(&told, Some(("amqp-handshake", text)) if !text.contains("geheim")),
+                "{:?}", told
+            );
         }
     }
 }

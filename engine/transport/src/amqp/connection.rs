@@ -9,6 +9,7 @@ use lapin::options::ConfirmSelectOptions;
 use lapin::{ErrorKind, Event};
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -67,6 +68,12 @@ impl Connection {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The same as a socket's address; none when the connection is gone.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.hearing.peer()
     }
 
     /// Its state now, and each change of it.

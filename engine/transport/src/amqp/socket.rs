@@ -36,12 +36,19 @@ pub(super) struct Hearing {
     /// Why the system says that it ended.
     reason: OnceLock<String>,
     ended: Notify,
+    /// The broker's side of it has ended, or nothing more is read; what was read before may not be understood yet.
+    broken: Notify,
 }
 
 impl Hearing {
     /// How long the broker has been silent.
     pub(super) fn silence(&self) -> Duration {
         self.since.elapsed().saturating_sub(Duration::from_millis(self.heard_ms.load(Ordering::Acquire)))
+    }
+
+    /// The broker's end.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.handle.as_ref()?.peer_addr().ok()?.as_socket()
     }
 
     /// From now on a longer silence ends the connection.
@@ -75,6 +82,17 @@ impl Hearing {
             }
             is_first
         });
+    }
+
+    /// Waits until the broker's side has ended, or ours has given it up, and gives the reason.
+    pub(super) async fn broken(&self) -> &str {
+        self.broken.notified().await;
+        self.reason.get().map_or("what was answered is not understood", String::as_str)
+    }
+
+    fn breaks(&self, reason: impl FnOnce() -> String) {
+        self.reason.get_or_init(reason);
+        self.broken.notify_one();
     }
 
     /// Waits until nothing is read or written any more, and gives the system's reason.
@@ -142,6 +160,7 @@ impl Socket {
             state: watch::Sender::new(LinkState::Open),
             reason: OnceLock::new(),
             ended: Notify::new(),
+            broken: Notify::new(),
         };
         Self { stream, hearing: Arc::new(hearing) }
     }
@@ -154,6 +173,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.hearing.ended.notify_one();
+        self.hearing.broken.notify_one();
     }
 }
 
@@ -169,11 +189,11 @@ impl AsyncRead for Socket {
         match Pin::new(&mut this.stream).poll_read(context, &mut buffer) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => {
-                this.hearing.reason.get_or_init(|| in_words(&error));
+                this.hearing.breaks(|| in_words(&error));
                 Poll::Ready(Err(error))
             }
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                this.hearing.reason.get_or_init(|| "the broker closed the connection".to_owned());
+                this.hearing.breaks(|| "the broker closed the connection".to_owned());
                 Poll::Ready(Ok(0))
             }
             Poll::Ready(Ok(())) => Poll::Ready(this.hearing.heard().map(|()| buffer.filled().len())),

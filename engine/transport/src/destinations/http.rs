@@ -189,7 +189,7 @@ async fn request(
         .method(asked.method)
         .uri(asked.path)
         .header(USER_AGENT, "orderly")
-        .header(CONTENT_TYPE, media_type(&settings.media_types, payload));
+        .header(CONTENT_TYPE, MediaType::of(&settings.media_types, payload));
     if let Some(search) = asked.if_none_exist {
         request = request.header("If-None-Exist", search);
     }
@@ -219,8 +219,11 @@ fn hidden(value: &str) -> HeaderValue {
     value
 }
 
-fn media_type<'s>(types: &'s [MediaType], payload: &[u8]) -> &'s str {
-    let payload = payload.trim_ascii_start();
-    let fits = |media: &&MediaType| payload.starts_with(media.beginning);
-    types.iter().find(fits).map_or("application/octet-stream", |media| &media.name)
+impl MediaType {
+    /// What a payload is, of these: the first that fits.
+    pub(super) fn of<'s>(types: &'s [MediaType], payload: &[u8]) -> &'s str {
+        let payload = payload.trim_ascii_start();
+        let fits = |media: &&MediaType| payload.starts_with(media.beginning);
+        types.iter().find(fits).map_or("application/octet-stream", |media| &media.name)
+    }
 }

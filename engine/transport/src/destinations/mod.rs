@@ -4,12 +4,14 @@
 //! elsewhere. What always holds: an attempt ends within its timeouts; it is `Delivered` only on the receiver's own word (or on
 //! a file flushed to disk); after an attempt whose outcome is unknown nothing else is sent on the same connection.
 
+mod amqp;
 mod fhir;
 mod files;
 mod http;
 mod mllp;
 
 pub use crate::http_client::Origin;
+pub use amqp::{AmqpDestination, AmqpSettings};
 pub use fhir::FhirDestination;
 pub use files::{FilesDestination, FilesSettings};
 pub use http::{
@@ -30,6 +32,8 @@ pub enum DestinationSettings {
     Http(Box<HttpSettings>),
     /// Resources to a FHIR server.
     Fhir(Box<HttpSettings>),
+    /// An exchange of a broker.
+    Amqp(Box<AmqpSettings>),
 }
 
 impl DestinationSettings {
@@ -40,6 +44,7 @@ impl DestinationSettings {
             Self::Files(settings) => Destination::Files(FilesDestination::open(settings).await),
             Self::Http(settings) => Destination::Http(Box::new(HttpDestination::new(*settings))),
             Self::Fhir(settings) => Destination::Fhir(Box::new(FhirDestination::new(*settings))),
+            Self::Amqp(settings) => Destination::Amqp(Box::new(AmqpDestination::new(*settings))),
         }
     }
 }
@@ -55,6 +60,8 @@ pub enum Destination {
     Http(Box<HttpDestination>),
     /// See [`DestinationSettings::Fhir`].
     Fhir(Box<FhirDestination>),
+    /// See [`DestinationSettings::Amqp`].
+    Amqp(Box<AmqpDestination>),
 }
 
 impl Destination {
@@ -65,6 +72,7 @@ impl Destination {
             Self::Files(destination) => destination.attempt(delivery).await,
             Self::Http(destination) => destination.attempt(delivery, classify).await,
             Self::Fhir(destination) => destination.attempt(delivery, classify).await,
+            Self::Amqp(destination) => destination.attempt(delivery).await,
         }
     }
 }
@@ -74,7 +82,7 @@ impl Destination {
 pub struct Delivery<'d> {
     /// What no other delivery to this destination is called; the same for every attempt.
     pub id: &'d str,
-    /// What the delivery would like to be called where it gets a name: of a file, any text; of a request, its path with its query; of a resource, its interaction.
+    /// What the delivery would like to be called where it gets a name: of a file, any text; of a request, its path with its query; of a resource, its interaction; of a message at a broker, its routing key and headers.
     pub name: &'d str,
     /// The bytes to deliver.
     pub payload: &'d [u8],

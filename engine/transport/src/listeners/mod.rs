@@ -1,9 +1,10 @@
 //! Every way in: one file a kind, one line in [`ListenerSettings`] and [`Listener`].
 //!
-//! A listener receives, hands what came to its [`Handler`] or [`FileHandler`], and writes the answer back or puts the file away. It never
+//! A listener receives, hands what came to its [`Handler`], [`FileHandler`] or [`QueueHandler`], and writes the answer back or puts the file away. It never
 //! does so by itself: what is answered, and when, is the handler's to decide, because only the handler knows whether the message is stored.
 
 mod accept;
+pub mod amqp;
 pub mod files;
 mod http;
 mod mllp;
@@ -11,6 +12,7 @@ mod mllp;
 use crate::mllp_frame::{Problem, Tally};
 use crate::tls::FilesError;
 pub use accept::TakenAddress;
+pub use amqp::{AmqpListener, AmqpListenerSettings, QueueHandler};
 pub use files::{FileHandler, FilesListener, FilesListenerSettings};
 pub use http::{HttpListener, HttpListenerSettings};
 pub use mllp::{MllpListener, MllpListenerSettings};
@@ -29,6 +31,8 @@ pub enum ListenerSettings {
     Files(FilesListenerSettings),
     /// Messages posted by HTTP.
     Http(HttpListenerSettings),
+    /// A queue of a broker.
+    Amqp(AmqpListenerSettings),
 }
 
 impl ListenerSettings {
@@ -38,6 +42,7 @@ impl ListenerSettings {
             Self::Mllp(settings) => MllpListener::bind(settings).await.map(Listener::Mllp),
             Self::Http(settings) => HttpListener::bind(settings).await.map(Listener::Http),
             Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
+            Self::Amqp(settings) => Ok(Listener::Amqp(AmqpListener::new(settings))),
         }
     }
 
@@ -47,6 +52,7 @@ impl ListenerSettings {
             Self::Mllp(settings) => MllpListener::at(taken, settings).map(Listener::Mllp),
             Self::Http(settings) => HttpListener::at(taken, settings).map(Listener::Http),
             Self::Files(settings) => Ok(Listener::Files(FilesListener::new(settings))),
+            Self::Amqp(settings) => Ok(Listener::Amqp(AmqpListener::new(settings))),
         }
     }
 }
@@ -60,6 +66,8 @@ pub enum Listener {
     Files(FilesListener),
     /// See [`ListenerSettings::Http`].
     Http(HttpListener),
+    /// See [`ListenerSettings::Amqp`].
+    Amqp(AmqpListener),
 }
 
 impl Listener {
@@ -68,7 +76,7 @@ impl Listener {
         match self {
             Self::Mllp(listener) => Some(listener.taken()),
             Self::Http(listener) => Some(listener.taken()),
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Amqp(_) => None,
         }
     }
 
@@ -78,6 +86,7 @@ impl Listener {
             Self::Mllp(listener) => Place::Address(listener.local_addr()),
             Self::Http(listener) => Place::Address(listener.local_addr()),
             Self::Files(listener) => Place::Folder(listener.folder().to_owned()),
+            Self::Amqp(listener) => Place::Queue(listener.queue().to_owned()),
         }
     }
 }
@@ -89,6 +98,8 @@ pub enum Place {
     Address(SocketAddr),
     /// A folder.
     Folder(PathBuf),
+    /// A queue of a broker, by its name.
+    Queue(String),
 }
 
 /// What a listener's owner does with what comes in. Called for each connection in the order of its frames, one at a time;

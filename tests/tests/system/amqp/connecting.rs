@@ -6,38 +6,13 @@ use orderly_tests::broker::{Broker, PASSWORD, TLS_NAME, USER};
 use orderly_tests::peers::PATIENCE;
 use orderly_tests::proxy::Proxy;
 use orderly_transport::amqp::{
-    self, BrokerCredentials, BrokerError, BrokerSettings, Connection, ConsumerSettings, Declaration,
-    ExchangeKind, HeaderValue, Incoming, LinkState, Publication, Publisher, QueueKind, Verdict,
+    self, BrokerError, BrokerSettings, Connection, ConsumerSettings, Declaration, ExchangeKind, HeaderValue,
+    Incoming, LinkState, Publication, Publisher, QueueKind, Verdict,
 };
-use orderly_transport::secret::SecretSource;
 use orderly_transport::tls::{ClientIdentity, TlsClientSettings};
 use tokio::time::timeout;
 
-/// Short, and long enough for a busy machine.
-const HEARTBEAT: Duration = Duration::from_secs(3);
-
-/// Settings that lead to these addresses.
-fn settings(addresses: &[String]) -> BrokerSettings {
-    let password = std::env::temp_dir().join(format!("orderly-password-{}", std::process::id()));
-    std::fs::write(&password, PASSWORD).unwrap();
-    BrokerSettings {
-        addresses: addresses.to_vec(),
-        virtual_host: "/".to_owned(),
-        credentials: BrokerCredentials { user: USER.to_owned(), password: SecretSource::File(password) },
-        tls: None,
-        heartbeat: HEARTBEAT,
-        connect_timeout: PATIENCE,
-        name: "test".to_owned(),
-    }
-}
-
-async fn connect(addresses: &[String]) -> Connection {
-    amqp::Broker::new(settings(addresses)).connect().await.unwrap()
-}
-
-async fn declare_queue(connection: &Connection, name: &str, kind: QueueKind) -> Result<(), BrokerError> {
-    connection.declare(&[Declaration::Queue { name: name.to_owned(), kind, arguments: Vec::new() }]).await
-}
+use super::{HEARTBEAT, connect, declare_queue, settings};
 
 fn to_queue<'p>(queue: &'p str, id: &'p str, body: &'p [u8]) -> Publication<'p> {
     Publication {

@@ -1,0 +1,112 @@
+//! Publishing to RabbitMQ with confirms: ours beside bare lapin, turn by turn, in one run.
+//!
+//! `cargo bench -p orderly-tests --bench broker`. What is compared: the same messages to the same quorum queue with the same window; lapin's
+//! confirms are awaited in their order and nothing else is done with them.
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, ConnectionProperties};
+use orderly_tests::broker::{Broker, PASSWORD, USER};
+use orderly_transport::amqp::{
+    self, BrokerCredentials, BrokerSettings, Declaration, HEARTBEAT_DEFAULT, Publication, QueueKind, Verdict,
+};
+use orderly_transport::secret::SecretSource;
+
+const QUEUE: &str = "measured";
+
+/// As many as an ADT message has bytes.
+const BODY_BYTES: usize = 1100;
+
+const WINDOWS: [usize; 3] = [1, 64, 256];
+
+#[tokio::main]
+async fn main() {
+    let broker = Broker::start();
+    let ours = amqp::Broker::new(settings(&broker)).connect().await.expect("a broker");
+    let queue = Declaration::Queue { name: QUEUE.to_owned(), kind: QueueKind::Quorum, arguments: Vec::new() };
+    ours.declare(&[queue]).await.expect("a queue");
+    let url = format!("amqp://{USER}:{PASSWORD}@{}/%2f", broker.address());
+    let bare = lapin::Connection::connect(&url, ConnectionProperties::default()).await.expect("a broker");
+    println!("{:>6}  {:>12}  {:>12}  {:>6}", "window", "ours msg/s", "lapin msg/s", "ratio");
+    for window in WINDOWS {
+        let count = if window == 1 { 3_000 } else { 20_000 };
+        let (mut with_ours, mut with_lapin) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..3 {
+            with_lapin += publish_bare(&bare, window, count).await;
+            with_ours += publish_ours(&ours, window, count).await;
+        }
+        let rate = |time: Duration| f64::from(3 * count) / time.as_secs_f64();
+        let (ours, lapin) = (rate(with_ours), rate(with_lapin));
+        println!("{window:>6}  {ours:>12.0}  {lapin:>12.0}  {:>6.2}", ours / lapin);
+    }
+}
+
+fn settings(broker: &Broker) -> BrokerSettings {
+    BrokerSettings {
+        addresses: vec![broker.address()],
+        virtual_host: "/".to_owned(),
+        credentials: BrokerCredentials {
+            user: USER.to_owned(),
+            password: SecretSource::File(broker.password_file()),
+        },
+        tls: None,
+        heartbeat: HEARTBEAT_DEFAULT,
+        connect_timeout: Duration::from_secs(10),
+        name: "measured".to_owned(),
+    }
+}
+
+async fn publish_ours(connection: &amqp::Connection, window: usize, count: u32) -> Duration {
+    let mut publisher = connection.publisher(window).await.expect("a channel");
+    let body = vec![b'x'; BODY_BYTES];
+    let begun = Instant::now();
+    for number in 0..count {
+        if publisher.room() == 0 {
+            let confirmed = publisher.next().await.expect("an outcome");
+            assert_eq!(confirmed.verdict, Verdict::Acknowledged);
+        }
+        let publication = Publication {
+            exchange: "",
+            routing_key: QUEUE,
+            id: &number.to_string(),
+            mandatory: true,
+            persistent: true,
+            content_type: None,
+            kind: None,
+            timestamp: None,
+            headers: &[],
+            body: &body,
+        };
+        publisher.publish(&publication).expect("room");
+    }
+    while let Some(confirmed) = publisher.next().await {
+        assert_eq!(confirmed.verdict, Verdict::Acknowledged);
+    }
+    begun.elapsed()
+}
+
+async fn publish_bare(connection: &lapin::Connection, window: usize, count: u32) -> Duration {
+    let channel = connection.create_channel().await.expect("a channel");
+    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+    let body = vec![b'x'; BODY_BYTES];
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let mut waiting = VecDeque::new();
+    let begun = Instant::now();
+    for number in 0..count {
+        if waiting.len() == window {
+            let oldest: lapin::PublisherConfirm = waiting.pop_front().expect("a full window");
+            black_box(oldest.await.expect("a confirm"));
+        }
+        let properties =
+            BasicProperties::default().with_delivery_mode(2).with_message_id(number.to_string().into());
+        let published = channel.basic_publish("".into(), QUEUE.into(), options, &body, properties).await;
+        waiting.push_back(published.expect("a connection"));
+    }
+    for confirm in waiting {
+        black_box(confirm.await.expect("a confirm"));
+    }
+    begun.elapsed()
+}
