@@ -83,6 +83,15 @@ impl Running {
         found.unwrap_or_else(|| panic!("{source} listens nowhere:\n{}", log.join("\n"))).1
     }
 
+    /// Where a source listens that a reload has brought: waits until the log says so.
+    pub async fn new_address(&self, source: &str) -> SocketAddr {
+        let listens = |line: &String| listening(line).is_some_and(|(name, _)| name == source);
+        let mut log = self.log.clone();
+        // When it does not come, `address` says what the log holds instead.
+        let _ = tokio::time::timeout(PATIENCE, log.wait_for(|lines| lines.iter().any(listens))).await;
+        self.address(source)
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

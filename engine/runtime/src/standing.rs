@@ -132,9 +132,13 @@ impl SourceStanding {
 
     /// A peer's connection ended.
     pub(crate) fn disconnected(&self, peer: IpAddr) {
+        self.disconnected_at(peer, now());
+    }
+
+    fn disconnected_at(&self, peer: IpAddr, at_us: i64) {
         let mut counts = self.counts();
         counts.connections = counts.connections.saturating_sub(1);
-        if let Some(peer) = counts.peer(peer, now()) {
+        if let Some(peer) = counts.peer(peer, at_us) {
             peer.connections = peer.connections.saturating_sub(1);
         }
     }
@@ -335,10 +339,9 @@ mod tests {
         source.connected_at(address(PEERS_MAX), 1000);
         assert_eq!(source.status().connections, 257);
         assert!(!source.deviated(address(PEERS_MAX), "mllp-noise", 1, 0));
-        for number in [7, 3] {
-            source.disconnected(address(number));
-        }
-        source.connected_at(address(PEERS_MAX + 1), 1001);
+        source.disconnected_at(address(7), 1001);
+        source.disconnected_at(address(3), 1002);
+        source.connected_at(address(PEERS_MAX + 1), 1003);
         let kept: Vec<String> = source.status().peers.into_iter().map(|peer| peer.address).collect();
         assert_eq!(kept.len(), PEERS_MAX);
         // The one that went first; the other is still known.

@@ -319,7 +319,7 @@ async fn status_has_what_the_plan_has_and_counts_on_for_what_stays() {
     site.amend("orderly.yaml", "sources:\n", &format!("sources:\n{LAB_SETTINGS}"));
     site.write("routes/lab.yaml", "route: lab\nfrom: lab\nto:\n  - destination: archive\n");
     let plan = orderly(&site, ["reload", "--json"]).await.ended(0).json()[0]["plan"].clone();
-    let labs = engine.address("lab");
+    let labs = engine.new_address("lab").await;
     let mut lab = Sender::connect(labs).await;
     send(&mut lab, "L1").await;
     let now = status(&site).await;
