@@ -25,7 +25,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OnceCell as AsyncOnceCell};
 /// Where Debian's package has the scripts that run as any user; those in the path change to the system's.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 
-/// How long a node may take to start. On two busy cores, three at once have taken 40 s.
+/// How long a node may take to start. One takes 9 s on two busy cores.
 const START_TIME_MAX: Duration = Duration::from_secs(180);
 
 /// The user that each node has.
