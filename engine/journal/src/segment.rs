@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::carried;
 use crate::catalog::make_empty;
 use crate::codes;
 use crate::content::Packer;
@@ -22,7 +23,8 @@ use crate::repeats;
 use crate::sqlite::{Database, Purpose, coded, int, unsigned};
 use crate::waiting;
 
-const UPGRADES: &[&str] = &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE];
+const UPGRADES: &[&str] =
+    &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE, carried::UPGRADE];
 /// The schema of version 1.
 const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.
@@ -231,12 +233,13 @@ impl SegmentFile {
         })
     }
 
-    /// True when no delivery waits or needs a person.
+    /// True when no delivery waits, needs a person, or has an envelope with the broker.
     pub(crate) fn is_settled(&self) -> Result<bool, JournalError> {
         self.database.run(|connection| {
             connection.query_row(
                 "SELECT NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_held WHERE state IN (3, 4))
-                    AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_waiting WHERE state = 0)",
+                    AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_waiting WHERE state = 0)
+                    AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_carried WHERE carried IS NOT NULL)",
                 [],
                 |row| row.get(0),
             )

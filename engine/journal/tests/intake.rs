@@ -159,7 +159,8 @@ fn make_version_one(segment: &Path) {
     let connection = rusqlite::Connection::open(segment).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE seen; ALTER TABLE message DROP COLUMN earlier;
+            "DROP INDEX delivery_carried; ALTER TABLE delivery DROP COLUMN carried; ALTER TABLE delivery DROP COLUMN carried_revision;
+             DROP TABLE seen; ALTER TABLE message DROP COLUMN earlier;
              DROP INDEX delivery_waiting; CREATE INDEX delivery_waiting ON delivery (destination, seq) WHERE state = 0;
              ALTER TABLE delivery DROP COLUMN class; ALTER TABLE delivery DROP COLUMN lanes;
              ALTER TABLE delivery DROP COLUMN since_us; ALTER TABLE delivery DROP COLUMN failing_since_us;
