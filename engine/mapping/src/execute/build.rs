@@ -46,15 +46,40 @@ impl Run<'_, '_> {
         frame: Option<&Frame<'_, '_>>,
         json: &mut Vec<u8>,
     ) -> Result<bool, Ended> {
-        let Some(walk) = &build.walk else { return self.json_part(build, frame, json) };
-        let list = self.parts(build, walk, frame)?;
+        match build.walk {
+            Some(_) => self.list(std::slice::from_ref(build), frame, json),
+            None => self.json_part(build, frame, json),
+        }
+    }
+
+    /// Writes a list. An `$each` in it adds as many as it walks over.
+    fn list(
+        &mut self,
+        parts: &[Build],
+        frame: Option<&Frame<'_, '_>>,
+        json: &mut Vec<u8>,
+    ) -> Result<bool, Ended> {
         let mut number = 1;
-        bracketed(json, [b'[', b']'], frames(&list, walk, frame), |frame, json| {
-            let written =
-                self.below(|| format!("[{number}]"), |run| run.json_part(build, Some(&frame), json));
-            number += usize::from(matches!(written, Ok(true)));
-            written
+        bracketed(json, [b'[', b']'], parts, |part, json| {
+            let Some(walk) = &part.walk else { return self.numbered(&mut number, part, frame, json) };
+            let list = self.parts(part, walk, frame)?;
+            separated(json, frames(&list, walk, frame), |frame, json| {
+                self.numbered(&mut number, part, Some(&frame), json)
+            })
         })
+    }
+
+    /// Writes one of a list, which is counted when there was anything to write.
+    fn numbered(
+        &mut self,
+        number: &mut usize,
+        part: &Build,
+        frame: Option<&Frame<'_, '_>>,
+        json: &mut Vec<u8>,
+    ) -> Result<bool, Ended> {
+        let written = self.below(|| format!("[{number}]"), |run| run.json_part(part, frame, json))?;
+        *number += usize::from(written);
+        Ok(written)
     }
 
     /// What a part is repeated for.
@@ -84,14 +109,7 @@ impl Run<'_, '_> {
                 json.push(b':');
                 self.below(|| name.to_string(), |run| run.json(member, frame, json))
             })?,
-            Content::List(parts) => {
-                let mut number = 1;
-                bracketed(json, [b'[', b']'], parts, |part, json| {
-                    let written = self.below(|| format!("[{number}]"), |run| run.json(part, frame, json));
-                    number += usize::from(matches!(written, Ok(true)));
-                    written
-                })?
-            }
+            Content::List(parts) => self.list(parts, frame, json)?,
             Content::Part(part) => self.json(part, frame, json)?,
             Content::Value(term) => {
                 let before = json.len();
@@ -198,10 +216,24 @@ fn bracketed<T, E>(
     json: &mut Vec<u8>,
     [open, close]: [u8; 2],
     parts: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(T, &mut Vec<u8>) -> Result<bool, E>,
+    write: impl FnMut(T, &mut Vec<u8>) -> Result<bool, E>,
 ) -> Result<bool, E> {
     let start = json.len();
     json.push(open);
+    let some = separated(json, parts, write)?;
+    match some {
+        true => json.push(close),
+        false => json.truncate(start),
+    }
+    Ok(some)
+}
+
+/// Writes parts with commas between those that write anything.
+fn separated<T, E>(
+    json: &mut Vec<u8>,
+    parts: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>) -> Result<bool, E>,
+) -> Result<bool, E> {
     let mut some = false;
     for part in parts {
         let before = json.len();
@@ -212,10 +244,6 @@ fn bracketed<T, E>(
             true => some = true,
             false => json.truncate(before),
         }
-    }
-    match some {
-        true => json.push(close),
-        false => json.truncate(start),
     }
     Ok(some)
 }
