@@ -32,7 +32,20 @@ pub(crate) struct Relays {
 #[derive(Debug)]
 struct Waiting {
     destination: Arc<str>,
-    tell: oneshot::Sender<Ended>,
+    tell: oneshot::Sender<News>,
+}
+
+/// What one who waits hears.
+#[derive(Debug)]
+enum News {
+    Ended(Ended),
+    /// The journal has it.
+    Recorded,
+}
+
+/// Whether a delivery has come to its end with this; otherwise it is tried again, and may be answered in time.
+pub(crate) fn ends(settled: Settled) -> bool {
+    !matches!(settled, Settled::Waiting { not_before: Some(_) })
 }
 
 /// How a delivery ended, as far as its sender is concerned.
@@ -46,24 +59,31 @@ enum Ended {
 impl Relays {
     /// An attempt for a message has ended, and this is what becomes of its delivery.
     pub(crate) fn tell(&self, message: u64, destination: &str, settled: Settled, attempt: &Attempt) {
-        // It is tried again, and may be answered in time.
-        if matches!(settled, Settled::Waiting { not_before: Some(_) }) {
+        if !ends(settled) {
             return;
         }
+        self.tell_each(message, destination, || match (&attempt.answer, &attempt.outcome) {
+            (Some(answer), _) => News::Ended(Ended::Answered(answer.clone())),
+            (None, Outcome::Retryable { code, .. } | Outcome::Permanent { code, .. }) => {
+                News::Ended(Ended::Unanswered(format!("{destination} could not be asked ({code})")))
+            }
+            (None, Outcome::Delivered) => {
+                News::Ended(Ended::Unanswered(format!("{destination} took it without an answer")))
+            }
+        });
+    }
+
+    /// What ended a delivery stands in the journal. Whoever came between its end and this has heard of neither.
+    pub(crate) fn recorded(&self, message: u64, destination: &str) {
+        self.tell_each(message, destination, || News::Recorded);
+    }
+
+    fn tell_each(&self, message: u64, destination: &str, news: impl Fn() -> News) {
         let mut all = self.waiting();
         let Some(waiting) = all.get_mut(&message) else { return };
         for one in waiting.extract_if(.., |one| *one.destination == *destination) {
-            let ended = match (&attempt.answer, &attempt.outcome) {
-                (Some(answer), _) => Ended::Answered(answer.clone()),
-                (None, Outcome::Retryable { code, .. } | Outcome::Permanent { code, .. }) => {
-                    Ended::Unanswered(format!("{destination} could not be asked ({code})"))
-                }
-                (None, Outcome::Delivered) => {
-                    Ended::Unanswered(format!("{destination} took it without an answer"))
-                }
-            };
             // It may have gone.
-            let _ = one.tell.send(ended);
+            let _ = one.tell.send(news());
         }
         if waiting.is_empty() {
             all.remove(&message);
@@ -88,7 +108,7 @@ impl Relays {
 struct Place {
     relays: Arc<Relays>,
     message: u64,
-    told: oneshot::Receiver<Ended>,
+    told: oneshot::Receiver<News>,
 }
 
 impl Drop for Place {
@@ -183,7 +203,7 @@ async fn wait(
     if let Ok(Some(pause)) = paused {
         return Ended::Unanswered(format!("{destination} is paused by {}", pause.who));
     }
-    if let Ok(Ok(ended)) = timeout_at(until, &mut place.told).await {
+    if let Ok(Ok(News::Ended(ended))) = timeout_at(until, &mut place.told).await {
         return ended;
     }
     match tokio::task::block_in_place(|| stands(journal, id, destination)) {
@@ -260,10 +280,16 @@ mod tests {
         relays.tell(1, "lab", Settled::Delivered, &attempt(Some(b"yes")));
         let heard: Vec<bool> = waits
             .iter_mut()
-            .map(|place| matches!(place.told.try_recv(), Ok(Ended::Answered(answer)) if answer == b"yes"))
+            .map(|place| matches!(place.told.try_recv(), Ok(News::Ended(Ended::Answered(answer))) if answer == b"yes"))
             .collect();
         assert_eq!(heard, [true, true, false, false]);
-        drop(waits);
+        let mut late = relays.wait(1, lab);
+        relays.recorded(1, "lab");
+        assert!(
+            matches!(late.told.try_recv(), Ok(News::Recorded)),
+            "who came after the end hears that it is known"
+        );
+        drop((waits, late));
         assert!(relays.waiting().is_empty(), "who has gone is not kept");
         relays.tell(2, "lab", Settled::Parked, &attempt(None));
     }

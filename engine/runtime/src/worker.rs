@@ -23,7 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::deliver;
 use crate::inbox::{Inbox, News};
-use crate::relay::Relays;
+use crate::relay::{Relays, ends};
 use crate::standing::DestinationStanding;
 use crate::treatment::Treatment;
 use records::Made;
@@ -52,6 +52,8 @@ pub(crate) struct Worker {
     made: BTreeMap<u64, Made>,
     /// Results on their way to the journal, kept until they are there.
     unrecorded: BTreeMap<u64, AttemptRecord>,
+    /// The messages of those whose delivery they end, for senders who ask again meanwhile.
+    ending: BTreeMap<u64, u64>,
     /// When results that could not be written are written again.
     record_again: Option<Micros>,
     /// What is told of it to those who ask.
@@ -100,6 +102,7 @@ impl Worker {
             under_way: JoinSet::new(),
             made: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
+            ending: BTreeMap::new(),
             record_again: None,
             standing,
             relays,
@@ -123,6 +126,9 @@ impl Worker {
         let mut events: Vec<Event> = Vec::new();
         for seq in news.recorded {
             self.unrecorded.remove(&seq);
+            if let Some(message) = self.ending.remove(&seq) {
+                self.relays.recorded(message, &self.name);
+            }
             events.push(Event::Recorded(seq));
         }
         if let Some(problem) = news.record_failed {
@@ -268,6 +274,9 @@ impl Worker {
             (_, Settled::Expired { revision, since }) => records::expired(seq, revision, since, now()),
             (Some(made), result) => {
                 self.relays.tell(made.message_id, &self.name, result, &made.attempt);
+                if ends(result) {
+                    self.ending.insert(seq, made.message_id);
+                }
                 records::attempted(seq, made, result)
             }
             (None, _) => return,

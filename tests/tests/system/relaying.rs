@@ -89,6 +89,23 @@ async fn the_answer_is_passed_on_as_it_is_and_names_the_query() {
 }
 
 #[tokio::test]
+async fn who_asks_again_right_after_the_answer_gets_it_again() {
+    let lab = Peer::answering(|_, message| Answer::one(response(&control_id(message), "AA"))).await;
+    // Longer than this test waits: an answer that is missed would come when it is over.
+    let site = asking(lab.address, "10m");
+    site.amend("orderly.yaml", "  clinic:", "  clinic:\n    repeats:\n      within: 1h");
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
+    for number in 1..=20 {
+        let id = format!("Q{number}");
+        for _ in 0..2 {
+            assert_eq!(answer(&mut portal, &query(&id, "TESTER")).await, response(&id, "AA"));
+        }
+    }
+    assert_eq!(lab.control_ids().len(), 20, "each is asked once");
+}
+
+#[tokio::test]
 async fn whoever_gets_no_answer_is_told_why_at_once() {
     let lab = Peer::answering(|_, message| acknowledgement(message, AckCode::CA)).await;
     let site = asking(lab.address, "60s");
