@@ -205,6 +205,17 @@ fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderText)> {
             || key.contains(|c: char| c.is_control() || c == ':')
         {
             wrong(format!("no header can be given as `{key}`"), "names have 1 to 255 bytes, and no `:`");
+        } else if secret::names_secret(key) {
+            // It would go through the broker in each message, for every consumer to read.
+            problems
+                .error(
+                    "config-secret",
+                    &entry.key_span,
+                    format!(
+                        "`{key}` is a secret by its name, and everybody who reads the queue would see it"
+                    ),
+                )
+                .help("leave it out: who may publish, the broker knows by `user` and `password`");
         } else if text.contains("${") {
             read.extend(
                 template(&entry.value, problems).map(|made| (entry.key.clone(), HeaderText::Made(made))),

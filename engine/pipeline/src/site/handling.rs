@@ -59,6 +59,9 @@ pub(super) fn read(fields: &Fields<'_, '_>, problems: &Problems) -> Handling {
 /// enough for one that takes eight connections from nobody else.
 const LANES: usize = 8;
 
+/// What an AMQP broker answers that has given a message back because no queue takes it.
+const NO_ROUTE: &str = "312";
+
 /// So many deliveries may be sent twice after a crash: no more are ever in flight.
 const IN_FLIGHT_MAX: u64 = 64;
 
@@ -185,7 +188,7 @@ fn action(entry: &Entry, problems: &Problems) -> Option<OnAnswer> {
             .suggest(written, names);
         return None;
     };
-    if action == OnAnswer::Accept && is_on_the_way {
+    if action == OnAnswer::Accept && (is_on_the_way || code == NO_ROUTE) {
         problems
             .error(
                 "config-answer-accept",
@@ -282,6 +285,7 @@ mod tests {
             ("on_answer: { '200': park }\n", "1:14 config-answer-code"),
             ("on_answer: { AR: again }\n", "1:18 config-choice"),
             ("on_answer: { send-timeout: accept }\n", "1:28 config-answer-accept"),
+            ("on_answer: { '312': accept }\n", "1:21 config-answer-accept"),
             ("expires_after: 0s\n", "1:1 config-no-time"),
             ("rate: 0/s\n", "1:7 config-rate"),
             ("rate: 50\n", "1:7 config-rate"),

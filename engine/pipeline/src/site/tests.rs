@@ -416,6 +416,7 @@ fn brokers_that_cannot_be() {
         "  headers:",
         "    CC: other",
         "    'a:b': x",
+        "    X-Api-Key: geheim",
         "    x-name: ${PID-5",
     ];
     let found = wrong(&source, &destination);
@@ -435,7 +436,8 @@ fn brokers_that_cannot_be() {
             "15:7 config-missing-key an AMQP destination needs `routing_key`",
             "20:9 config-header no header can be given as `CC`",
             "21:9 config-header no header can be given as `a:b`",
-            "22:17 mapping-syntax this `${` is not closed",
+            "22:9 config-secret `X-Api-Key` is a secret by its name, and everybody who reads the queue would see it",
+            "23:17 mapping-syntax this `${` is not closed",
         ]
     );
 }
