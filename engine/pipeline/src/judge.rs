@@ -58,7 +58,7 @@ pub fn judge_answer(answer: &[u8], control_id: &str) -> Verdict {
 
 /// Whether MSA-2 names another message. Receivers that leave it empty, and those that answer a message without MSH-10 as
 /// they please, answer what they were last sent: one message is in flight at a time. Some trim what they repeat.
-fn is_anothers(answered: &str, sent: &str) -> bool {
+pub(crate) fn is_anothers(answered: &str, sent: &str) -> bool {
     let (answered, sent) = (answered.trim(), sent.trim());
     !answered.is_empty() && !sent.is_empty() && answered != sent
 }

@@ -38,7 +38,7 @@ pub use process::{
     Facts, Fate, Pair, PairFate, Payload, Processed, Summary, Unmapped, failed_inside, frame_refused,
     members, not_whole, process, process_traced,
 };
-pub use relay::{is_answerable, relayed};
+pub use relay::{is_answerable, relayed, too_many};
 pub use site::journal_folder;
 pub use site::secret::names_secret;
 pub use stream::{Member, Stream};

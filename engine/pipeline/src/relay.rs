@@ -3,14 +3,19 @@
 use orderly_hl7v2::{AckCode, Position, Settings, parse, read_reply};
 
 use crate::acknowledge::Reply;
+use crate::judge::is_anothers;
 use crate::process::{Pair, PairFate};
 
-/// Makes a destination's answer that of the sender: MSA-2 names the sender's message, every other byte stays as it was received. An error
-/// says why it cannot be passed on; nothing of it is of a patient.
-pub fn relayed(answer: &[u8], reply: &Reply) -> Result<Vec<u8>, String> {
+/// Makes a destination's answer to what was `sent` by that id the answer to the sender: MSA-2 names the sender's message, every other byte
+/// stays as it was received. An error says why it cannot be passed on; nothing of it is of a patient. What answers another message is
+/// never passed on, whatever became of the delivery by it.
+pub fn relayed(answer: &[u8], sent: &str, reply: &Reply) -> Result<Vec<u8>, String> {
     let unreadable = || "its answer is no HL7 v2 message, or has no MSA".to_owned();
-    let code = read_reply(answer).map_err(|_| unreadable())?.code;
-    if let Some(code @ (AckCode::CA | AckCode::CE | AckCode::CR)) = code {
+    let read = read_reply(answer).map_err(|_| unreadable())?;
+    if is_anothers(&read.control_id, sent) {
+        return Err("its answer is about another message".to_owned());
+    }
+    if let Some(code @ (AckCode::CA | AckCode::CE | AckCode::CR)) = read.code {
         // Enhanced mode: what the receiver's application says comes later, and by another way.
         return Err(format!(
             "it answered {}, which says nothing but whether it has the message",
@@ -42,8 +47,13 @@ pub fn is_answerable(pairs: &[Pair], destination: &str) -> Result<(), String> {
             Some(PairFate::Filtered(_)) => format!("it is not for {destination}"),
             Some(PairFate::Ready(_)) | None => format!("no route takes it to {destination}"),
         }),
-        count => Err(format!("{count} messages were made of it for {destination}, and one answer is due")),
+        count => Err(too_many(count, destination)),
     }
+}
+
+/// Why a sender of whose message several were made gets none of their answers.
+pub fn too_many(count: usize, destination: &str) -> String {
+    format!("{count} messages were made of it for {destination}, and one answer is due")
 }
 
 #[cfg(test)]
@@ -60,12 +70,12 @@ mod tests {
     fn only_the_id_changes() {
         let answer = b"MSH|^~\\&|L|L|A|B|2026||RSP^K11|77|P|2.5|||||| 8859/1\nMSA|AA|OUT-1|text\nZZZ|a\\X41\\|M\xFCller| \n\n";
         let expected = b"MSH|^~\\&|L|L|A|B|2026||RSP^K11|77|P|2.5|||||| 8859/1\nMSA|AA|Q\\T\\1|text\nZZZ|a\\X41\\|M\xFCller| \n\n";
-        assert_eq!(relayed(answer, &reply("Q\\T\\1")), Ok(expected.to_vec()));
+        assert_eq!(relayed(answer, "OUT-1", &reply("Q\\T\\1")), Ok(expected.to_vec()));
         // An answer that names nothing is named.
-        let short = relayed(b"MSH|^~\\&|L|L|A|B|2026||ACK|77|P|2.5\rMSA|AE", &reply("Q1")).unwrap();
+        let short = relayed(b"MSH|^~\\&|L|L|A|B|2026||ACK|77|P|2.5\rMSA|AE", "OUT-1", &reply("Q1")).unwrap();
         assert!(short.ends_with(b"\rMSA|AE|Q1"), "{}", short.escape_ascii());
         // In its own delimiters.
-        let other = relayed(b"MSH#*~\\&#L#L#A#B#2026##ACK#77#P#2.5\rMSA#AA#x\r", &reply("Q*1")).unwrap();
+        let other = relayed(b"MSH#*~\\&#L#L#A#B#2026##ACK#77#P#2.5\rMSA#AA#x\r", "x", &reply("Q*1")).unwrap();
         assert!(other.ends_with(b"\rMSA#AA#Q\\S\\1\r"), "{}", other.escape_ascii());
     }
 
@@ -75,7 +85,7 @@ mod tests {
         let text = |id: &str| {
             format!("\u{feff}MSH|^~\\&|L|L|A|B|2026||ACK|77|P|2.5||||||UNICODE UTF-16\rMSA|AA|{id}\r")
         };
-        assert_eq!(relayed(&wide(&text("OUT-1")), &reply("Q1")), Ok(wide(&text("Q1"))));
+        assert_eq!(relayed(&wide(&text("OUT-1")), "OUT-1", &reply("Q1")), Ok(wide(&text("Q1"))));
     }
 
     #[test]
@@ -84,8 +94,9 @@ mod tests {
             (&b"OK"[..], "no HL7 v2"),
             (b"MSH|^~\\&|L|L|A|B|2026||ACK|77|P|2.5\r", "no MSA"),
             (b"MSH|^~\\&|L|L|A|B|2026||ACK|77|P|2.5\rMSA|CA|x\r", "it answered CA"),
+            (b"MSH|^~\\&|L|L|A|B|2026||ACK|77|P|2.5\rMSA|AA|y\r", "about another message"),
         ] {
-            let why = relayed(answer, &reply("Q1")).unwrap_err();
+            let why = relayed(answer, "x", &reply("Q1")).unwrap_err();
             assert!(why.contains(told), "{why}");
         }
     }

@@ -3,13 +3,13 @@
 //! What always holds: whoever waits is told of its own message only, once, and not after its time: an answer that comes later is kept with
 //! its attempt and given to nobody.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use orderly_journal::{DeliveryState, Journal, StoredDelivery};
 use orderly_pipeline::plan::AnswerFrom;
-use orderly_pipeline::{Facts, Reply, relayed};
+use orderly_pipeline::{Facts, Reply, relayed, too_many};
 use orderly_queue::line::Settled;
 use orderly_transport::destinations::{Attempt, Outcome};
 use orderly_transport::listeners::Verdict;
@@ -51,19 +51,30 @@ pub(crate) fn ends(settled: Settled) -> bool {
 /// How a delivery ended, as far as its sender is concerned.
 #[derive(Debug)]
 enum Ended {
-    Answered(Vec<u8>),
+    /// With the id by which it was asked.
+    Answered { answer: Vec<u8>, sent: String },
     /// Why not, for the sender: nothing of a patient, and no place of this engine's own.
     Unanswered(String),
 }
 
 impl Relays {
     /// An attempt for a message has ended, and this is what becomes of its delivery.
-    pub(crate) fn tell(&self, message: u64, destination: &str, settled: Settled, attempt: &Attempt) {
+    /// It was asked by the id `sent`.
+    pub(crate) fn tell(
+        &self,
+        message: u64,
+        destination: &str,
+        settled: Settled,
+        attempt: &Attempt,
+        sent: &str,
+    ) {
         if !ends(settled) {
             return;
         }
         self.tell_each(message, destination, || match (&attempt.answer, &attempt.outcome) {
-            (Some(answer), _) => News::Ended(Ended::Answered(answer.clone())),
+            (Some(answer), _) => {
+                News::Ended(Ended::Answered { answer: answer.clone(), sent: sent.to_owned() })
+            }
             (None, Outcome::Retryable { code, .. } | Outcome::Permanent { code, .. }) => {
                 News::Ended(Ended::Unanswered(format!("{destination} could not be asked ({code})")))
             }
@@ -167,8 +178,8 @@ impl Relay {
             Ok(place) => wait(journal, id, &from, until, place, is_repeat).await,
         };
         let answer = match ended {
-            Ended::Answered(answer) => {
-                relayed(&answer, &reply).map_err(|why| format!("{}: {why}", from.destination))
+            Ended::Answered { answer, sent } => {
+                relayed(&answer, &sent, &reply).map_err(|why| format!("{}: {why}", from.destination))
             }
             Ended::Unanswered(why) => Err(why),
         };
@@ -230,8 +241,14 @@ fn stands(journal: &Journal, id: u64, destination: &str) -> Stands {
         }
         Err(problem) => return Stands::Waiting(format!("the journal cannot be read: {problem}")),
     };
-    let mut here = message.deliveries.into_iter().filter(|delivery| delivery.destination == *destination);
-    match here.next_back() {
+    let here = message.deliveries.into_iter().filter(|delivery| delivery.destination == *destination);
+    let (mut made, others): (Vec<_>, Vec<_>) = here.partition(|delivery| delivery.payload.is_some());
+    // A replay makes the same part once more.
+    let parts: BTreeSet<_> = made.iter().map(|delivery| (delivery.route.clone(), delivery.part)).collect();
+    if parts.len() > 1 {
+        return Stands::Ended(Ended::Unanswered(too_many(parts.len(), destination)));
+    }
+    match made.pop().or_else(|| others.into_iter().next_back()) {
         Some(delivery) => as_it_stands(delivery),
         None => Stands::Ended(Ended::Unanswered(format!("no route takes it to {destination}"))),
     }
@@ -250,7 +267,8 @@ fn as_it_stands(mut delivery: StoredDelivery) -> Stands {
             ended("its answer is too long to be told a second time".to_owned())
         }
         DeliveryState::Delivered | DeliveryState::Parked if !answer.is_empty() => {
-            Stands::Ended(Ended::Answered(answer.to_vec()))
+            let (answer, sent) = (answer.to_vec(), delivery.control_id.unwrap_or_default());
+            Stands::Ended(Ended::Answered { answer, sent })
         }
         state => ended(format!("it is {}", state.name())),
     }
@@ -275,12 +293,12 @@ mod tests {
             relays.wait(1, hub),
             relays.wait(2, lab.clone()),
         ];
-        relays.tell(1, "lab", Settled::Waiting { not_before: Some(5) }, &attempt(None));
+        relays.tell(1, "lab", Settled::Waiting { not_before: Some(5) }, &attempt(None), "S1");
         assert!(waits.iter_mut().all(|place| place.told.try_recv().is_err()), "it is tried again");
-        relays.tell(1, "lab", Settled::Delivered, &attempt(Some(b"yes")));
+        relays.tell(1, "lab", Settled::Delivered, &attempt(Some(b"yes")), "S1");
         let heard: Vec<bool> = waits
             .iter_mut()
-            .map(|place| matches!(place.told.try_recv(), Ok(News::Ended(Ended::Answered(answer))) if answer == b"yes"))
+            .map(|place| matches!(place.told.try_recv(), Ok(News::Ended(Ended::Answered { answer, sent })) if answer == b"yes" && sent == "S1"))
             .collect();
         assert_eq!(heard, [true, true, false, false]);
         let mut late = relays.wait(1, lab);
@@ -291,6 +309,6 @@ mod tests {
         );
         drop((waits, late));
         assert!(relays.waiting().is_empty(), "who has gone is not kept");
-        relays.tell(2, "lab", Settled::Parked, &attempt(None));
+        relays.tell(2, "lab", Settled::Parked, &attempt(None), "S1");
     }
 }

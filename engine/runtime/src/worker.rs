@@ -219,8 +219,9 @@ impl Worker {
                 None => settings.open().await,
             };
             let attempt = attempt(&mut destination, seq, &outgoing).await;
-            let Outgoing { message_id, revision, since_us, .. } = outgoing;
-            let made = Made { message_id, revision, since: since_us, at, attempt };
+            let Outgoing { message_id, control_id, revision, since_us, .. } = outgoing;
+            let control_id = control_id.unwrap_or_default();
+            let made = Made { message_id, control_id, revision, since: since_us, at, attempt };
             Ended { ticket, seq, destination, generation, made }
         });
     }
@@ -273,7 +274,7 @@ impl Worker {
         let record = match (self.made.remove(&seq), result) {
             (_, Settled::Expired { revision, since }) => records::expired(seq, revision, since, now()),
             (Some(made), result) => {
-                self.relays.tell(made.message_id, &self.name, result, &made.attempt);
+                self.relays.tell(made.message_id, &self.name, result, &made.attempt, &made.control_id);
                 if ends(result) {
                     self.ending.insert(seq, made.message_id);
                 }

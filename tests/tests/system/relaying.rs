@@ -10,7 +10,7 @@ use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::listeners::Answer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// A query by name.
 fn query(control_id: &str, name: &str) -> Vec<u8> {
@@ -216,4 +216,45 @@ async fn what_is_posted_is_answered_by_the_destination_too() {
     let none = posted(address, &query("H2", "bad")).await;
     let none = String::from_utf8(none).unwrap();
     assert!(none.starts_with("HTTP/1.1 504 ") && none.contains("MSA|AE|H2|"), "{none}");
+}
+
+/// A laboratory that answers over HTTP: each request by the next of these statuses and bodies.
+async fn answering_by_http(answers: Vec<(u16, Vec<u8>)>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"QPD|Q11|TESTER\r") {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0, "a request that ends early");
+            }
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: x-application/hl7-v2+er7\r\n\
+                 content-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_is_about_another_message_is_passed_on_to_nobody() {
+    let others = response("OUT-OTHER", "AA");
+    let answers = vec![(400, others.clone()), (200, others), (200, response("OUT-Q3", "AA"))];
+    let lab = answering_by_http(answers).await;
+    let site = asking(lab, "10s");
+    let by_mllp = format!("    mllp:\n      address: {lab}\n      answer_timeout: 20s\n");
+    let by_http = format!("    on_answer: {{ foreign-answer: park }}\n    http:\n      url: http://{lab}/\n");
+    site.amend("orderly.yaml", &by_mllp, &by_http);
+    site.amend("orderly.yaml", "  clinic:", "  clinic:\n    repeats:\n      within: 1h");
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
+    // The second time from the journal.
+    for id in ["Q1", "Q1", "Q2", "Q2"] {
+        none(&mut portal, id, "TESTER", "about another message").await;
+    }
+    assert_eq!(answer(&mut portal, &query("Q3", "TESTER")).await, response("Q3", "AA"));
 }

@@ -12,6 +12,8 @@ use crate::relay::ANSWER_BYTES_KEPT;
 /// An attempt that was made, and what was sent.
 pub(super) struct Made {
     pub(super) message_id: u64,
+    /// The id by which its answer names it.
+    pub(super) control_id: String,
     pub(super) revision: u32,
     pub(super) since: Option<Micros>,
     pub(super) at: Micros,
@@ -84,7 +86,9 @@ pub(super) fn expired(seq: u64, revision: u32, since: Option<Micros>, at: Micros
 pub(super) fn unanswered(seq: u64, outgoing: &Outgoing, at: Micros) -> AttemptRecord {
     let attempt = Attempt { outcome: Outcome::Delivered, answer: None, duration: Duration::ZERO };
     let Outgoing { message_id, revision, since_us, .. } = *outgoing;
-    attempted(seq, Made { message_id, revision, since: since_us, at, attempt }, Settled::Delivered)
+    let control_id = String::new();
+    let made = Made { message_id, control_id, revision, since: since_us, at, attempt };
+    attempted(seq, made, Settled::Delivered)
 }
 
 /// The part of an answer that is kept.

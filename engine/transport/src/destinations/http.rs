@@ -139,7 +139,9 @@ impl HttpDestination {
         let is_fixed = asked.is_fixed;
         let (outcome, answer) = match self.exchange(asked, payload).await {
             Ok(answer) => {
-                (answer::outcome(&answer, &self.settings.judged, is_fixed, classify), Some(answer.body))
+                let outcome = answer::outcome(&answer, &self.settings.judged, is_fixed, classify);
+                // Half an answer is none: nobody may take it for a whole one later.
+                (outcome, answer.is_whole.then_some(answer.body))
             }
             Err(outcome) => (outcome, None),
         };
