@@ -271,46 +271,12 @@ fn message_row(database: &Database, id: u64) -> Result<Option<MessageRow>, Journ
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
-    use crate::{DeliveryState, NewDelivery, NewMessage, Options, Place, Reprocessed, open};
-
-    fn delivery() -> NewDelivery {
-        NewDelivery {
-            route: "r".into(),
-            destination: "ehr".into(),
-            state: DeliveryState::Waiting,
-            reason: None,
-            unmapped: None,
-            payload: Some(Arc::from(&b"MSH"[..])),
-            control_id: None,
-            target: None,
-            place: Place::default(),
-        }
-    }
-
-    fn message(id: u64) -> NewMessage {
-        NewMessage {
-            id,
-            source: "emr".into(),
-            accepted_at_us: 1_000,
-            format: "hl7v2".into(),
-            message_type: String::new(),
-            event: String::new(),
-            control_id: String::new(),
-            fate: Fate::Filtered,
-            reason: Some("no route takes it".to_owned()),
-            plan: "p1".into(),
-            origin: None,
-            identity: None,
-            sender: None,
-            body: Arc::from(&b"MSH"[..]),
-            keys: Vec::new(),
-            deliveries: Vec::new(),
-        }
-    }
+    use crate::samples::{delivery, message};
+    use crate::{Options, Reprocessed, open};
 
     /// A message of a sealed file is replayed after the balance has looked for replays, and before it counts.
     #[test]

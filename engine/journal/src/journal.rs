@@ -145,6 +145,12 @@ impl Journal {
         &self.handle.shared.book
     }
 
+    /// While it is held, no file is judged and none loses its seal.
+    #[cfg(test)]
+    pub(crate) fn older(&self) -> &std::sync::Mutex<()> {
+        &self.handle.shared.older
+    }
+
     fn put(&self, request: Request) {
         self.handle.shared.inbox.put(&self.handle.shared.options, request);
     }

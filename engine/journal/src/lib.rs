@@ -54,6 +54,8 @@ mod repairs;
 mod repeats;
 mod reprocess;
 mod retention;
+#[cfg(test)]
+mod samples;
 mod search;
 mod segment;
 mod sender;

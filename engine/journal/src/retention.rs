@@ -1,7 +1,8 @@
 //! Sealing of settled files and removal of old ones, whole, off the feed's path.
 //!
-//! A file is judged settled while the writer cannot write it, so nothing comes into it afterwards. Removal is first catalogued, then
-//! done, so that a crash in between is finished at the next start.
+//! A file is judged, and catalogued as what it then is, while the writer can neither write it nor take its seal off: so nothing comes into
+//! it afterwards, and the catalog and the running engine say the same of it. Removal is first catalogued, then done, so that a crash in
+//! between is finished at the next start.
 
 use std::sync::{Arc, PoisonError};
 
@@ -40,8 +41,9 @@ impl Retention {
 
     fn seal_when_settled(&mut self, file: &FileEntry) -> Result<(), JournalError> {
         let open = SegmentFile::open(&self.shared.options, file.number)?;
-        let sealed = {
-            let _nothing_comes_in = self.shared.older.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let shared = Arc::clone(&self.shared);
+            let _nothing_comes_in = shared.older.lock().unwrap_or_else(PoisonError::into_inner);
             if !open.is_settled()? {
                 return Ok(());
             }
@@ -51,24 +53,20 @@ impl Retention {
                 next_delivery: open.numbers()?.delivery.max(file.next_delivery),
                 ..file.clone()
             };
+            self.catalog()?.put(&sealed)?;
             self.show(&sealed);
-            sealed
-        };
-        self.catalog()?.put(&sealed)?;
+        }
         open.compact()
     }
 
     fn remove_older_than(&mut self, limit_us: i64) -> Result<(), JournalError> {
-        let files = self.shared.files.list()?;
-        let old = |file: &&FileEntry| {
+        let is_old = |file: &FileEntry| {
             file.state == FileState::Sealed && file.sealed_at_us.is_some_and(|sealed| sealed < limit_us)
         };
-        for file in files.iter().filter(old) {
-            if self.is_held(file.number)? {
+        for file in self.shared.files.list()?.iter().filter(|file| is_old(file)) {
+            if self.is_held(file.number)? || !self.give_up(file.number, is_old)? {
                 continue;
             }
-            self.catalog()?.put(&FileEntry { state: FileState::Removing, ..file.clone() })?;
-            self.shared.files.change(|files| files.retain(|other| other.number != file.number));
             let folder = &self.shared.options.folder;
             let (segment, keys) = (layout::segment(folder, file.number), layout::keys(folder, file.number));
             self.shared.pool.forget(&[&segment, &keys]);
@@ -76,6 +74,19 @@ impl Retention {
             self.catalog()?.forget(file.number)?;
         }
         Ok(())
+    }
+
+    /// Lets nobody find a file any more, if it still is what it was taken for: its seal may have been taken off since.
+    fn give_up(&mut self, number: u32, is_old: impl Fn(&FileEntry) -> bool) -> Result<bool, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let _nothing_comes_in = shared.older.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = shared.files.list()?;
+        let Some(file) = files.iter().find(|file| file.number == number && is_old(file)) else {
+            return Ok(false);
+        };
+        self.catalog()?.put(&FileEntry { state: FileState::Removing, ..file.clone() })?;
+        shared.files.change(|files| files.retain(|other| other.number != number));
+        Ok(true)
     }
 
     /// True when a replay in another file still names a message of this one.
@@ -132,4 +143,69 @@ pub(crate) fn remove_files(options: &Options, number: u32) -> Result<(), Journal
         remove_file(options, path)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::samples::{delivery, message};
+    use crate::{AttemptOutcome, AttemptRecord, DeliveryState, NewMessage, open};
+
+    /// A delivery's success, told late and again.
+    fn success() -> AttemptRecord {
+        AttemptRecord {
+            delivery: 1,
+            revision: 0,
+            since_us: None,
+            at_us: 2_000,
+            duration_us: 1,
+            outcome: Some(AttemptOutcome::Delivered),
+            code: None,
+            text: None,
+            answer: Vec::new(),
+            state: DeliveryState::Delivered,
+            reason: None,
+            next_attempt_at_us: None,
+        }
+    }
+
+    /// The files, without when they were sealed.
+    fn states(files: &[FileEntry]) -> Vec<(u32, FileState)> {
+        files.iter().map(|file| (file.number, file.state)).collect()
+    }
+
+    /// Each success takes the seal off, and each turn of retention sets it again.
+    #[test]
+    fn the_catalog_says_what_the_engine_knows_whatever_comes_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention_interval = Duration::from_millis(1);
+        let options = Options { segment_bytes_max: 1, retention_interval, ..Options::new(folder.path()) };
+        let (journal, writer, indexer) = open(options).unwrap();
+        let threads = [std::thread::spawn(|| writer.run()), std::thread::spawn(|| indexer.run())];
+        let (send, receive) = mpsc::channel();
+        for id in [1, 2] {
+            let message = NewMessage { deliveries: vec![delivery()], ..message(id) };
+            let send = send.clone();
+            journal.accept(message, move |result| send.send(result.map(drop)).unwrap());
+            receive.recv().unwrap().unwrap();
+        }
+        let reader = journal.reader();
+        let mut seals = 0;
+        for _ in 0..100 {
+            let send = send.clone();
+            journal.record(success(), move |result| send.send(result).unwrap());
+            receive.recv().unwrap().unwrap();
+            let _nothing_changes = journal.older().lock().unwrap();
+            let catalogued = Catalog::open_reading(journal.options()).unwrap().files().unwrap();
+            let known = states(&reader.files.list().unwrap());
+            assert_eq!(states(&catalogued), known);
+            seals += usize::from(known.contains(&(1, FileState::Sealed)));
+        }
+        assert!(seals > 0, "it was never sealed in between");
+        journal.close();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
 }
