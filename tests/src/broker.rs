@@ -25,6 +25,9 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OnceCell as AsyncOnceCell};
 /// Where Debian's package has the scripts that run as any user; those in the path change to the system's.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 
+/// The largest message that a node takes, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
 /// How long a node may take to start. One takes 9 s on two busy cores.
 const START_TIME_MAX: Duration = Duration::from_secs(180);
 
@@ -284,6 +287,7 @@ fn configuration(folder: &Path, port: u16, tls_port: u16, all: &[String]) -> Str
          ssl_options.verify = verify_peer\n\
          ssl_options.fail_if_no_peer_cert = true\n\
          disk_free_limit.absolute = 1MB\n\
+         max_message_size = {MESSAGE_BYTES_MAX}\n\
          log.console = false\n"
     );
     if all.len() > 1 {

@@ -31,5 +31,5 @@ pub use connection::{Connection, LinkState};
 pub use consumer::{Consumer, ConsumerSettings, Incoming};
 pub use declare::{Declaration, ExchangeKind, QueueKind, QueueState};
 pub use error::BrokerError;
-pub use publisher::{Confirmed, Publication, Publisher, Verdict};
+pub use publisher::{Confirmed, Loss, Publication, Publisher, Verdict};
 pub use value::HeaderValue;

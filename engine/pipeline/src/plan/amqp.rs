@@ -72,6 +72,10 @@ pub enum HeaderText {
 /// The longest routing key of AMQP, in bytes.
 pub(crate) const ROUTING_KEY_BYTES_MAX: usize = 255;
 
+/// The longest headers that are made of a message, in bytes together: AMQP has all of a message's headers in one frame, and brokers take
+/// frames of 128 KiB.
+const HEADERS_BYTES_MAX: usize = 64 << 10;
+
 impl AmqpEndpoint {
     /// The routing key without anything of a message.
     #[must_use]
@@ -103,6 +107,14 @@ impl AmqpEndpoint {
         for (name, template) in made {
             let text = template.text(input)?.replace(char::is_control, " ");
             lines.push_str(&format!("\n{name}: {text}"));
+        }
+        if lines.len() > HEADERS_BYTES_MAX {
+            let message = format!(
+                "the headers of this message have {} bytes, and {HEADERS_BYTES_MAX} go with a message",
+                lines.len()
+            );
+            return Err(Diagnostic::error("amqp-headers", Fault::Sender, message)
+                .with_help("make them of shorter values, or of the beginning of one: `| truncate(200)`"));
         }
         if !has_values && lines.is_empty() {
             return Ok(None);

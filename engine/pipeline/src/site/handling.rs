@@ -13,12 +13,19 @@ pub(crate) const REFUSALS: [&str; 4] = ["AE", "AR", "CE", "CR"];
 
 /// What can go wrong on the way, by the codes that attempts are recorded with: then nobody knows what became of the message, so none of
 /// them can be taken for a delivery.
-pub(crate) const ON_THE_WAY: [&str; 17] = [
+pub(crate) const ON_THE_WAY: [&str; 24] = [
     "amqp-blocked",
+    "amqp-forbidden",
+    "amqp-handshake",
+    "amqp-login",
     "amqp-lost",
     "amqp-missing",
+    "amqp-no-answer",
     "amqp-refused",
+    "amqp-silent",
+    "amqp-too-large",
     "amqp-unconfirmed",
+    "amqp-virtual-host",
     "answer-timeout",
     "answer-unreadable",
     "closed-before-answer",

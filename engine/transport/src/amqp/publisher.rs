@@ -64,8 +64,45 @@ pub enum Verdict {
     Refused,
     /// No queue takes it: the broker's code (312: no route) and words.
     Returned(u16, String),
-    /// The channel ended before the broker said anything: it has the message, or it does not.
-    Lost(String),
+    /// The channel ended before the broker said anything of this message: it has it, or it does not.
+    Lost(Loss),
+}
+
+/// Why a channel ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loss {
+    /// The broker ended it over a message that is larger than it takes: this one, or another one that was unconfirmed. With its words.
+    TooLarge(String),
+    /// The user may not publish so. Without the broker's words: they hold the routing key, which may be made of a patient's data.
+    Forbidden,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Loss {
+    fn of(error: &lapin::Error) -> Self {
+        match BrokerError::of(error) {
+            // Nothing else that is published here has a precondition.
+            BrokerError::Differs(text) => Self::TooLarge(text),
+            BrokerError::Forbidden(_) => Self::Forbidden,
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(text) => write!(
+                f,
+                "the broker takes no message of this size: {text}; raise the broker's `max_message_size`, or let a mapping leave out what the receiver does not need"
+            ),
+            Self::Forbidden => f.write_str(
+                "the broker does not allow the user to publish there with this routing key; give the user the permission",
+            ),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
 }
 
 /// A channel with confirms.
@@ -194,8 +231,10 @@ impl Publisher {
                 self.note(returned);
                 Verdict::Refused
             }
-            Ok(Confirmation::NotRequested) => Verdict::Lost("the channel has no confirms".to_owned()),
-            Err(error) => Verdict::Lost(BrokerError::of(&error).to_string()),
+            Ok(Confirmation::NotRequested) => {
+                Verdict::Lost(Loss::Other("the channel has no confirms".to_owned()))
+            }
+            Err(error) => Verdict::Lost(Loss::of(&error)),
         }
     }
 

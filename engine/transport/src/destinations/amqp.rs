@@ -5,7 +5,7 @@
 
 use super::{Attempt, Delivery, MediaType, Outcome};
 use crate::amqp::{
-    Broker, BrokerError, BrokerSettings, Confirmed, Connection, HeaderValue, LinkState, Publication,
+    Broker, BrokerError, BrokerSettings, Confirmed, Connection, HeaderValue, LinkState, Loss, Publication,
     Publisher, Verdict,
 };
 use std::time::{Duration, SystemTime};
@@ -93,9 +93,7 @@ impl AmqpDestination {
             return Outcome::Permanent { code: error.code().to_owned(), text: error.to_string() };
         }
         match timeout_at(deadline, link.publisher.next()).await {
-            Ok(Some(Confirmed { verdict: Verdict::Lost(why), .. })) => {
-                Outcome::retryable("amqp-lost", format!("{why}; the broker may have the message, or not"))
-            }
+            Ok(Some(Confirmed { verdict: Verdict::Lost(why), .. })) => lost(&why),
             Ok(None) => Outcome::retryable("amqp-lost", "the broker's confirm is gone; this is our fault"),
             Ok(Some(Confirmed { verdict, .. })) => {
                 self.link = Some(link);
@@ -128,7 +126,18 @@ fn judged(verdict: Verdict) -> Outcome {
                 "no queue takes the message ({text}): nothing at the broker is bound to the exchange with its routing key"
             ),
         },
-        Verdict::Lost(why) => Outcome::retryable("amqp-lost", why),
+        Verdict::Lost(why) => lost(&why),
+    }
+}
+
+/// One message is unconfirmed at a time, so that one too large is this one.
+fn lost(why: &Loss) -> Outcome {
+    match why {
+        Loss::TooLarge(_) => Outcome::Permanent { code: "amqp-too-large".to_owned(), text: why.to_string() },
+        Loss::Forbidden => Outcome::retryable("amqp-forbidden", why),
+        Loss::Other(_) => {
+            Outcome::retryable("amqp-lost", format!("{why}; the broker may have the message, or not"))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
 use orderly_queue::planted::Fault;
-use orderly_tests::broker::{Broker, TLS_NAME, pika};
+use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, TLS_NAME, pika};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
 use orderly_tests::running::{Running, orderly};
 use orderly_tests::site::Site;
@@ -298,6 +298,31 @@ async fn a_message_that_nobody_takes_is_parked_or_tried_as_declared() {
     connection.declare(&[way]).await.unwrap();
     assert_eq!(comes_out(&connection, "returned-out", 1).await, ["R2"]);
     assert_eq!(site.state_of(1), [DeliveryState::Parked]);
+}
+
+#[tokio::test]
+async fn what_is_too_large_holds_nothing_up() {
+    let address = Broker::shared().address();
+    let connection = declare("large", &address).await;
+    let site = site("large", &address);
+    site.amend("orderly.yaml", "x-id: ${message.control_id}", "x-note: ${NTE-3}");
+    let engine = Running::start(&site).await;
+    let mut sender = Sender::connect(engine.address("clinic")).await;
+    let with = |id: &str, more: String| [admission(id), more.into_bytes()].concat();
+    let text = |bytes: usize| "x".repeat(bytes);
+    for message in [
+        with("L1", format!("ZXX|{}\r", text(MESSAGE_BYTES_MAX))),
+        with("L2", format!("NTE|1||{}\r", text(70_000))),
+        with("L3", format!("NTE|1||{}\r", text(60_000))),
+    ] {
+        sender.send(&message).await;
+    }
+    assert_eq!(comes_out(&connection, "large-out", 1).await, ["L3"]);
+    assert_eq!([site.state_of(1), site.state_of(2)], [[DeliveryState::Parked], [DeliveryState::Failed]]);
+    let shown = orderly(&site, ["show", "1"]).await.ended(0).out;
+    assert!(shown.contains("the broker takes no message of this size"), "{shown}");
+    let shown = orderly(&site, ["show", "2"]).await.ended(0).out;
+    assert!(shown.contains("the headers of this message have 70"), "{shown}");
 }
 
 #[tokio::test]

@@ -183,7 +183,9 @@ async fn the_broker_says_how_it_differs() {
     assert!(matches!(next_verdict(&mut publisher).await, Verdict::Returned(..)));
     // An exchange that is not there ends the channel, and the message is lost with it.
     publisher.publish(&Publication { exchange: "no-labs", ..to_queue("key", "id", b"x") }).unwrap();
-    assert!(matches!(next_verdict(&mut publisher).await, Verdict::Lost(text) if text.contains("no-labs")));
+    assert!(
+        matches!(next_verdict(&mut publisher).await, Verdict::Lost(why) if why.to_string().contains("no-labs"))
+    );
     assert!(connection.is_open() && !publisher.is_open());
 }
 
