@@ -133,6 +133,8 @@ impl Line {
             Event::Resume => {
                 self.blocked.clear();
                 (self.paused, self.away.until) = (false, None);
+                // A person has looked: nothing waits for the time that its failures gave it.
+                self.classes.iter_mut().for_each(Reading::hurry);
             }
             Event::Tick => {}
             Event::Stop => self.stopping = true,

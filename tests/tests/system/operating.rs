@@ -139,7 +139,7 @@ async fn a_blocked_line_is_skipped_or_resumed() {
     until("the next refusal", || (attempts(2) == 1).then_some(())).await;
     assert_eq!(site.state_of(1), [Parked]);
     let ran = orderly(&site, ["resume", "hospital"]).await.ended(0);
-    assert_eq!(ran.out, "hospital was not paused; what blocks it is tried again\n");
+    assert_eq!(ran.out, "hospital was not paused; what blocks it, or waits after a failure, is tried now\n");
     until("the last delivery", || (site.state_of(3) == [Delivered]).then_some(())).await;
     assert_eq!(hospital.control_ids(), ["X1", "X2", "X2", "P3"]);
 }

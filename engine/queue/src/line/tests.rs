@@ -186,6 +186,15 @@ fn while_it_is_paused_nothing_is_sent_and_no_time_is_waited_for() {
 }
 
 #[test]
+fn whoever_has_mended_the_cause_needs_not_wait_for_the_next_attempt() {
+    let (mut line, _) = started(vec![item(1), item(2)]);
+    attempted(&mut line, 0, FAILED, 0);
+    assert!(sent(&line.step(Event::Recorded(1), 1)).is_empty());
+    assert!(sent(&line.step(Event::Tick, 2)).is_empty());
+    assert_eq!(sent(&line.step(Event::Resume, 3)), [1]);
+}
+
+#[test]
 fn a_blocking_refusal_keeps_its_place_until_a_person_has_looked() {
     let (mut line, _) = started(vec![item(1), item(2)]);
     let kept = record(1, Settled::Waiting { not_before: None });

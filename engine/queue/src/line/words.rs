@@ -90,7 +90,7 @@ pub enum Event {
     Changed(Policy),
     /// Send nothing more until [`Event::Resume`]; what is in flight ends.
     Pause,
-    /// Go on where it was paused, or blocked.
+    /// Go on where it was paused, or blocked; what failed is due at once.
     Resume,
     /// Time has passed.
     Tick,
