@@ -161,7 +161,13 @@ pub(crate) fn pause(args: &PauseArgs) -> CommandResult {
 /// Resumes a destination.
 pub(crate) fn resume(args: &ResumeArgs) -> CommandResult {
     let handed = args.common.lay(&Engine::of(&args.common.journal)?, Deed::Resume(args.name.clone()))?;
-    tell_pause(args.common.json, &args.name, &handed, "resumed", "not paused; what blocks it, or waits after a failure, is tried now");
+    tell_pause(
+        args.common.json,
+        &args.name,
+        &handed,
+        "resumed",
+        "not paused; what blocks it, or waits after a failure, is tried now",
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -88,6 +88,8 @@ struct Seen {
 #[derive(Default)]
 pub(crate) struct Names {
     by_file: HashMap<u32, Box<[u32]>>,
+    /// The longest time for which any message was known.
+    within_us: i64,
 }
 
 impl Names {
@@ -100,9 +102,18 @@ impl Names {
         Ok(names.binary_search(&half(name)).is_ok())
     }
 
-    /// Forgets files that are not there any more.
-    pub(crate) fn follow(&mut self, files: &[FileEntry]) {
-        self.by_file.retain(|number, _| files.iter().any(|file| file.number == *number));
+    /// Forgets files that are not there any more, and those in which nothing is known any more at this time.
+    pub(crate) fn follow(&mut self, files: &[FileEntry], now_us: i64) {
+        let since_us = now_us.saturating_sub(self.within_us);
+        let nexts = files.iter().skip(1).map(Some).chain([None]);
+        let may_be_asked = |next: Option<&FileEntry>| next.is_none_or(|next| next.created_at_us >= since_us);
+        let asked: Vec<u32> = files
+            .iter()
+            .zip(nexts)
+            .filter(|(_, next)| may_be_asked(*next))
+            .map(|(file, _)| file.number)
+            .collect();
+        self.by_file.retain(|number, _| asked.contains(number));
     }
 }
 
@@ -134,6 +145,7 @@ pub(crate) fn look(
     message: &NewMessage,
 ) -> Result<Option<Earlier>, JournalError> {
     let Some(identity) = &message.identity else { return Ok(None) };
+    names.within_us = names.within_us.max(identity.within_us);
     let since_us = message.accepted_at_us.saturating_sub(identity.within_us);
     let (mut namesake, mut is_looked_for) = (None, true);
     for number in files_since(shared, file.number, since_us)? {
@@ -294,4 +306,35 @@ pub(crate) fn earlier(database: &Database, message: u64) -> Result<Option<u64>, 
 /// A hash as SQLite stores numbers: all of their bits.
 fn stored(hash: u64) -> i64 {
     i64::from_ne_bytes(hash.to_ne_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::FileState;
+
+    #[test]
+    fn names_are_kept_for_as_long_as_they_are_asked_for() {
+        let file = |number: u32, created_at_us| FileEntry {
+            number,
+            state: FileState::Open,
+            created_at_us,
+            sealed_at_us: None,
+            first_delivery: 0,
+            next_delivery: 0,
+        };
+        let files = [file(2, 1_000), file(3, 2_000), file(4, 3_000)];
+        let by_file = (1..=4).map(|number| (number, Box::default())).collect();
+        let mut names = Names { by_file, within_us: 500 };
+        let mut left = |now_us| {
+            names.follow(&files, now_us);
+            let mut numbers: Vec<u32> = names.by_file.keys().copied().collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        // The first is gone; the third began late enough for the second to have some of that time.
+        assert_eq!(left(2_400), [2, 3, 4]);
+        assert_eq!(left(3_400), [3, 4]);
+        assert_eq!(left(9_000), [4]);
+    }
 }

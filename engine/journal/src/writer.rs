@@ -321,7 +321,7 @@ impl Writer {
                 self.open.push(file);
                 self.shared.files.change(|files| files.push(entry));
                 if let Ok(files) = self.shared.files.list() {
-                    self.names.follow(&files);
+                    self.names.follow(&files, now_us());
                 }
             }
             Err(_) => self.rotate_at = Instant::now() + ROTATION_PAUSE,
