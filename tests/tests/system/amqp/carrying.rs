@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use orderly_hl7v2::AckCode;
-use orderly_journal::DeliveryState;
+use orderly_journal::{DeliveryState, Fate};
 use orderly_queue::planted::Fault;
 use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, TLS_NAME, pika};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
@@ -298,6 +298,19 @@ async fn a_message_that_nobody_takes_is_parked_or_tried_as_declared() {
     connection.declare(&[way]).await.unwrap();
     assert_eq!(comes_out(&connection, "returned-out", 1).await, ["R2"]);
     assert_eq!(site.state_of(1), [DeliveryState::Parked]);
+}
+
+#[tokio::test]
+async fn what_is_handed_out_twice_is_known_as_a_repeat() {
+    let address = Broker::shared().address();
+    let connection = declare("twice", &address).await;
+    let site = site("twice", &address);
+    site.amend("orderly.yaml", "  labs:\n", "  labs:\n    repeats:\n      within: 1h\n");
+    let _engine = Running::start(&site).await;
+    publish(&connection, "twice-in", [admission("T1"), admission("T1"), admission("T2")]).await;
+    assert_eq!(comes_out(&connection, "twice-out", 2).await, ["T1", "T2"]);
+    let fate = |id| site.journal().message(id).unwrap().unwrap().fate;
+    assert_eq!([1, 2, 3].map(fate), [Fate::Routed, Fate::Duplicate, Fate::Routed]);
 }
 
 #[tokio::test]
