@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, ConnectionProperties};
-use orderly_tests::broker::{Broker, PASSWORD, USER};
+use orderly_tests::broker::{Broker, PASSWORD, USER, to_queue};
 use orderly_transport::amqp::{
-    self, BrokerCredentials, BrokerSettings, Declaration, HEARTBEAT_DEFAULT, Publication, QueueKind, Verdict,
+    self, BrokerCredentials, BrokerSettings, Declaration, HEARTBEAT_DEFAULT, QueueKind, Verdict,
 };
 use orderly_transport::secret::SecretSource;
 
@@ -68,19 +68,8 @@ async fn publish_ours(connection: &amqp::Connection, window: usize, count: u32) 
             let confirmed = publisher.next().await.expect("an outcome");
             assert_eq!(confirmed.verdict, Verdict::Acknowledged);
         }
-        let publication = Publication {
-            exchange: "",
-            routing_key: QUEUE,
-            id: &number.to_string(),
-            mandatory: true,
-            persistent: true,
-            content_type: None,
-            kind: None,
-            timestamp: None,
-            headers: &[],
-            body: &body,
-        };
-        publisher.publish(&publication).expect("room");
+        let id = number.to_string();
+        publisher.publish(&to_queue(QUEUE, &id, &body)).expect("room");
     }
     while let Some(confirmed) = publisher.next().await {
         assert_eq!(confirmed.verdict, Verdict::Acknowledged);

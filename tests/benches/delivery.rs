@@ -11,12 +11,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use orderly_tests::measured::{self, root};
 use orderly_transport::listeners::{
     Answer, ConnectionEvent, FrameProblem, Handler, MllpListener, MllpListenerSettings, Received,
 };
@@ -395,15 +396,5 @@ fn write_site(folder: &Path, order: Order, destinations: &[SocketAddr]) {
         );
         route += &format!("  - destination: ehr{number}\n    mapping: five-rules\n");
     }
-    for name in ["routes", "mappings"] {
-        fs::create_dir(folder.join(name)).expect("a folder");
-    }
-    fs::write(folder.join("orderly.yaml"), site).expect("orderly.yaml");
-    fs::write(folder.join("routes/feed.yaml"), route).expect("the route");
-    let mapping = root().join("samples/load/five-rules.yaml");
-    fs::copy(mapping, folder.join("mappings/five-rules.yaml")).expect("the mapping");
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    measured::write_site(folder, &site, &route);
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use orderly_tests::measured::root;
 /// How long watching a folder of files that stay is measured.
 const WATCHED: Duration = Duration::from_secs(20);
 
@@ -127,10 +128,6 @@ impl Site {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
 fn peak_memory(engine: &Child) -> f64 {

@@ -6,10 +6,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use orderly_tests::measured::{self, root};
 use serde_json::Value;
 
 const CONNECTIONS: &str = "32";
@@ -66,23 +67,13 @@ fn main() {
     println!("journal                   {:>10.1} MB", size(&folder.path().join("journal")) as f64 / 1e6);
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
-}
-
 fn write_site(folder: &Path, receiver: &str) {
     let site = format!(
         "site: speed\nsources:\n  feed:\n    mllp:\n      listen: 127.0.0.1:0\n\
          destinations:\n  ehr:\n    mllp:\n      address: {receiver}\n"
     );
     let route = "route: feed\nfrom: feed\nto:\n  - destination: ehr\n    mapping: five-rules\n";
-    for name in ["routes", "mappings"] {
-        fs::create_dir(folder.join(name)).expect("a folder");
-    }
-    fs::write(folder.join("orderly.yaml"), site).expect("orderly.yaml");
-    fs::write(folder.join("routes/feed.yaml"), route).expect("the route");
-    let mapping = root().join("samples/load/five-rules.yaml");
-    fs::copy(mapping, folder.join("mappings/five-rules.yaml")).expect("the mapping");
+    measured::write_site(folder, &site, route);
 }
 
 /// A receiver and where it listens.

@@ -17,6 +17,7 @@ use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use orderly_transport::amqp::Publication;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -426,4 +427,21 @@ pub fn pika(address: &str, script: &str, arguments: &[&str]) -> String {
     );
     assert!(output.status.success(), "{error}");
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// A message for a queue, as the engine would publish it: returned when no queue takes it, and outliving a restart.
+#[must_use]
+pub fn to_queue<'p>(queue: &'p str, id: &'p str, body: &'p [u8]) -> Publication<'p> {
+    Publication {
+        exchange: "",
+        routing_key: queue,
+        id,
+        mandatory: true,
+        persistent: true,
+        content_type: Some("x-application/hl7-v2+er7"),
+        kind: None,
+        timestamp: Some(1_700_000_000),
+        headers: &[],
+        body,
+    }
 }

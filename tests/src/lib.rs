@@ -6,6 +6,7 @@ pub mod faulty_disk;
 pub mod foreign;
 pub mod lab;
 pub mod load;
+pub mod measured;
 pub mod peers;
 pub mod proxy;
 pub mod running;

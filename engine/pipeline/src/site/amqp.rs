@@ -3,7 +3,7 @@
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
 
-use super::http::value_length;
+use super::http::{named_headers, value_length};
 use super::{secret, template, tls};
 use crate::plan::{AmqpEndpoint, AmqpSource, BrokerAccess, HeaderText, UrlPart};
 
@@ -183,13 +183,8 @@ fn routing_key(written: Scalar<'_>, problems: &Problems) -> Option<Vec<UrlPart>>
 }
 
 fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderText)> {
-    let Some(entries) = node.entries() else {
-        let message = format!("`headers` is a map from names to texts, not {}", node.what());
-        problems.error("config-not-a-map", &node.span, message);
-        return Vec::new();
-    };
     let mut read = Vec::new();
-    for entry in entries {
+    for entry in named_headers(node, problems) {
         let wrong = |message: String, help: &str| {
             problems.error("config-header", &entry.key_span, message).help(help.to_owned());
         };

@@ -1,7 +1,7 @@
 //! `http:` of a source and of a destination, and `fhir:` of a destination.
 
 use orderly_mapping::problems::{Problems, Reported};
-use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
+use orderly_mapping::yaml::{Entry, Fields, Kind, Node, Scalar, Span};
 
 use super::{listen, oauth, secret, template, tls};
 use crate::plan::{
@@ -165,14 +165,18 @@ fn basic(node: &Node, section: &Span, problems: &Problems) -> Option<Credentials
     Some(Credentials::Basic { user: user?, password: password? })
 }
 
-fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderContent)> {
-    let Some(entries) = node.entries() else {
+/// The entries of `headers`, of requests and of messages at a broker.
+pub(super) fn named_headers<'n>(node: &'n Node, problems: &Problems) -> &'n [Entry] {
+    node.entries().unwrap_or_else(|| {
         let message = format!("`headers` is a map from names to texts, not {}", node.what());
         problems.error("config-not-a-map", &node.span, message);
-        return Vec::new();
-    };
+        &[]
+    })
+}
+
+fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderContent)> {
     let mut read = Vec::new();
-    for entry in entries {
+    for entry in named_headers(node, problems) {
         let Some(text) = entry.value.text() else {
             problems.error("config-header", &entry.key_span, format!("`{}` takes a text", entry.key));
             continue;

@@ -6,13 +6,11 @@ use std::time::Duration;
 use orderly_hl7v2::AckCode;
 use orderly_journal::{DeliveryState, Fate};
 use orderly_queue::planted::Fault;
-use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, TLS_NAME, pika};
+use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, TLS_NAME, pika, to_queue};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
 use orderly_tests::running::{Running, orderly};
 use orderly_tests::site::Site;
-use orderly_transport::amqp::{
-    Connection, ConsumerSettings, Declaration, ExchangeKind, Publication, QueueKind,
-};
+use orderly_transport::amqp::{Connection, ConsumerSettings, Declaration, ExchangeKind, QueueKind};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -77,19 +75,8 @@ async fn declare(name: &str, address: &str) -> Connection {
 async fn publish(connection: &Connection, queue: &str, bodies: impl IntoIterator<Item = Vec<u8>>) {
     let mut publisher = connection.publisher(1024).await.unwrap();
     for (number, body) in bodies.into_iter().enumerate() {
-        let publication = Publication {
-            exchange: "",
-            routing_key: queue,
-            id: &number.to_string(),
-            mandatory: true,
-            persistent: true,
-            content_type: None,
-            kind: None,
-            timestamp: None,
-            headers: &[],
-            body: &body,
-        };
-        publisher.publish(&publication).unwrap();
+        let id = number.to_string();
+        publisher.publish(&to_queue(queue, &id, &body)).unwrap();
     }
     while publisher.next().await.is_some() {}
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orderly_tests::broker::{Broker, PASSWORD, TLS_NAME, USER};
+use orderly_tests::broker::{Broker, PASSWORD, TLS_NAME, USER, to_queue};
 use orderly_tests::peers::PATIENCE;
 use orderly_tests::proxy::Proxy;
 use orderly_transport::amqp::{
@@ -13,21 +13,6 @@ use orderly_transport::tls::{ClientIdentity, TlsClientSettings};
 use tokio::time::timeout;
 
 use super::{HEARTBEAT, connect, declare_queue, settings};
-
-fn to_queue<'p>(queue: &'p str, id: &'p str, body: &'p [u8]) -> Publication<'p> {
-    Publication {
-        exchange: "",
-        routing_key: queue,
-        id,
-        mandatory: true,
-        persistent: true,
-        content_type: Some("x-application/hl7-v2+er7"),
-        kind: None,
-        timestamp: Some(1_700_000_000),
-        headers: &[],
-        body,
-    }
-}
 
 fn window_of(prefetch: u16) -> ConsumerSettings {
     ConsumerSettings { prefetch, exclusive: false, arguments: Vec::new() }
