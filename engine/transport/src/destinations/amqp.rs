@@ -96,7 +96,12 @@ impl AmqpDestination {
             Ok(Some(Confirmed { verdict: Verdict::Lost(why), .. })) => lost(&why),
             Ok(None) => Outcome::retryable("amqp-lost", "the broker's confirm is gone; this is our fault"),
             Ok(Some(Confirmed { verdict, .. })) => {
-                self.link = Some(link);
+                match verdict {
+                    // RabbitMQ refuses all that a channel publishes whose first message came while the queue's leader was down, also after
+                    // another one leads (seen with 3.10): the next attempt begins anew.
+                    Verdict::Refused => link.connection.cut("the broker refused a message"),
+                    _ => self.link = Some(link),
+                }
                 judged(verdict)
             }
             Err(_) => {

@@ -381,3 +381,24 @@ async fn an_alarm_and_a_restart_of_the_broker_only_make_it_wait() {
     assert_eq!(comes_out(&connection, "restarted-out", ids.len()).await, ids);
     engine.logged_times("consuming the queue", 2).await;
 }
+
+#[tokio::test]
+async fn a_cluster_that_loses_the_node_it_goes_through_delivers_on_in_order() {
+    let broker = Broker::cluster(3);
+    let connection = declare("cluster", &broker.address()).await;
+    let site = site("cluster", &format!("[{}]", broker.addresses().join(", ")));
+    let engine = Running::start(&site).await;
+    let mut sender = Sender::connect(engine.address("clinic")).await;
+    let ids = numbered(40);
+    let (before, after) = ids.split_at(20);
+    for id in before {
+        sender.send(&admission(id)).await;
+    }
+    drop(connection);
+    broker.node(0).kill();
+    for id in after {
+        sender.send(&admission(id)).await;
+    }
+    let other = connect(&[broker.node(1).address()]).await;
+    assert_eq!(comes_out(&other, "cluster-out", 40).await, ids);
+}
