@@ -144,6 +144,11 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
 
 /// For how long a message is known.
 fn repeats(node: &Node, problems: &Problems) -> Option<Duration> {
+    if node.entries().is_none() {
+        let message = format!("`repeats` is a map with the key `within`, not {}", node.what());
+        problems.error("config-not-a-map", &node.span, message).help("write repeats: { within: 24h }");
+        return None;
+    }
     let fields = Fields::of(node, "repeats", problems)?;
     fields.required("within");
     let within = handling::lasting(&fields, "within", "know a message by", problems);

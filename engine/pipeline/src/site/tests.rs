@@ -453,6 +453,12 @@ fn repeats_that_cannot_be_known() {
             "5:16 config-no-time `within` leaves no time to know a message by | write how long, such as 3d, or remove the key"
         ]
     );
+    assert_eq!(
+        wrong("repeats: 24h"),
+        [
+            "5:14 config-not-a-map `repeats` is a map with the key `within`, not a text | write repeats: { within: 24h }"
+        ]
+    );
     let known = plan(&[CLINIC, &["repeats: { within: 36h }"]].concat(), HUB);
     assert_eq!(known.source("clinic").unwrap().repeats, Some(Duration::from_secs(36 * 3600)));
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
