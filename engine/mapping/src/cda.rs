@@ -7,7 +7,8 @@ use orderly_hl7v2::Select;
 
 use crate::evaluate::holds;
 use crate::plan::{Choice, ElementPath};
-use crate::scope::{Here, Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::{Here, Scope};
 use crate::value::Value;
 
 /// The value of a path; empty when the input is no document, and where nothing is found.

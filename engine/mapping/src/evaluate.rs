@@ -12,7 +12,8 @@ use crate::comparison::order;
 use crate::expression::{Operator, Presence as Asked};
 use crate::member::Member;
 use crate::plan::{Choice, Fact, Place, RecordPath, RecordStart, RecordStep, Start, Term, Test};
-use crate::scope::{Here, Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::{Here, Scope};
 use crate::value::{Scalar, Value};
 
 /// The longest text that an expression may make, in bytes: as long as the largest message that is taken in by default.

@@ -22,6 +22,7 @@ mod pattern;
 mod plan;
 pub mod problems;
 mod recorder;
+mod refusal;
 mod rule;
 pub mod schema;
 mod scope;

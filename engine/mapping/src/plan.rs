@@ -12,7 +12,7 @@ use regex::Regex;
 use crate::Input;
 use crate::expression::{Operator, Presence};
 use crate::functions::Pipe;
-use crate::scope::Refusal;
+use crate::refusal::Refusal;
 use crate::structure::Structure;
 use crate::yaml::Span;
 

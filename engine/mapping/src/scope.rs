@@ -4,65 +4,25 @@
 //! Every look costs a step of one budget, so that a mapping ends whatever the message.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::Range;
 
 use orderly_ccda::Element;
 use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment, Select, View};
 use orderly_record::{Diagnostic, Fault};
 
+use crate::Input;
 use crate::evaluate;
 use crate::member::Member;
 use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
 use crate::recorder::Recorder;
+use crate::refusal::Refusal;
 use crate::trace::Read;
 use crate::value::Value;
 use crate::wanted::Wanted;
-use crate::{Input, UnmappedCode, plan};
 
 /// Steps that one mapping may take for one message: segments looked at, filters tried, rules applied. A rule set of a hundred rules on
 /// a message of ten thousand segments stays far below; rules that multiply with the message are stopped within seconds.
 pub(crate) const STEPS_MAX: u64 = 1_000_000_000;
-
-/// Why a mapping did not come to its end. Boxed, because everything that is evaluated could end in one, and hardly anything does.
-#[derive(Debug)]
-pub(crate) struct Refusal(Box<Refused>);
-
-/// What a refusal says.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) end: plan::End,
-    pub(crate) diagnostic: Diagnostic,
-    /// The code without a row, where that is why.
-    pub(crate) unmapped: Option<UnmappedCode>,
-}
-
-impl Refusal {
-    pub(crate) fn failed(code: &'static str, fault: Fault, message: impl Into<String>) -> Refusal {
-        Refusal::new(plan::End::Fail, Diagnostic::error(code, fault, message))
-    }
-
-    pub(crate) fn new(end: plan::End, diagnostic: Diagnostic) -> Refusal {
-        Refusal(Box::new(Refused { end, diagnostic, unmapped: None }))
-    }
-
-    pub(crate) fn into_inner(self) -> Refused {
-        *self.0
-    }
-}
-
-impl Deref for Refusal {
-    type Target = Refused;
-
-    fn deref(&self) -> &Refused {
-        &self.0
-    }
-}
-
-impl DerefMut for Refusal {
-    fn deref_mut(&mut self) -> &mut Refused {
-        &mut self.0
-    }
-}
 
 /// What does not change while one message is mapped.
 pub(crate) struct Case<'m> {

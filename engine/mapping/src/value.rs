@@ -9,7 +9,7 @@ use std::sync::Arc;
 use orderly_hl7v2::{Presence, View};
 
 use crate::member::Member;
-use crate::scope::Refusal;
+use crate::refusal::Refusal;
 use crate::structure::Structure;
 
 /// What an expression gives.

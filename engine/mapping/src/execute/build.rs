@@ -11,7 +11,8 @@ use super::{Ended, Item, Run};
 use crate::evaluate::{holds, scalar, value};
 use crate::member::Member;
 use crate::plan::{Build, Content, Layout, Walk, Writing};
-use crate::scope::{Frame, Refusal};
+use crate::refusal::Refusal;
+use crate::scope::Frame;
 use crate::value::{Scalar, Value};
 
 impl Run<'_, '_> {

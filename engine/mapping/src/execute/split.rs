@@ -14,7 +14,7 @@ use super::{Ended, Run, outcome};
 use crate::Outcome;
 use crate::evaluate::holds;
 use crate::plan::{End, Split, Steps};
-use crate::scope::Refusal;
+use crate::refusal::Refusal;
 
 /// How many messages one can become: more orders than any message has, and few enough that one message can't fill a queue.
 const OUTPUTS_MAX: usize = 1000;

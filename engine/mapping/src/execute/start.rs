@@ -4,7 +4,7 @@ use orderly_hl7v2::{Message, Presence};
 use orderly_record::Fault;
 
 use crate::Input;
-use crate::scope::Refusal;
+use crate::refusal::Refusal;
 
 /// A message of a header alone: the recommended delimiters, UTF-8, when the input was accepted, a control id of our own, the processing of
 /// the input (production when it says nothing), the version. What it is and who sends it to whom is the mapping's to say.

@@ -13,7 +13,8 @@ use super::build::frames;
 use super::{Ended, Run};
 use crate::evaluate::value;
 use crate::plan::{Build, Content, End};
-use crate::scope::{Frame, Refusal};
+use crate::refusal::Refusal;
+use crate::scope::Frame;
 use crate::value::{Scalar, Value};
 use crate::yaml::Span;
 

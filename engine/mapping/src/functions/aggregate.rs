@@ -8,7 +8,8 @@ use rust_decimal::Decimal;
 use super::{Arguments, Function, Gives, Pipe, Takes, note};
 use crate::comparison::order;
 use crate::decimal;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::Value;
 use crate::yaml::Span;
 

@@ -9,7 +9,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use orderly_record::{Moment, Precision};
 
 use super::{Arguments, Function, Gives, Pipe, Takes, note};
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::time;
 use crate::value::Value;
 use crate::yaml::Span;

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{Function, Gives, Pipe, Takes, note};
 use crate::evaluate::limited;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::Value;
 use crate::yaml::Span;
 

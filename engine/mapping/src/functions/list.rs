@@ -6,7 +6,8 @@ use orderly_hl7v2::Presence;
 
 use super::{Function, Gives, Pipe, Takes};
 use crate::evaluate::limited;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::{Scalar, Value};
 
 pub(super) const SPLIT: Function = Function {

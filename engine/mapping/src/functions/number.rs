@@ -10,7 +10,8 @@ use crate::decimal;
 use crate::evaluate::scalar;
 use crate::member::Member;
 use crate::plan::Term;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::Value;
 use crate::yaml::Span;
 

@@ -10,7 +10,8 @@ use super::{Arguments, Function, Gives, Pipe, Takes};
 use crate::evaluate::limited;
 use crate::member::Member;
 use crate::problems::did_you_mean;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::{Scalar, Value};
 
 pub(super) const NAME: Function = Function {

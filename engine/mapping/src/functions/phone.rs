@@ -7,7 +7,8 @@ use orderly_hl7v2::{Level, View};
 
 use super::{Function, Gives, Pipe, Takes, note};
 use crate::member::Member;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::Value;
 use crate::yaml::Span;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Function, Gives, Pipe, Takes};
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::structure::Structure;
 use crate::value::Value;
 

@@ -7,7 +7,8 @@ use regex::Regex;
 use super::{Arguments, Function, Gives, Pipe, Takes};
 use crate::evaluate::{limited, scalar, value};
 use crate::plan::Term;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::{Scalar, Value};
 
 /// The longest a text can be padded to or cut at: more than any field holds, and far less than memory.

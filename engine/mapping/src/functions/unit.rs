@@ -13,7 +13,8 @@ use crate::decimal;
 use crate::evaluate::scalar;
 use crate::expression::Kind;
 use crate::plan::{End, Term};
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::Value;
 use crate::yaml::Span;
 

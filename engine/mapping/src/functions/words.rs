@@ -2,7 +2,8 @@
 
 use super::{Function, Gives, Pipe, Takes};
 use crate::evaluate::limited;
-use crate::scope::{Refusal, Scope};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::value::Value;
 
 pub(super) const CAPITALIZE: Function = Function {
