@@ -131,6 +131,33 @@ impl Broker {
     pub fn password_file(&self) -> PathBuf {
         self.folder.path().join("password")
     }
+
+    /// Makes the node of this number the leader of a quorum queue.
+    pub fn move_leader(&self, queue: &str, to: usize) {
+        let name = &self.node(to).name;
+        let term = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup({}), rabbit_quorum_queue:transfer_leadership(Q, '{name}').",
+            queue_term(queue)
+        );
+        let said = self.node(0).evaluate(&term);
+        assert!(said.contains("migrated"), "the leader of {queue} does not move to {name}: {said}");
+    }
+
+    /// The number of the node that leads a quorum queue.
+    #[must_use]
+    pub fn leader(&self, queue: &str) -> usize {
+        let term = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup({}), {{_, N}} = amqqueue:get_pid(Q), N.",
+            queue_term(queue)
+        );
+        let said = self.node(0).evaluate(&term);
+        let leads = |node: &Node| said.trim().trim_matches('\'') == node.name;
+        self.nodes.iter().position(leads).unwrap_or_else(|| panic!("nobody leads {queue}: {said}"))
+    }
+}
+
+fn queue_term(queue: &str) -> String {
+    format!("rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)")
 }
 
 impl Node {
@@ -193,6 +220,16 @@ impl Node {
         process.says("ended ", START_TIME_MAX);
     }
 
+    /// Freezes it: its connections stay, and it says nothing.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Its memory is short, for publishers to be blocked.
     pub fn raise_alarm(&self) {
         self.control(&["set_vm_memory_high_watermark", "0.0000001"]);
@@ -201,6 +238,16 @@ impl Node {
     /// Its memory is no more short.
     pub fn clear_alarm(&self) {
         self.control(&["set_vm_memory_high_watermark", "0.4"]);
+    }
+
+    /// Deletes a queue with all it holds.
+    pub fn delete_queue(&self, queue: &str) {
+        self.control(&["delete_queue", queue]);
+    }
+
+    /// Runs Erlang in it.
+    pub fn evaluate(&self, term: &str) -> String {
+        self.control(&["eval", term])
     }
 
     /// Runs `rabbitmqctl`, which takes about a second, and gives what it prints.

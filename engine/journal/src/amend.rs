@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::carried::RECALL;
 use crate::error::{CommitError, JournalError};
 use crate::journal::Shared;
 use crate::message::DeliveryState;
@@ -105,10 +106,10 @@ impl SegmentFile {
         let state = amendment.change.state();
         self.database.run(|connection| {
             connection
-                .prepare_cached(
+                .prepare_cached(&format!(
                     "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, failing_since_us = NULL,
-                                         since_us = iif(?2 = 0, ?4, since_us) WHERE seq = ?1",
-                )?
+                                         since_us = iif(?2 = 0, ?4, since_us), {RECALL} WHERE seq = ?1"
+                ))?
                 .execute(params![int(standing.seq), state.code(), amendment.reason, amendment.at_us])
                 .map(drop)
         })?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::amend::{Amended, Amendment, Resend};
+use crate::carried::Carry;
 use crate::error::CommitError;
 use crate::intake::Intake;
 use crate::message::{Accepted, AttemptRecord, NewMessage, Reprocessed};
@@ -46,6 +47,7 @@ pub(crate) enum Request {
     Amend(Amendment, Done<Amended>),
     Resend(Resend, Done<u64>),
     Release(Arc<Intake>, Done<()>),
+    Carry(Carry, Done<bool>),
 }
 
 impl Request {
@@ -57,8 +59,9 @@ impl Request {
             Request::Accept(message, _) => message.body.len() + payloads(&message.deliveries),
             Request::Reprocess(message, _) => payloads(&message.deliveries),
             Request::Record(attempt, _) => attempt.answer.len(),
+            Request::Carry(Carry::Result(_, attempt), _) => attempt.answer.len(),
             // A payload that is sent again is read when it is stored.
-            Request::Amend(..) | Request::Resend(..) | Request::Release(..) => 0,
+            Request::Amend(..) | Request::Resend(..) | Request::Release(..) | Request::Carry(..) => 0,
         }
     }
 
@@ -70,6 +73,7 @@ impl Request {
             Request::Amend(_, done) => done.call(Err(error)),
             Request::Resend(_, done) => done.call(Err(error)),
             Request::Release(_, done) => done.call(Err(error)),
+            Request::Carry(_, done) => done.call(Err(error)),
         }
     }
 }
@@ -112,7 +116,7 @@ impl Inbox {
             return request.refuse(error);
         }
         match request {
-            Request::Record(..) => {
+            Request::Record(..) | Request::Carry(..) => {
                 waiting.results.push_back(request);
                 let first = waiting.results_since.is_none();
                 waiting.results_since.get_or_insert_with(Instant::now);
@@ -179,7 +183,7 @@ impl Inbox {
 impl Waiting {
     /// Results are never refused: they are bounded by what the workers send, and releases by what was taken in.
     fn refusal(&self, options: &Options, request: &Request) -> Option<CommitError> {
-        if matches!(request, Request::Record(..) | Request::Release(..)) {
+        if matches!(request, Request::Record(..) | Request::Carry(..) | Request::Release(..)) {
             return None;
         }
         let too_many = self.requests.len() >= options.waiting_messages_max;

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::amend::{Amended, Amendment, Resend};
+use crate::carried::Carry;
 use crate::catalog::{Catalog, FileEntry, FileState};
 use crate::error::{CommitError, JournalError};
 use crate::file_store::make_folder;
@@ -87,6 +88,12 @@ impl Journal {
         done: impl FnOnce(Result<(), CommitError>) + Send + 'static,
     ) {
         self.put(Request::Record(attempt, Done::new(done)));
+    }
+
+    /// Stores what is known of an envelope with the broker; lazily, in one order with [`Journal::record`]. `done` as for
+    /// [`Journal::accept`]; it gets whether the delivery is there, and of [`Carry::Sent`] as it was sent.
+    pub fn carry(&self, carry: Carry, done: impl FnOnce(Result<bool, CommitError>) + Send + 'static) {
+        self.put(Request::Carry(carry, Done::new(done)));
     }
 
     /// Stores a replay: see [`Reprocessed`]. Of a message in a sealed file it becomes a new processing in the current file, which

@@ -28,6 +28,7 @@
 mod amend;
 mod balance;
 mod book;
+mod carried;
 mod catalog;
 mod codes;
 mod content;
@@ -65,6 +66,7 @@ mod writer;
 
 pub use amend::{Amended, Amendment, Change, Resend};
 pub use balance::{Balance, Contradiction, Ledger};
+pub use carried::{CarriedDelivery, Carry, Envelope, ToCarry};
 pub use codes::{CodeFilter, CodeStanding, ParkedForCode, UnmappedCode};
 pub use destinations::{DestinationFigures, Held};
 pub use error::{CommitError, JournalError};

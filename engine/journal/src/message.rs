@@ -326,6 +326,11 @@ impl AttemptOutcome {
         }
     }
 
+    /// The outcome of that name.
+    pub fn named(name: &str) -> Option<AttemptOutcome> {
+        AttemptOutcome::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+
     pub(crate) fn code(self) -> i64 {
         match self {
             AttemptOutcome::Delivered => 0,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::carried::RECALL;
 use crate::error::JournalError;
 use crate::message::{DeliveryState, NewDelivery, Only, Reprocessed};
 use crate::segment::{Parts, SegmentFile, Standing, StoredContents, standing};
@@ -178,11 +179,11 @@ fn replace<'p>(
     let content = file.store_payload(delivery, stored)?;
     file.database.run(|connection| {
         connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1,
                                      content = ?4, control_id = ?5, target = ?6, class = ?7, lanes = ?8, since_us = ?9,
-                                     failing_since_us = NULL WHERE seq = ?1",
-            )?
+                                     failing_since_us = NULL, {RECALL} WHERE seq = ?1"
+            ))?
             .execute(params![
                 int(here.seq),
                 delivery.state.code(),
@@ -231,10 +232,10 @@ fn remove_unused_content(
 fn cancel(file: &mut SegmentFile, here: &Standing) -> Result<(), JournalError> {
     file.database.run(|connection| {
         connection
-            .prepare_cached(
-                "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1
-                 WHERE seq = ?1",
-            )?
+            .prepare_cached(&format!(
+                "UPDATE delivery SET state = ?2, reason = ?3, next_attempt_at_us = NULL, revision = revision + 1, {RECALL}
+                 WHERE seq = ?1"
+            ))?
             .execute(params![int(here.seq), DeliveryState::Cancelled.code(), REASON_NOT_MADE])
             .map(drop)
     })?;

@@ -150,12 +150,13 @@ impl SegmentFile {
         })
     }
 
-    /// True when no delivery waits or needs a person.
+    /// True when no delivery waits, needs a person, or has an envelope with the broker.
     pub(crate) fn is_settled(&self) -> Result<bool, JournalError> {
         self.database.run(|connection| {
             connection.query_row(
                 "SELECT NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_held WHERE state IN (3, 4))
-                    AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_waiting WHERE state = 0)",
+                    AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_waiting WHERE state = 0)
+                    AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_carried WHERE carried IS NOT NULL)",
                 [],
                 |row| row.get(0),
             )

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::catalog::FileState;
 use crate::content;
@@ -187,13 +187,18 @@ fn as_new(row: &Row<'_>) -> rusqlite::Result<NewDelivery> {
 fn waiting_in(database: &Database, query: &WaitingQuery<'_>) -> Result<Vec<WaitingDelivery>, JournalError> {
     let statement = if query.parked { WAITING_OR_PARKED } else { WAITING };
     database.run(|connection| {
-        let destination: Option<i64> = connection
-            .prepare_cached("SELECT id FROM name WHERE name = ?1")?
-            .query_row([query.destination], |row| row.get(0))
-            .optional()?;
+        let destination = name_in(connection, query.destination)?;
         let parameters = params![destination, query.class, int(query.after), int(query.limit as u64)];
         connection.prepare_cached(statement)?.query_map(parameters, waiting_delivery)?.collect()
     })
+}
+
+/// The number of a name in a file, where it has it.
+pub(crate) fn name_in(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM name WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
 }
 
 const WAITING: &str =
@@ -210,7 +215,8 @@ const WAITING_OR_PARKED: &str =
     FROM delivery INDEXED BY delivery_held
     WHERE state IN (3, 4) AND state = 3 AND destination = ?1 AND class = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
 
-fn waiting_delivery(row: &Row<'_>) -> rusqlite::Result<WaitingDelivery> {
+/// Reads the columns of [`WAITING`].
+pub(crate) fn waiting_delivery(row: &Row<'_>) -> rusqlite::Result<WaitingDelivery> {
     Ok(WaitingDelivery {
         seq: unsigned(row, 0)?,
         parked: coded(row, 1, DeliveryState::from_code)? == DeliveryState::Parked,

@@ -60,6 +60,7 @@ enum Answer {
     Amended(Amended),
     /// The new delivery's number.
     Resent(u64),
+    Carried(bool),
     Refused(CommitError),
 }
 
@@ -140,6 +141,7 @@ impl Writer {
             Request::Amend(amendment, _) => self.file_of_delivery(amendment.delivery),
             Request::Resend(resend, _) => self.file_of_replay(resend.message_id),
             Request::Release(..) => Ok(self.current),
+            Request::Carry(carry, _) => self.file_of_delivery(carry.delivery()),
         }
     }
 
@@ -192,6 +194,7 @@ impl Writer {
                 Request::Amend(amendment, done) => {
                     done.call(Err(CommitError::NoSuchDelivery { delivery: amendment.delivery }));
                 }
+                Request::Carry(_, done) => done.call(Ok(false)),
                 other => again.push(other),
             }
         }
@@ -342,6 +345,7 @@ impl Request {
             (Request::Reprocess(_, done), Answer::Reprocessed(waiting)) => done.call(Ok(waiting)),
             (Request::Amend(_, done), Answer::Amended(amended)) => done.call(Ok(amended)),
             (Request::Resend(_, done), Answer::Resent(seq)) => done.call(Ok(seq)),
+            (Request::Carry(_, done), Answer::Carried(applied)) => done.call(Ok(applied)),
             (Request::Release(_, done), Answer::Recorded) => done.call(Ok(())),
             // Each request is answered by its own kind or `Refused`; dropping it would answer negatively.
             (_, _) => {}
@@ -361,7 +365,7 @@ fn may_wait(requests: &[Request]) -> Vec<Fresh> {
                 note(&mut waiting, destination, Place::USUAL, true);
                 continue;
             }
-            Request::Record(..) | Request::Release(..) => continue,
+            Request::Record(..) | Request::Carry(..) | Request::Release(..) => continue,
         };
         for delivery in deliveries {
             note(&mut waiting, &delivery.destination, delivery.place.class, true);

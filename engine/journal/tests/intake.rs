@@ -160,6 +160,7 @@ fn make_version_one(segment: &Path) {
     connection
         .execute_batch(
             "ALTER TABLE message DROP COLUMN sender; DROP TABLE seen; ALTER TABLE message DROP COLUMN earlier;
+             DROP INDEX delivery_carried; ALTER TABLE delivery DROP COLUMN carried; ALTER TABLE delivery DROP COLUMN carried_revision;
              DROP INDEX delivery_waiting; CREATE INDEX delivery_waiting ON delivery (destination, seq) WHERE state = 0;
              ALTER TABLE delivery DROP COLUMN class; ALTER TABLE delivery DROP COLUMN lanes;
              ALTER TABLE delivery DROP COLUMN since_us; ALTER TABLE delivery DROP COLUMN failing_since_us;

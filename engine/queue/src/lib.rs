@@ -7,10 +7,19 @@
 //! - [`retry`]: how long to wait after the n-th failure; plain data from `orderly.yaml`.
 //! - [`answers`]: what a refusal means here; plain data too.
 //! - [`rate`]: at most so many in a time.
+//!
+//! With a broker in between, what the line is given comes from there:
+//!
+//! - [`outbox`]: from the journal of the node that accepted a message into the broker's queue, in order.
+//! - [`shelf`]: what the node that delivers has taken from the queue.
+//! - [`holds`]: which of it must go back instead, because of what came before it in its lane.
 
 pub mod answers;
+pub mod holds;
 pub mod item;
 pub mod line;
+pub mod outbox;
 pub mod planted;
 pub mod rate;
 pub mod retry;
+pub mod shelf;

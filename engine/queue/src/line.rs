@@ -59,6 +59,8 @@ pub struct Line {
     /// Nothing is sent before what is in flight has ended.
     draining: bool,
     stopping: bool,
+    /// Whether what is set aside holds its lanes here; otherwise whoever sends asks before each.
+    keeps_lanes: bool,
 }
 
 type Unrecorded = BTreeMap<u64, Class>;
@@ -92,7 +94,7 @@ struct Flight {
 const BEHIND_OTHERS: Duration = Duration::from_millis(1);
 
 /// The wait after the journal could not be read.
-const FETCH_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const FETCH_RETRY: Duration = Duration::from_secs(1);
 
 impl Line {
     /// A destination's line, starting at the first waiting delivery of the journal.
@@ -111,7 +113,14 @@ impl Line {
             blocked: Vec::new(),
             draining: false,
             stopping: false,
+            keeps_lanes: true,
         }
+    }
+
+    /// The line of a destination whose deliveries come from a broker: lanes are held by [`crate::holds`], which all nodes know.
+    #[must_use]
+    pub fn from_broker(policy: Policy) -> Self {
+        Line { keeps_lanes: false, ..Line::new(policy) }
     }
 
     /// Takes in what happened at `now` and says what to do, in this order.
@@ -261,8 +270,9 @@ impl Line {
 
     /// Where a delivery goes after an attempt.
     fn place(&mut self, class: Class, item: Item, lanes: &[Lane], ending: Ending, result: Option<Settled>) {
-        let holds_its_lanes =
-            self.policy.order != Order::Fifo && !planted::is_planted(Fault::ParkedHoldsNoLane);
+        let holds_its_lanes = self.keeps_lanes
+            && self.policy.order != Order::Fifo
+            && !planted::is_planted(Fault::ParkedHoldsNoLane);
         let seq = item.seq;
         let hand = &mut of(&mut self.classes, class).hand;
         match result {
@@ -384,7 +394,8 @@ fn of(classes: &mut [Reading; Class::ALL.len()], class: Class) -> &mut Reading {
 }
 
 /// The lanes of a delivery in an order.
-fn lanes(order: Order, item: &Item) -> Vec<Lane> {
+#[must_use]
+pub fn lanes(order: Order, item: &Item) -> Vec<Lane> {
     match order {
         Order::Lanes { .. } if !item.lanes.is_empty() => {
             let count = if planted::is_planted(Fault::MergeHoldsOneLane) { 1 } else { item.lanes.len() };

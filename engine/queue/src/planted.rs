@@ -25,11 +25,23 @@ pub enum Fault {
     ParkedHoldsNoLane = 8,
     /// A merge ties only one of its lanes.
     MergeHoldsOneLane = 9,
+    /// What is published counts as confirmed at once.
+    ConfirmsIgnored = 10,
+    /// What the broker delivers is acknowledged before it is delivered to its destination.
+    AcknowledgedBeforeDelivery = 11,
+    /// A node hands a destination over by cancelling its consumer, keeping what it has not acknowledged.
+    CancelledWithUnacknowledged = 12,
+    /// What is held is sent all the same.
+    HoldsIgnored = 13,
     /// Results of attempts are never written down.
     ResultForgotten = 14,
     /// A message is taken off a broker's queue before its commit.
     TakenOffBeforeCommit = 15,
 }
+
+/// Held by each test that plants one, and each that one would disturb.
+#[cfg(test)]
+pub(crate) static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// Whether this fault is planted.
 #[cfg(not(feature = "planted-faults"))]

@@ -12,6 +12,7 @@ use orderly_transport::listeners::{BindError, Place};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use crate::carrier::CarrierSettings;
 use crate::configuration::Configuration;
 use crate::control::Control;
 use crate::house::{House, note};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub journal: Options,
     /// Whoever reads the files again when they change; nobody, and the plan stays as it is.
     pub configuration: Option<Arc<dyn Configuration>>,
+    /// The broker that carries deliveries to the nodes that deliver them; without one they are delivered from the journal.
+    pub carrier: Option<CarrierSettings>,
 }
 
 impl Settings {
@@ -43,7 +46,7 @@ impl Settings {
         if let Some(bytes) = plan.journal.segment_bytes_max {
             journal.segment_bytes_max = bytes;
         }
-        Settings { base: base.to_owned(), plan, journal, configuration: None }
+        Settings { base: base.to_owned(), plan, journal, configuration: None, carrier: None }
     }
 }
 
@@ -102,10 +105,10 @@ impl Engine {
     }
 
     async fn begin(settings: Settings, journal: Journal) -> Result<Engine, StartError> {
-        let Settings { base, plan, journal: options, configuration } = settings;
+        let Settings { base, plan, journal: options, configuration, carrier } = settings;
         let plans = Plans::new(plan.clone());
         let standing = Arc::new(Standing::new());
-        let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone());
+        let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone(), carrier);
         if let Err(error) = begin_lines(&mut lines, &plan).await {
             lines.abandon().await;
             return Err(error);

@@ -11,6 +11,7 @@
 
 mod alone;
 mod arrive;
+mod carrier;
 mod configuration;
 mod control;
 mod convert;
@@ -43,6 +44,8 @@ mod watch;
 mod worker;
 
 pub use alone::{AloneError, perform_without_engine};
+pub use carrier::CarrierSettings;
+pub use carrier::envelope::{Control, Envelope, News, Report, Unreadable};
 pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};

@@ -10,11 +10,17 @@ use std::time::Duration;
 use orderly_journal::{Commit, Fresh, Journal};
 use orderly_pipeline::plan;
 use orderly_queue::item::Class;
+use orderly_queue::line::Order;
+use orderly_queue::outbox::Event;
 use orderly_transport::listeners::{BindError, Listener, Place, TakenAddress};
 use tokio::sync::watch;
 use tracing::info;
 
 use crate::arrive;
+use crate::carrier::CarrierSettings;
+use crate::carrier::results::{self, Senders};
+use crate::carrier::sender::{Inbox as SenderInbox, Sender, Told};
+use crate::carrier::taker::Taken;
 use crate::deliver;
 use crate::engine::StartError;
 use crate::inbox::Inbox;
@@ -24,7 +30,7 @@ use crate::plans::Plans;
 use crate::relay::Relays;
 use crate::standing::{SourceStanding, Standing};
 use crate::treatment::Treatment;
-use crate::worker::Worker;
+use crate::worker::{Supply, Worker};
 
 /// How long what is in flight may take to end, first on its way in, then on its way out; after that its outcome is unknown, and it is sent
 /// again: by the sender that read no answer, or by us. Twice this is shorter than the 30 seconds after which service managers kill.
@@ -38,8 +44,16 @@ pub(crate) struct Lines {
     standing: Arc<Standing>,
     relays: Arc<Relays>,
     inboxes: Inboxes,
+    carrier: Option<Carrier>,
     sources: BTreeMap<Arc<str>, SourceLine>,
     destinations: BTreeMap<Arc<str>, DestinationLine>,
+}
+
+/// The way by a broker.
+struct Carrier {
+    settings: Arc<CarrierSettings>,
+    senders: Senders,
+    results: Part,
 }
 
 struct SourceLine {
@@ -51,9 +65,17 @@ struct SourceLine {
     standing: Arc<SourceStanding>,
 }
 
+/// What of a destination runs here: its sender to the broker, its worker, or both.
 struct DestinationLine {
-    part: Part,
-    inbox: Arc<Inbox>,
+    sender: Option<(Part, SenderInbox)>,
+    worker: Option<(Part, Arc<Inbox>)>,
+}
+
+impl DestinationLine {
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let sender = self.sender.iter().map(|(part, _)| part);
+        sender.chain(self.worker.iter().map(|(part, _)| part))
+    }
 }
 
 /// A listener with its address taken, and whose it is.
@@ -74,19 +96,41 @@ type Inboxes = Arc<RwLock<HashMap<Arc<str>, Arc<Inbox>>>>;
 
 impl Lines {
     /// No lines yet; from now on commits are told to those that there will be.
-    pub(crate) fn new(base: &Path, journal: Journal, plans: Plans, standing: Arc<Standing>) -> Lines {
+    pub(crate) fn new(
+        base: &Path,
+        journal: Journal,
+        plans: Plans,
+        standing: Arc<Standing>,
+        carrier: Option<CarrierSettings>,
+    ) -> Lines {
         let inboxes = Inboxes::default();
-        let told = inboxes.clone();
+        let carrier = carrier.map(|settings| Carrier::begin(settings, &journal));
+        let (told, senders) = (inboxes.clone(), carrier.as_ref().map(|carrier| carrier.senders.clone()));
         journal.subscribe(move |commit: &Commit| {
             let inboxes = told.read().unwrap_or_else(PoisonError::into_inner);
             for fresh in &commit.waiting {
                 if let Some(inbox) = inboxes.get(&fresh.destination) {
                     tell(inbox, fresh);
                 }
+                if let Some(sender) =
+                    senders.as_ref().and_then(|senders| sender_of(senders, &fresh.destination))
+                {
+                    tell_sender(&sender, fresh);
+                }
             }
         });
         let (relays, sources, destinations) = Default::default();
-        Lines { base: base.to_owned(), journal, plans, standing, relays, inboxes, sources, destinations }
+        Lines {
+            base: base.to_owned(),
+            journal,
+            plans,
+            standing,
+            relays,
+            inboxes,
+            carrier,
+            sources,
+            destinations,
+        }
     }
 
     /// Takes the address of a source. One that another source gives up at the same time is handed on without a gap.
@@ -146,6 +190,16 @@ impl Lines {
 
     /// Begins to deliver what waits for a destination, unless it is paused.
     pub(crate) fn begin_destination(&mut self, destination: &plan::Destination) -> Result<(), StartError> {
+        let order = Treatment::of(destination).policy.order;
+        let mut sender = None;
+        if let Some(carrier) = &self.carrier {
+            let begun = carrier.begin_sender(destination, order, self.journal.clone());
+            sender = Some(begun.map_err(StartError::Thread)?);
+            if !carrier.settings.delivers {
+                self.destinations.insert(destination.name.clone(), DestinationLine { sender, worker: None });
+                return Ok(());
+            }
+        }
         let inbox = Arc::<Inbox>::default();
         if let Some(pause) = self.journal.reader().pause_of(&destination.name)? {
             info!(destination = %destination.name, by = pause.who, "paused: `orderly resume` has it sent to again");
@@ -153,15 +207,36 @@ impl Lines {
         }
         let transport = deliver::settings(destination, &self.base);
         let standing = self.standing.destination(&destination.name);
-        let (journal, relays) = (self.journal.clone(), self.relays.clone());
-        let worker = Worker::new(destination, transport, journal, inbox.clone(), standing, relays);
+        let taken = self
+            .carrier
+            .as_ref()
+            .map(|carrier| Arc::new(Taken::new(carrier.settings.clone(), destination.name.clone(), order)));
+        let supply = match &taken {
+            Some(taken) => Supply::Broker(taken.clone()),
+            None => Supply::Journal(self.journal.clone(), self.journal.reader()),
+        };
+        let relays = self.relays.clone();
+        let worker = Worker::new(destination, transport, supply, inbox.clone(), standing, relays);
         let told = inbox.clone();
         let stop = move || told.tell(|news| news.stop = true);
-        // It reads what waits when it begins: nothing is missed that is told before.
-        self.change_inboxes(|inboxes| inboxes.insert(destination.name.clone(), inbox.clone()));
-        let part = Part::thread(&format!("to-{}", destination.name), stop, worker.run())
-            .map_err(StartError::Thread)?;
-        self.destinations.insert(destination.name.clone(), DestinationLine { part, inbox });
+        if taken.is_none() {
+            // It reads what waits when it begins: nothing is missed that is told before.
+            self.change_inboxes(|inboxes| inboxes.insert(destination.name.clone(), inbox.clone()));
+        }
+        let (own, work) = (inbox.clone(), worker.run());
+        let work = async move {
+            match taken {
+                None => work.await,
+                Some(taken) => tokio::select! {
+                    () = work => {}
+                    () = taken.run(&own) => {}
+                },
+            }
+        };
+        let part =
+            Part::thread(&format!("to-{}", destination.name), stop, work).map_err(StartError::Thread)?;
+        let line = DestinationLine { sender, worker: Some((part, inbox)) };
+        self.destinations.insert(destination.name.clone(), line);
         Ok(())
     }
 
@@ -170,14 +245,22 @@ impl Lines {
         if let Some(line) = self.destinations.get(&destination.name) {
             let settings = deliver::settings(destination, &self.base);
             let treatment = Treatment::of(destination);
-            line.inbox.tell(|news| news.changed = Some((settings, treatment)));
+            let order = treatment.policy.order;
+            if let Some((_, inbox)) = &line.worker {
+                inbox.tell(|news| news.changed = Some((settings, treatment)));
+            }
+            if let Some((_, sender)) = &line.sender {
+                // It may have ended.
+                let _ = sender.send(Told::Event(Event::Changed(order)));
+            }
         }
     }
 
     /// Has nothing be sent to a destination from now on, or has it be sent to again.
     pub(crate) fn pause_destination(&self, destination: &str, paused: bool) {
-        if let Some(line) = self.destinations.get(destination) {
-            line.inbox.tell(|news| news.paused = Some(paused));
+        let line = self.destinations.get(destination);
+        if let Some((_, inbox)) = line.and_then(|line| line.worker.as_ref()) {
+            inbox.tell(|news| news.paused = Some(paused));
         }
     }
 
@@ -203,8 +286,13 @@ impl Lines {
     /// Ends these destinations after what is in flight there is answered.
     pub(crate) async fn end_destinations(&mut self, names: &[Arc<str>]) {
         let ending: Vec<_> = names.iter().filter_map(|name| self.destinations.remove(name)).collect();
-        part::end(&ending.iter().map(|line| &line.part).collect::<Vec<_>>(), STOP_GRACE).await;
+        let parts: Vec<&Part> = ending.iter().flat_map(DestinationLine::parts).collect();
+        part::end(&parts, STOP_GRACE).await;
         self.change_inboxes(|inboxes| inboxes.retain(|name, _| !names.contains(name)));
+        if let Some(carrier) = &self.carrier {
+            let mut senders = carrier.senders.write().unwrap_or_else(PoisonError::into_inner);
+            senders.retain(|name, _| !names.contains(name));
+        }
     }
 
     /// Ends everything: takes in no more first, then finishes what is in flight on its way out.
@@ -213,6 +301,9 @@ impl Lines {
         self.end_sources(&sources).await;
         let destinations: Vec<_> = self.destinations.keys().cloned().collect();
         self.end_destinations(&destinations).await;
+        if let Some(carrier) = self.carrier.take() {
+            part::end(&[&carrier.results], STOP_GRACE).await;
+        }
     }
 
     /// Ends everything at once, finishing nothing.
@@ -220,7 +311,10 @@ impl Lines {
         let (sources, destinations) =
             (std::mem::take(&mut self.sources), std::mem::take(&mut self.destinations));
         let sources = sources.values().map(|line| &line.part);
-        let parts: Vec<&Part> = sources.chain(destinations.values().map(|line| &line.part)).collect();
+        let carrier = self.carrier.take();
+        let results = carrier.iter().map(|carrier| &carrier.results);
+        let parts: Vec<&Part> =
+            sources.chain(destinations.values().flat_map(DestinationLine::parts)).chain(results).collect();
         part::abandon(&parts).await;
     }
 
@@ -238,6 +332,49 @@ impl Lines {
 
     fn change_inboxes<T>(&self, change: impl FnOnce(&mut HashMap<Arc<str>, Arc<Inbox>>) -> T) -> T {
         change(&mut self.inboxes.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Carrier {
+    /// Takes in what became of deliveries.
+    fn begin(settings: CarrierSettings, journal: &Journal) -> Carrier {
+        let (settings, senders) = (Arc::new(settings), Senders::default());
+        let (stop, stopped) = watch::channel(false);
+        let taking_in = results::run(settings.clone(), journal.clone(), senders.clone(), stopped);
+        let stop = move || {
+            stop.send_replace(true);
+        };
+        Carrier { settings, senders, results: Part::task(stop, taking_in) }
+    }
+
+    /// Publishes what waits for a destination.
+    fn begin_sender(
+        &self,
+        destination: &plan::Destination,
+        order: Order,
+        journal: Journal,
+    ) -> io::Result<(Part, SenderInbox)> {
+        let (sender, inbox) = Sender::new(destination.name.clone(), order, self.settings.clone(), journal);
+        let told = inbox.clone();
+        // It may have ended already.
+        let stop = move || _ = told.send(Told::Event(Event::Stop));
+        // It reads what waits when it begins: nothing is missed that is told before.
+        let mut senders = self.senders.write().unwrap_or_else(PoisonError::into_inner);
+        senders.insert(destination.name.clone(), inbox.clone());
+        let part = Part::thread(&format!("out-{}", destination.name), stop, sender.run())?;
+        Ok((part, inbox))
+    }
+}
+
+fn sender_of(senders: &Senders, destination: &str) -> Option<SenderInbox> {
+    senders.read().unwrap_or_else(PoisonError::into_inner).get(destination).cloned()
+}
+
+fn tell_sender(sender: &SenderInbox, fresh: &Fresh) {
+    let rewound = fresh.rewound.then_some(Event::Rewound);
+    for event in rewound.into_iter().chain([Event::Arrived(Class::numbered(fresh.class))]) {
+        // It may have ended, and reads the journal when it begins again.
+        let _ = sender.send(Told::Event(event));
     }
 }
 

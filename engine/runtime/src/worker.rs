@@ -5,13 +5,14 @@
 //! waited in the journal when it began, and on a connection that no other attempt uses meanwhile.
 
 mod records;
+mod supply;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use orderly_journal::{AttemptRecord, CommitError, Journal, Outgoing, Reader, WaitingDelivery, WaitingQuery};
+use orderly_journal::{AttemptRecord, CommitError, Outgoing, WaitingQuery};
 use orderly_pipeline::plan;
 use orderly_queue::answers::{Answers, Attempted};
 use orderly_queue::item::{Class, Item, Micros};
@@ -27,6 +28,7 @@ use crate::relay::{Relays, ends};
 use crate::standing::DestinationStanding;
 use crate::treatment::Treatment;
 use records::Made;
+pub(crate) use supply::Supply;
 
 /// How many deliveries are read at a time, without their payloads: enough that reading costs little a delivery.
 const FETCH_MAX: usize = 512;
@@ -40,8 +42,7 @@ pub(crate) struct Worker {
     settings: DestinationSettings,
     answers: Answers,
     line: Line,
-    journal: Journal,
-    reader: Reader,
+    supply: Supply,
     inbox: Arc<Inbox>,
     /// Ways to the destination that no attempt uses.
     idle: Vec<Destination>,
@@ -51,7 +52,7 @@ pub(crate) struct Worker {
     /// Attempts that have ended, until the line says what they mean; by delivery.
     made: BTreeMap<u64, Made>,
     /// Results on their way to the journal, kept until they are there.
-    unrecorded: BTreeMap<u64, AttemptRecord>,
+    unrecorded: BTreeMap<u64, (AttemptRecord, Settled)>,
     /// The messages of those whose delivery they end, for senders who ask again meanwhile.
     ending: BTreeMap<u64, u64>,
     /// When results that could not be written are written again.
@@ -83,7 +84,7 @@ impl Worker {
     pub(crate) fn new(
         destination: &plan::Destination,
         settings: DestinationSettings,
-        journal: Journal,
+        supply: Supply,
         inbox: Arc<Inbox>,
         standing: Arc<DestinationStanding>,
         relays: Arc<Relays>,
@@ -93,9 +94,11 @@ impl Worker {
             name: destination.name.clone(),
             settings,
             answers,
-            line: Line::new(policy),
-            reader: journal.reader(),
-            journal,
+            line: match &supply {
+                Supply::Journal(..) => Line::new(policy),
+                Supply::Broker(_) => Line::from_broker(policy),
+            },
+            supply,
             inbox,
             idle: Vec::new(),
             generation: 0,
@@ -140,6 +143,9 @@ impl Worker {
             self.generation += 1;
             self.idle.clear();
             (self.settings, self.answers) = (settings, treatment.answers);
+            if let Supply::Broker(taken) = &self.supply {
+                taken.change(treatment.policy.order);
+            }
             events.push(Event::Changed(treatment.policy));
         }
         events.extend(news.rewound.then_some(Event::Rewound));
@@ -178,13 +184,10 @@ impl Worker {
     fn fetch(&mut self, class: Class, after: u64, parked: bool) -> Vec<Action> {
         let query =
             WaitingQuery { destination: &self.name, class: class.number(), after, limit: FETCH_MAX, parked };
-        let event = match self.reader.waiting(&query) {
-            Ok(batch) => {
-                let items = batch.deliveries.into_iter().map(item).collect();
-                Event::Fetched { class, items, more: batch.more }
-            }
+        let event = match self.supply.waiting(&query) {
+            Ok((items, more)) => Event::Fetched { class, items, more },
             Err(problem) => {
-                error!(destination = %self.name, "the journal cannot be read, trying again: {problem}");
+                error!(destination = %self.name, "what waits cannot be read, trying again: {problem}");
                 Event::FetchFailed(class)
             }
         };
@@ -193,14 +196,14 @@ impl Worker {
 
     /// Begins an attempt with what the journal has for this delivery now.
     fn send(&mut self, item: &Item, ticket: u64) -> Vec<Action> {
-        let ending = match self.reader.outgoing(item.seq) {
+        let ending = match self.supply.outgoing(item.seq) {
             Ok(Some(outgoing)) => {
                 self.begin(item.seq, ticket, outgoing);
                 return Vec::new();
             }
             Ok(None) => Ending::Withdrawn,
             Err(problem) => {
-                error!(destination = %self.name, "the journal cannot be read, trying again: {problem}");
+                error!(destination = %self.name, "what is to be sent cannot be read, trying again: {problem}");
                 Ending::Unread
             }
         };
@@ -210,7 +213,8 @@ impl Worker {
     fn begin(&mut self, seq: u64, ticket: u64, outgoing: Outgoing) {
         let at = now();
         if planted::is_planted(Fault::MarkedBeforeAnswer) {
-            self.journal.record(records::unanswered(seq, &outgoing, at), |_| {});
+            let record = records::unanswered(seq, &outgoing, at);
+            self.supply.record(record, Settled::Delivered, Box::new(|_| {}));
         }
         let (idle, settings, generation) = (self.idle.pop(), self.settings.clone(), self.generation);
         self.under_way.spawn(async move {
@@ -237,8 +241,8 @@ impl Worker {
         };
         if self.record_again.is_some_and(|time| time <= now()) {
             self.record_again = None;
-            for record in self.unrecorded.values().cloned() {
-                self.hand_over(record);
+            for (record, result) in self.unrecorded.values().cloned() {
+                self.hand_over(record, result);
             }
         }
         match ended {
@@ -282,16 +286,16 @@ impl Worker {
             }
             (None, _) => return,
         };
-        self.unrecorded.insert(seq, record.clone());
-        self.hand_over(record);
+        self.unrecorded.insert(seq, (record.clone(), result));
+        self.hand_over(record, result);
     }
 
-    fn hand_over(&self, record: AttemptRecord) {
+    fn hand_over(&self, record: AttemptRecord, settled: Settled) {
         let (inbox, seq) = (self.inbox.clone(), record.delivery);
         if planted::is_planted(Fault::ResultForgotten) {
             return inbox.tell(|news| news.recorded.push(seq));
         }
-        self.journal.record(record, move |result| {
+        let written = move |result| {
             inbox.tell(|news| match result {
                 Ok(()) => news.recorded.push(seq),
                 // A replay took it away and its file was sealed: there is nothing to record it in, now or later.
@@ -302,7 +306,8 @@ impl Worker {
                 }
                 Err(error) => news.record_failed = Some(error.to_string()),
             });
-        });
+        };
+        self.supply.record(record, settled, Box::new(written));
     }
 
     /// Tells the log: of failures the first and the recovery, of what needs a person each.
@@ -354,20 +359,6 @@ fn judged(attempt: &Attempt) -> Attempted<'_> {
             Attempted::Retryable { code, asked: *retry_after, answered: attempt.answer.is_some() }
         }
         Outcome::Permanent { code, .. } => Attempted::Refused { code },
-    }
-}
-
-fn item(waiting: WaitingDelivery) -> Item {
-    Item {
-        seq: waiting.seq,
-        class: Class::numbered(waiting.place.class),
-        revision: waiting.revision,
-        lanes: waiting.place.lanes,
-        attempts: waiting.attempts,
-        not_before: waiting.next_attempt_at_us,
-        since: waiting.since_us,
-        failing_since: waiting.failing_since_us,
-        parked: waiting.parked,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod amqp;
 mod balancing;
+mod carrier;
 mod checking;
 mod clients;
 mod corpus;

@@ -2,11 +2,11 @@
 //!
 //! What always holds: neither is ever changed once it has been in use, because files that were made by it stay.
 
-use crate::{codes, intake, repeats, sender, waiting};
+use crate::{carried, codes, intake, repeats, sender, waiting};
 
 /// What brings a file of each version to the next, beginning with version 1; each subject has its own.
 pub(super) const UPGRADES: &[&str] =
-    &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE, sender::UPGRADE];
+    &[intake::UPGRADE, codes::UPGRADE, waiting::UPGRADE, repeats::UPGRADE, sender::UPGRADE, carried::UPGRADE];
 /// The schema of version 1.
 pub(super) const SCHEMA: &str = "
     -- Where the numbering stood when the file was made, and when that was.

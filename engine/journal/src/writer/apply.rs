@@ -36,6 +36,7 @@ pub(super) fn apply(
         }
         Request::Amend(amendment, _) => apply_amendment(file, amendment, written),
         Request::Resend(resend, _) => apply_resend(shared, file, next, resend, written),
+        Request::Carry(carry, _) => Ok(Answer::Carried(file.note_carried(carry)?)),
         Request::Release(intake, _) => {
             file.release(intake)?;
             Ok(Answer::Recorded)

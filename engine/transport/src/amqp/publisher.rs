@@ -152,6 +152,12 @@ impl Publisher {
         self.window.saturating_sub(self.unconfirmed.len())
     }
 
+    /// How many messages have a tag and no outcome yet.
+    #[must_use]
+    pub fn unconfirmed_count(&self) -> usize {
+        self.unconfirmed.len()
+    }
+
     /// Hands a message to the connection, after all those before, and gives its tag: one more than the last. Waits for nothing. An error
     /// is about this message, which was not sent and has no tag, or about a full window; that the channel has ended is told as an outcome.
     pub fn publish(&mut self, message: &Publication<'_>) -> Result<u64, BrokerError> {

@@ -1,0 +1,307 @@
+//! What the node that delivers to a destination has taken from the broker's queue and not acknowledged.
+//!
+//! A [`crate::line::Line`] says in which order it goes, by its place on the shelf, which is its place in the queue. What always holds:
+//!
+//! - An envelope is acknowledged only after what became of it, and every hold that follows from that, is confirmed by the broker.
+//! - What was delivered from here is not delivered from here again, however often its envelope comes.
+//! - What is held goes back unsent, and holds its own lanes too.
+//! - When the channel is lost, everything goes but what is under way; the broker gives it again, to this node or another.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::holds::Holds;
+use crate::item::{Class, Item, Lane, Micros};
+use crate::line::{Order, Settled, lanes};
+use crate::outbox::Id;
+
+/// So many deliveries are remembered: more than are ever in a window and on a shelf, of a hundred nodes.
+const REMEMBERED_MAX: usize = 20_000;
+
+/// What an envelope says of its delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The node that accepted the message.
+    pub node: Arc<str>,
+    /// The envelope's generation.
+    pub generation: u64,
+    /// The delivery, by its number in that node's journal.
+    pub item: Item,
+}
+
+impl Head {
+    /// Its envelope.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id { seq: self.item.seq, revision: self.item.revision, generation: self.generation }
+    }
+}
+
+/// What to do with one that is about to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before {
+    /// Send it.
+    Send,
+    /// It was delivered from here: say so once more.
+    Repeat,
+    /// It is to go back, because envelopes up to this generation are held. Lanes that this holds too must be known to all nodes first.
+    Back {
+        /// The generation.
+        held: u64,
+        /// The lanes; none when all of them were held already.
+        ties: Vec<Lane>,
+    },
+    /// It is not here any more.
+    Gone,
+}
+
+/// What follows from a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follows {
+    /// The lanes of what is set aside: a later generation begins in them.
+    pub parked: Option<Vec<Lane>>,
+    /// Whether they are held for envelopes of this generation and earlier ones, which must be known to all nodes.
+    pub is_held: bool,
+}
+
+#[derive(Debug)]
+struct Shelved<T> {
+    head: Head,
+    content: T,
+    /// By which it is acknowledged; nothing once its channel is lost.
+    tag: Option<u64>,
+    /// It is with the destination.
+    in_flight: bool,
+    /// So many results of it are not confirmed.
+    unconfirmed: u32,
+    /// Its last result says what became of it.
+    is_settled: bool,
+}
+
+type Key = (Arc<str>, u64, u32);
+
+/// The shelf of a destination.
+#[derive(Debug)]
+pub struct Shelf<T> {
+    order: Order,
+    next: u64,
+    shelved: BTreeMap<u64, Shelved<T>>,
+    holds: Holds,
+    delivered: Remembered<Key, ()>,
+    tried: Remembered<Key, Tried>,
+}
+
+/// What was tried here before.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    attempts: u32,
+    not_before: Option<Micros>,
+    failing_since: Option<Micros>,
+}
+
+impl<T> Shelf<T> {
+    /// An empty shelf; it knows these holds.
+    #[must_use]
+    pub fn new(order: Order, holds: Holds) -> Shelf<T> {
+        Shelf {
+            order,
+            next: 1,
+            shelved: BTreeMap::new(),
+            holds,
+            delivered: Remembered::default(),
+            tried: Remembered::default(),
+        }
+    }
+
+    /// Takes in what the broker gave. `tag` acknowledges it.
+    pub fn arrive(&mut self, mut head: Head, content: T, tag: Option<u64>) {
+        if let Some(tried) = self.tried.get(&key(&head)) {
+            head.item.attempts = tried.attempts.max(head.item.attempts);
+            head.item.not_before = tried.not_before.max(head.item.not_before);
+            head.item.failing_since = tried.failing_since.or(head.item.failing_since);
+        }
+        let shelved = Shelved { head, content, tag, in_flight: false, unconfirmed: 0, is_settled: false };
+        self.shelved.insert(self.next, shelved);
+        self.next += 1;
+    }
+
+    /// The line's next deliveries of a class, behind a place: each with its place on the shelf as its number.
+    #[must_use]
+    pub fn fetch(&self, class: Class, after: u64, limit: usize) -> (Vec<Item>, bool) {
+        let waits = |shelved: &Shelved<T>| {
+            shelved.head.item.class == class
+                && !shelved.is_settled
+                && !shelved.in_flight
+                && shelved.tag.is_some()
+        };
+        let behind = self.shelved.range(after.saturating_add(1)..);
+        let items = behind.filter(|(_, shelved)| waits(shelved)).take(limit);
+        let items: Vec<Item> = items
+            .map(|(place, shelved)| Item {
+                seq: *place,
+                lanes: self.own_lanes(&shelved.head),
+                ..shelved.head.item.clone()
+            })
+            .collect();
+        let more = items.len() == limit;
+        (items, more)
+    }
+
+    /// The lanes of different nodes have nothing to do with each other.
+    fn own_lanes(&self, head: &Head) -> Arc<[Lane]> {
+        let salt = head.node.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let lanes = if head.item.lanes.is_empty() { &[0][..] } else { &head.item.lanes };
+        lanes.iter().map(|lane| lane ^ salt).collect()
+    }
+
+    /// What to do with one that the line wants sent.
+    pub fn before(&mut self, place: u64) -> Before {
+        let Some(shelved) = self.shelved.get_mut(&place) else { return Before::Gone };
+        if shelved.is_settled || shelved.tag.is_none() {
+            return Before::Gone;
+        }
+        if self.delivered.get(&key(&shelved.head)).is_some() {
+            (shelved.is_settled, shelved.unconfirmed) = (true, shelved.unconfirmed + 1);
+            return Before::Repeat;
+        }
+        let Head { node, generation, item } = &shelved.head;
+        let lanes = lanes(self.order, item);
+        let Some(held) = self.holds.held(node, &lanes, *generation) else {
+            shelved.in_flight = true;
+            return Before::Send;
+        };
+        (shelved.is_settled, shelved.unconfirmed) = (true, shelved.unconfirmed + 1);
+        let is_new = self.holds.hold(node, &lanes, held);
+        Before::Back { held, ties: if is_new { lanes } else { Vec::new() } }
+    }
+
+    /// Notes how an attempt ended, or what became of it without one.
+    pub fn settled(&mut self, place: u64, result: Settled, attempted: Option<Micros>) -> Follows {
+        let nothing = Follows { parked: None, is_held: false };
+        let Some(shelved) = self.shelved.get_mut(&place) else { return nothing };
+        shelved.in_flight = false;
+        shelved.unconfirmed += 1;
+        let head = &mut shelved.head;
+        match result {
+            Settled::Waiting { not_before } => {
+                let item = &mut head.item;
+                item.attempts = item.attempts.saturating_add(u32::from(attempted.is_some()));
+                item.not_before = not_before;
+                item.failing_since = item.failing_since.or(attempted);
+                let Item { attempts, not_before, failing_since, .. } = *item;
+                self.tried.put(key(head), Tried { attempts, not_before, failing_since });
+                nothing
+            }
+            Settled::Delivered => {
+                shelved.is_settled = true;
+                self.delivered.put(key(head), ());
+                nothing
+            }
+            Settled::Expired { .. } => {
+                shelved.is_settled = true;
+                nothing
+            }
+            Settled::Parked | Settled::GivenUp => {
+                shelved.is_settled = true;
+                let lanes = lanes(self.order, &head.item);
+                let is_held = self.order != Order::Fifo;
+                if is_held {
+                    self.holds.hold(&head.node, &lanes, head.generation);
+                }
+                Follows { parked: Some(lanes), is_held }
+            }
+        }
+    }
+
+    /// A result of this one is confirmed. Gives the tag to acknowledge, when nothing more is to be told of it.
+    pub fn confirmed(&mut self, place: u64) -> Option<u64> {
+        let shelved = self.shelved.get_mut(&place)?;
+        shelved.unconfirmed = shelved.unconfirmed.saturating_sub(1);
+        if shelved.unconfirmed > 0 || shelved.in_flight {
+            return None;
+        }
+        let is_done = shelved.is_settled || shelved.tag.is_none();
+        is_done.then(|| self.shelved.remove(&place)).flatten().and_then(|shelved| shelved.tag)
+    }
+
+    /// Nothing was sent of this one, and nothing is to be told.
+    pub fn put_back(&mut self, place: u64) {
+        if let Some(shelved) = self.shelved.get_mut(&place) {
+            shelved.in_flight = false;
+        }
+    }
+
+    /// The channel is lost. The line must read anew.
+    pub fn lost(&mut self) {
+        self.shelved.retain(|_, shelved| {
+            shelved.tag = None;
+            shelved.in_flight || shelved.unconfirmed > 0
+        });
+    }
+
+    /// Another order from now on.
+    pub fn change(&mut self, order: Order) {
+        self.order = order;
+    }
+
+    /// What lies at a place.
+    #[must_use]
+    pub fn get(&self, place: u64) -> Option<(&Head, &T)> {
+        self.shelved.get(&place).map(|shelved| (&shelved.head, &shelved.content))
+    }
+
+    /// How many lie here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shelved.len()
+    }
+
+    /// Whether nothing lies here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shelved.is_empty()
+    }
+
+    /// Its holds.
+    pub fn holds(&mut self) -> &mut Holds {
+        &mut self.holds
+    }
+}
+
+fn key(head: &Head) -> Key {
+    (head.node.clone(), head.item.seq, head.item.revision)
+}
+
+/// The latest of what was put in.
+#[derive(Debug)]
+struct Remembered<K, V> {
+    values: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Remembered { values: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
+    fn get(&self, key: &K) -> Option<&V> {
+        self.values.get(key)
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        if self.values.insert(key.clone(), value).is_some() {
+            return;
+        }
+        self.order.push_back(key);
+        if self.order.len() > REMEMBERED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.values.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Deliveries by way of a RabbitMQ broker, so that several nodes share them: the names at the broker, what stands there, and who does what.
+//!
+//! A delivery leaves the journal of the node that accepted its message through the destination's [`sender`] into the destination's queue, of which
+//! one node at a time is the consumer. What became of it comes back through the accepting node's queue of results to its [`results`],
+//! which write it to the journal.
+//!
+//! At the broker, all durable and made by whoever comes first:
+//!
+//! ```text
+//! PREFIX               direct exchange: to the destinations' queues, by NODE/DESTINATION, and to the results' queues
+//! PREFIX.to.DEST       quorum queue of a destination, with a single active consumer
+//! PREFIX.results.NODE  quorum queue of what became of a node's deliveries
+//! PREFIX.all           fanout exchange: what all nodes must know
+//! PREFIX.node.NODE     quorum queue of what a node must know
+//! ```
+//!
+//! A node's binding to a destination's queue is made by that node only, before it publishes there first. When the queue was deleted, the
+//! binding went with it, and each message of that node comes back as not routed until the node has noticed and begun anew: so nothing
+//! of it can come into a queue without what stood there before it.
+
+pub(crate) mod envelope;
+pub(crate) mod results;
+pub(crate) mod sender;
+pub(crate) mod taker;
+
+use std::sync::Arc;
+
+use orderly_transport::amqp::{BrokerSettings, Declaration, ExchangeKind, HeaderValue, QueueKind};
+
+/// How a node takes part.
+#[derive(Debug, Clone)]
+pub struct CarrierSettings {
+    /// The broker.
+    pub broker: BrokerSettings,
+    /// This node's name, unlike any other's with the same prefix.
+    pub node: Arc<str>,
+    /// What the names at the broker begin with.
+    pub prefix: String,
+    /// So many deliveries of a destination may be with the broker, of those that this node accepted.
+    pub ahead_max: usize,
+    /// Whether this node delivers.
+    pub delivers: bool,
+}
+
+/// How often the broker may give a delivery again: as good as for ever, because a queue without a limit loses what is in flight when its
+/// leader changes (RabbitMQ 3.10), or has one of 20 (4.0).
+const DELIVERY_LIMIT: i64 = 2_000_000_000;
+
+impl CarrierSettings {
+    /// The exchange to all queues with a routing key.
+    pub(crate) fn exchange(&self) -> String {
+        self.prefix.clone()
+    }
+
+    /// The exchange to all nodes.
+    pub(crate) fn control_exchange(&self) -> String {
+        format!("{}.all", self.prefix)
+    }
+
+    /// A destination's queue.
+    pub(crate) fn queue(&self, destination: &str) -> String {
+        format!("{}.to.{destination}", self.prefix)
+    }
+
+    /// The key under which this node publishes to a destination.
+    pub(crate) fn routing_key(&self, destination: &str) -> String {
+        format!("{}/{destination}", self.node)
+    }
+
+    /// A node's queue of results.
+    pub(crate) fn results(&self, node: &str) -> String {
+        format!("{}.results.{node}", self.prefix)
+    }
+
+    /// The exchanges.
+    pub(crate) fn exchanges(&self) -> [Declaration; 2] {
+        [
+            Declaration::Exchange { name: self.exchange(), kind: ExchangeKind::Direct },
+            Declaration::Exchange { name: self.control_exchange(), kind: ExchangeKind::Fanout },
+        ]
+    }
+
+    /// A destination's queue and this node's way to it.
+    pub(crate) fn destination(&self, destination: &str) -> [Declaration; 2] {
+        [
+            quorum(self.queue(destination), true),
+            Declaration::Binding {
+                exchange: self.exchange(),
+                queue: self.queue(destination),
+                routing_key: self.routing_key(destination),
+            },
+        ]
+    }
+
+    /// A node's queue of results.
+    pub(crate) fn results_of(&self, node: &str) -> Declaration {
+        quorum(self.results(node), false)
+    }
+}
+
+fn quorum(name: String, single_active_consumer: bool) -> Declaration {
+    let mut arguments = vec![("x-delivery-limit".to_owned(), HeaderValue::Number(DELIVERY_LIMIT))];
+    if single_active_consumer {
+        arguments.push(("x-single-active-consumer".to_owned(), HeaderValue::Flag(true)));
+    }
+    Declaration::Queue { name, kind: QueueKind::Quorum, arguments }
+}

@@ -1,0 +1,130 @@
+//! What became of this node's deliveries, as the nodes that delivered them say: written to the journal, then acknowledged to the broker.
+//!
+//! What always holds: a message is acknowledged only after the journal has what it says; one that is told again changes nothing more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use orderly_journal::{Carry, DeliveryState, Journal};
+use orderly_queue::outbox::Event;
+use orderly_transport::amqp::{Broker, BrokerError, Connection, Consumer, ConsumerSettings, Incoming};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, warn};
+
+use super::CarrierSettings;
+use super::envelope::{News, Report};
+use super::sender::{Inbox, Receipt, Told, envelope};
+use crate::part::is_said;
+
+/// How many results are on their way to the journal at a time.
+const PREFETCH: u16 = 512;
+
+/// How long to wait after the broker could not be used.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Where the senders of this node's destinations are told.
+pub(crate) type Senders = Arc<RwLock<HashMap<Arc<str>, Inbox>>>;
+
+/// Takes in results until it is told to stop.
+pub(crate) async fn run(
+    settings: Arc<CarrierSettings>,
+    journal: Journal,
+    senders: Senders,
+    stop: watch::Receiver<bool>,
+) {
+    let (receipts, mut given) = mpsc::unbounded_channel();
+    let mut results = Results { settings, journal, senders, receipts, session: 0, failing: false };
+    tokio::select! {
+        () = is_said(stop) => {}
+        () = results.take_in(&mut given) => {}
+    }
+}
+
+struct Results {
+    settings: Arc<CarrierSettings>,
+    journal: Journal,
+    senders: Senders,
+    receipts: mpsc::UnboundedSender<(u64, u64)>,
+    /// Which consumer it is, of all since the start.
+    session: u64,
+    failing: bool,
+}
+
+impl Results {
+    async fn take_in(&mut self, given: &mut mpsc::UnboundedReceiver<(u64, u64)>) {
+        let mut broker = Broker::new(self.settings.broker.clone());
+        loop {
+            self.session += 1;
+            if let Err(problem) = self.session(&mut broker, given).await
+                && !std::mem::replace(&mut self.failing, true)
+            {
+                warn!("what became of deliveries is not heard until the broker can be used: {problem}");
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// From a connection to its end.
+    async fn session(
+        &mut self,
+        broker: &mut Broker,
+        given: &mut mpsc::UnboundedReceiver<(u64, u64)>,
+    ) -> Result<(), BrokerError> {
+        let connection = broker.connect().await?;
+        let mut consumer = self.open(&connection).await?;
+        self.failing = false;
+        loop {
+            tokio::select! {
+                incoming = consumer.next() => self.hear(&consumer, incoming?).await?,
+                Some((session, tag)) = given.recv() => {
+                    if session == self.session {
+                        consumer.acknowledge(tag, false).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&self, connection: &Connection) -> Result<Consumer, BrokerError> {
+        let node = &self.settings.node;
+        connection.declare(&[self.settings.results_of(node)]).await?;
+        let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: false, arguments: Vec::new() };
+        connection.consumer(&self.settings.results(node), settings).await
+    }
+
+    async fn hear(&self, consumer: &Consumer, incoming: Incoming) -> Result<(), BrokerError> {
+        let receipt = Receipt { session: self.session, tag: incoming.tag, to: self.receipts.clone() };
+        let Report { destination, id, news } = match Report::read(&incoming.body) {
+            Ok(report) => report,
+            Err(problem) => {
+                error!("a message in the queue of results is given up: {problem}");
+                return consumer.reject(incoming.tag).await;
+            }
+        };
+        let sender = self.senders.read().unwrap_or_else(PoisonError::into_inner).get(&*destination).cloned();
+        match news {
+            News::Result(record, parked) => {
+                let is_final = record.state != DeliveryState::Waiting;
+                self.journal.carry(Carry::Result(envelope(id), record), move |written| {
+                    // What could not be written stays with the broker, and is given again with the next session.
+                    if written.is_ok() {
+                        receipt.give();
+                        if let Some(sender) = sender.filter(|_| is_final) {
+                            // It may have ended, and reads the journal when it begins again.
+                            let _ = sender.send(Told::Event(Event::Resolved { id, parked }));
+                        }
+                    }
+                });
+            }
+            News::Back(lanes, held) => match sender {
+                Some(sender) => _ = sender.send(Told::Returned { id, lanes, held, receipt }),
+                None => warn!(
+                    destination,
+                    "deliveries come back for a destination that the configuration no longer has"
+                ),
+            },
+        }
+        Ok(())
+    }
+}

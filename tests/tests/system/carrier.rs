@@ -1,0 +1,314 @@
+//! A node's deliveries by way of a real broker, up to the queue of their destination and back: a hand of the test's own stands for the node that
+//! delivers them.
+
+use std::sync::Arc;
+
+use orderly_hl7v2::AckCode;
+use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
+use orderly_pipeline::{Text, Texts, compile};
+use orderly_runtime::{CarrierSettings, Engine, Envelope, News, Report, Settings};
+use orderly_tests::broker::{Broker, PASSWORD, USER};
+use orderly_tests::peers::{PATIENCE, Sender, admission};
+use orderly_tests::proxy::Proxy;
+use orderly_tests::running::until;
+use orderly_tests::site::Site;
+use orderly_transport::amqp::{
+    self, BrokerCredentials, BrokerSettings, Connection, Consumer, ConsumerSettings, Publication, Publisher,
+    Verdict,
+};
+use orderly_transport::secret::SecretSource;
+use tokio::time::{Duration, timeout};
+
+fn broker_settings(address: &str, site: &Site) -> BrokerSettings {
+    site.write("password", PASSWORD);
+    BrokerSettings {
+        addresses: vec![address.to_owned()],
+        virtual_host: "/".to_owned(),
+        credentials: BrokerCredentials {
+            user: USER.to_owned(),
+            password: SecretSource::File(site.path("password")),
+        },
+        tls: None,
+        heartbeat: Duration::from_secs(3),
+        connect_timeout: PATIENCE,
+        name: "test".to_owned(),
+    }
+}
+
+/// A node named north that takes in at `clinic`, by a broker at this address, with names of its test's own.
+async fn node(site: &Site, address: &str, prefix: &str) -> Engine {
+    start(site, address, prefix, false).await
+}
+
+async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engine {
+    let text = |path: &str| Text {
+        file: path.to_owned(),
+        text: std::fs::read_to_string(site.path(path)).expect("a file"),
+    };
+    let routes = vec![text("routes/relay.yaml")];
+    let compiled = compile(&Texts { site: text("orderly.yaml"), routes, ..Texts::default() });
+    let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
+    settings.carrier = Some(CarrierSettings {
+        broker: broker_settings(address, site),
+        node: "north".into(),
+        prefix: prefix.to_owned(),
+        ahead_max: 10_000,
+        delivers,
+    });
+    Engine::start(settings).await.expect("it starts")
+}
+
+fn site() -> Site {
+    Site::relay("127.0.0.1:1".parse().expect("an address"))
+}
+
+async fn feed(engine: &Engine, numbers: std::ops::Range<u32>) {
+    let mut clinic = Sender::connect(engine.address("clinic").expect("it listens")).await;
+    for number in numbers {
+        assert_eq!(clinic.send(&admission(&format!("M{number}"))).await.code, Some(AckCode::AA));
+    }
+}
+
+/// Who delivers.
+struct Hand {
+    consumer: Consumer,
+    publisher: Publisher,
+    prefix: String,
+    attempts: i64,
+    _connection: Connection,
+}
+
+impl Hand {
+    async fn new(broker: &Broker, site: &Site, prefix: &str) -> Hand {
+        let settings = broker_settings(&broker.address(), site);
+        let mut broker = amqp::Broker::new(settings);
+        let queue = format!("{prefix}.to.hospital");
+        let (connection, consumer) = loop {
+            let connection = broker.connect().await.expect("a connection");
+            let settings = ConsumerSettings { prefetch: 1000, exclusive: false, arguments: Vec::new() };
+            // It is there as soon as the node has made it. What is refused closes its channel, so each look has its own connection.
+            match connection.consumer(&queue, settings).await {
+                Ok(consumer) => break (connection, consumer),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let publisher = connection.publisher(100).await.expect("a publisher");
+        Hand { consumer, publisher, prefix: prefix.to_owned(), attempts: 0, _connection: connection }
+    }
+
+    /// The next envelope and its tag.
+    async fn take(&mut self) -> (u64, Envelope) {
+        loop {
+            let incoming =
+                timeout(PATIENCE, self.consumer.next()).await.expect("it comes").expect("it comes");
+            if incoming.body.is_empty() {
+                self.consumer.acknowledge(incoming.tag, false).await.expect("a channel");
+                continue;
+            }
+            return (incoming.tag, Envelope::read(&incoming.body).expect("an envelope"));
+        }
+    }
+
+    /// Says what became of one, and takes it off the queue.
+    async fn tell(&mut self, tag: u64, envelope: &Envelope, news: News) {
+        let report = Report { destination: "hospital".to_owned(), id: envelope.head.id(), news };
+        let body = report.write();
+        let publication = Publication {
+            exchange: "",
+            routing_key: &format!("{}.results.north", self.prefix),
+            id: &tag.to_string(),
+            mandatory: true,
+            persistent: true,
+            content_type: None,
+            kind: None,
+            timestamp: None,
+            headers: &[],
+            body: &body,
+        };
+        self.publisher.publish(&publication).expect("it is published");
+        assert_eq!(self.publisher.next().await.expect("an outcome").verdict, Verdict::Acknowledged);
+        self.consumer.acknowledge(tag, false).await.expect("a channel");
+    }
+
+    fn result(&mut self, envelope: &Envelope, state: DeliveryState) -> News {
+        self.attempts += 1;
+        let item = &envelope.head.item;
+        let outcome = match state {
+            DeliveryState::Delivered => AttemptOutcome::Delivered,
+            _ => AttemptOutcome::Permanent,
+        };
+        let record = AttemptRecord {
+            delivery: item.seq,
+            revision: item.revision,
+            since_us: item.since,
+            at_us: self.attempts,
+            duration_us: 1,
+            outcome: Some(outcome),
+            code: None,
+            text: None,
+            answer: Vec::new(),
+            state,
+            reason: None,
+            next_attempt_at_us: None,
+        };
+        let parked = (state == DeliveryState::Parked).then(|| item.lanes.to_vec());
+        News::Result(Box::new(record), parked)
+    }
+
+    /// Takes and delivers so many; gives their numbers as they came.
+    async fn deliver(&mut self, count: usize) -> Vec<u64> {
+        let mut came = Vec::new();
+        while came.len() < count {
+            let (tag, envelope) = self.take().await;
+            let news = self.result(&envelope, DeliveryState::Delivered);
+            self.tell(tag, &envelope, news).await;
+            came.push(envelope.head.item.seq);
+        }
+        came
+    }
+}
+
+async fn all_delivered(engine: &Engine, count: u64) {
+    let reader = engine.reader();
+    until("all to be delivered", || {
+        let counts = reader.counts().expect("a journal");
+        let delivered = counts.deliveries.iter().find(|count| count.state == DeliveryState::Delivered);
+        (delivered.is_some_and(|delivered| delivered.count == count)).then_some(())
+    })
+    .await;
+    until("nothing to be with the broker", || {
+        (reader.carried_count().expect("a journal") == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_accepted_comes_into_the_queue_in_order_and_what_became_of_it_into_the_journal() {
+    let (broker, site) = (Broker::shared(), site());
+    let engine = node(&site, &broker.address(), "carrier1").await;
+    let mut hand = Hand::new(broker, &site, "carrier1").await;
+    feed(&engine, 0..300).await;
+    assert_eq!(hand.deliver(300).await, (1..=300).collect::<Vec<u64>>());
+    all_delivered(&engine, 300).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_with_the_broker_is_not_published_again_after_a_restart() {
+    let (broker, site) = (Broker::shared(), site());
+    let engine = node(&site, &broker.address(), "carrier2").await;
+    feed(&engine, 0..100).await;
+    let reader = engine.reader();
+    until("all to be with the broker", || (reader.carried_count().expect("a journal") == 100).then_some(()))
+        .await;
+    engine.shutdown().await;
+    // Another node delivers while this one is away; what became of it waits for this one.
+    let mut hand = Hand::new(broker, &site, "carrier2").await;
+    assert_eq!(hand.deliver(100).await, (1..=100).collect::<Vec<u64>>());
+    let engine = node(&site, &broker.address(), "carrier2").await;
+    all_delivered(&engine, 100).await;
+    feed(&engine, 100..150).await;
+    assert_eq!(hand.deliver(50).await, (101..=150).collect::<Vec<u64>>(), "nothing comes again");
+    all_delivered(&engine, 150).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_queue_is_deleted_all_that_was_in_it_is_published_again_in_order() {
+    let (broker, site) = (Broker::shared(), site());
+    let engine = node(&site, &broker.address(), "carrier3").await;
+    feed(&engine, 0..100).await;
+    let reader = engine.reader();
+    until("all to be with the broker", || (reader.carried_count().expect("a journal") == 100).then_some(()))
+        .await;
+    broker.node(0).delete_queue("carrier3.to.hospital");
+    // The next message finds no way to the queue.
+    feed(&engine, 100..110).await;
+    let mut hand = Hand::new(broker, &site, "carrier3").await;
+    assert_eq!(hand.deliver(110).await, (1..=110).collect::<Vec<u64>>());
+    all_delivered(&engine, 110).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_connections_lose_nothing_and_change_no_order() {
+    let (broker, site) = (Broker::shared(), site());
+    let proxy = Proxy::to(&broker.address()).await;
+    let engine = node(&site, &proxy.address(), "carrier4").await;
+    let mut hand = Hand::new(broker, &site, "carrier4").await;
+    for round in 0..5_u32 {
+        let cutting = async {
+            tokio::task::yield_now().await;
+            proxy.cut();
+        };
+        tokio::join!(feed(&engine, round * 60..(round + 1) * 60), cutting);
+    }
+    let mut first = Vec::new();
+    while first.len() < 300 {
+        for seq in hand.deliver(1).await {
+            if !first.contains(&seq) {
+                first.push(seq);
+            }
+        }
+    }
+    assert_eq!(first, (1..=300).collect::<Vec<u64>>());
+    all_delivered(&engine, 300).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_held_behind_a_parked_one_goes_again_after_it() {
+    let (broker, site) = (Broker::shared(), site());
+    site.amend(
+        "orderly.yaml",
+        "    mllp:\n      address",
+        "    order: per_patient\n    mllp:\n      address",
+    );
+    let engine = node(&site, &broker.address(), "carrier5").await;
+    let mut hand = Hand::new(broker, &site, "carrier5").await;
+    feed(&engine, 0..3).await;
+    let (tag, refused) = hand.take().await;
+    let news = hand.result(&refused, DeliveryState::Parked);
+    hand.tell(tag, &refused, news).await;
+    for _ in 0..2 {
+        let (tag, held) = hand.take().await;
+        let back = News::Back(held.head.item.lanes.to_vec(), refused.head.generation);
+        hand.tell(tag, &held, back).await;
+    }
+    let reader = engine.reader();
+    until("all to come home", || (reader.carried_count().expect("a journal") == 0).then_some(())).await;
+    // A person has it tried again: the others follow it.
+    let request = orderly_runtime::Request::Hand(orderly_runtime::HandRequest {
+        who: "tester".to_owned(),
+        reason: None,
+        deed: orderly_runtime::Deed::Resend(vec![orderly_runtime::Delivery {
+            message_id: 1,
+            number: 1,
+            destination: "hospital".to_owned(),
+        }]),
+    });
+    orderly_runtime::ask(&site.path("journal"), &request).await.expect("it answers");
+    let mut again = Vec::new();
+    for _ in 0..3 {
+        let (tag, envelope) = hand.take().await;
+        assert!(envelope.head.generation > refused.head.generation);
+        let news = hand.result(&envelope, DeliveryState::Delivered);
+        hand.tell(tag, &envelope, news).await;
+        again.push(envelope.head.item.seq);
+    }
+    assert_eq!(again, [1, 2, 3]);
+    all_delivered(&engine, 3).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_delivers_by_the_broker_in_order() {
+    let broker = Broker::shared();
+    let hospital = orderly_tests::peers::Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    let engine = start(&site, &broker.address(), "carrier6", true).await;
+    feed(&engine, 0..300).await;
+    all_delivered(&engine, 300).await;
+    assert_eq!(hospital.control_ids(), (0..300).map(|number| format!("M{number}")).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
