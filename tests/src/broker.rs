@@ -108,6 +108,12 @@ impl Broker {
         &self.nodes[number]
     }
 
+    /// All its nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
     /// Where the first node listens.
     #[must_use]
     pub fn address(&self) -> String {
@@ -134,13 +140,22 @@ impl Broker {
 
     /// Makes the node of this number the leader of a quorum queue.
     pub fn move_leader(&self, queue: &str, to: usize) {
-        let name = &self.node(to).name;
+        let said = self.try_move_leader(queue, to);
+        assert!(said.is_ok(), "the leader of {queue} does not move: {said:?}");
+    }
+
+    /// The same when it may fail, as with a queue that is not there yet.
+    ///
+    /// # Errors
+    /// What was said then.
+    pub fn try_move_leader(&self, queue: &str, to: usize) -> Result<(), String> {
         let term = format!(
-            "{{ok, Q}} = rabbit_amqqueue:lookup({}), rabbit_quorum_queue:transfer_leadership(Q, '{name}').",
-            queue_term(queue)
+            "{{ok, Q}} = rabbit_amqqueue:lookup({}), rabbit_quorum_queue:transfer_leadership(Q, '{}').",
+            queue_term(queue),
+            self.node(to).name
         );
-        let said = self.node(0).evaluate(&term);
-        assert!(said.contains("migrated"), "the leader of {queue} does not move to {name}: {said}");
+        let said = self.node(0).try_control(&["eval", &term])?;
+        if said.contains("migrated") { Ok(()) } else { Err(said) }
     }
 
     /// The number of the node that leads a quorum queue.
@@ -252,13 +267,20 @@ impl Node {
 
     /// Runs `rabbitmqctl`, which takes about a second, and gives what it prints.
     pub fn control(&self, arguments: &[&str]) -> String {
+        self.try_control(arguments).unwrap_or_else(|error| panic!("rabbitmqctl {arguments:?}: {error}"))
+    }
+
+    /// The same when it may fail, as with a node that was killed meanwhile.
+    ///
+    /// # Errors
+    /// What it printed then.
+    pub fn try_control(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(script("rabbitmqctl"));
         command.arg("--quiet").args(["--node", &self.name]).args(arguments).stdin(Stdio::null());
         let output = command.envs(self.environment.clone()).output().expect("rabbitmqctl runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {text}{error}");
-        text
+        if output.status.success() { Ok(text) } else { Err(format!("{text}{error}")) }
     }
 
     fn signal(&self, signal: Signal) {

@@ -9,6 +9,7 @@ pub mod load;
 pub mod measured;
 pub mod peers;
 pub mod proxy;
+pub mod rounds;
 pub mod running;
 pub mod simulation;
 pub mod site;

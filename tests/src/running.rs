@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use orderly_queue::planted::Fault;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -25,12 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition that nobody announces is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// The binary under test, which cargo puts beside the folder of the tests.
+/// The binary under test, which cargo puts beside the folder of the tests, and beside other binaries.
 #[must_use]
 pub fn binary() -> PathBuf {
     let test = env::current_exe().expect("a test has a path");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/<profile>/deps");
-    let binary = profile.join("orderly");
+    let folder = test.parent().expect("a program lies in a folder");
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let binary = profile.expect("tests lie in target/<profile>/deps").join("orderly");
     assert!(
         binary.exists(),
         "{} is missing; build it first: cargo build --workspace --bins",
@@ -60,8 +62,24 @@ impl Running {
         Running::start_as(site, command).await
     }
 
-    async fn start_as(site: &Site, mut command: Command) -> Running {
-        command.args(["run", "--config"]).arg(site.path("orderly.yaml"));
+    /// Starts it as a node of several that share a broker, with more arguments, and with a fault planted or without; waits for nothing.
+    #[must_use]
+    pub fn spawn_node(site: &Site, name: &str, arguments: &[&str], fault: Option<Fault>) -> Running {
+        let mut command = Command::new(binary());
+        if let Some(fault) = fault {
+            command.env("ORDERLY_PLANTED_FAULT", (fault as u8).to_string());
+        }
+        Running::spawn(site, command, &[&["--node", name], arguments].concat())
+    }
+
+    async fn start_as(site: &Site, command: Command) -> Running {
+        let running = Running::spawn(site, command, &[]);
+        running.logged("started").await;
+        running
+    }
+
+    fn spawn(site: &Site, mut command: Command, arguments: &[&str]) -> Running {
+        command.args(["run", "--config"]).arg(site.path("orderly.yaml")).args(arguments);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -69,9 +87,7 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = follow(&mut child);
-        let running = Running { child, log };
-        running.logged("started").await;
-        running
+        Running { child, log }
     }
 
     /// Where a source listens, or did last.
@@ -119,8 +135,22 @@ impl Running {
 
     /// Asks it to stop, without waiting for it.
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Freezes it: its connections stay, and it does nothing.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("the engine runs");
+        kill_process(pid, signal).expect("the engine runs");
     }
 
     /// Asks it to stop and waits until it has.

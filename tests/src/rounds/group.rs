@@ -1,0 +1,159 @@
+//! Rounds that go on together by one broker, and what that broker suffers meanwhile.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use orderly_queue::planted::Fault;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+use super::history::History;
+use super::plan::{Harm, Plan, Trouble};
+use super::round::{Done, Red, Round};
+use crate::broker::{Broker, Node};
+
+/// How long a round may take to come to rest once everything is healed. On two busy cores, a broker that was killed takes most of it.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long the broker may still count what was taken off its queues: it looks every 5 s.
+const COUNTING_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How often it is asked.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs rounds together, all of one group.
+pub async fn run(
+    seeds: Range<u64>,
+    broker: &Arc<Broker>,
+    fault: Option<Fault>,
+    patience: Duration,
+) -> Vec<Result<Done, Red>> {
+    let weather = Plan::of(seeds.start, broker.nodes().len()).weather;
+    let is_absent = weather.iter().any(|trouble| trouble.harm == Harm::BrokerAbsentAtStart);
+    if is_absent {
+        on(broker, |broker| broker.nodes().iter().for_each(Node::kill)).await;
+    }
+    let mut opening = JoinSet::new();
+    for seed in seeds {
+        let broker = broker.clone();
+        opening.spawn(named(seed, async move { Arc::new(Round::open(seed, broker, fault).await) }));
+    }
+    let (rounds, mut ended): (Vec<_>, Vec<_>) = split(opening.join_all().await);
+    let (calm, is_calm) = watch::channel(false);
+    let mut living = JoinSet::new();
+    for round in &rounds {
+        let (round, is_calm) = (round.clone(), is_calm.clone());
+        living.spawn(named(round.plan.seed, async move {
+            let rested = round.live(is_calm, patience).await;
+            (round, rested)
+        }));
+    }
+    let histories: Vec<History> = rounds.iter().map(|round| round.history.clone()).collect();
+    for trouble in weather {
+        suffer(trouble, broker, &histories).await;
+    }
+    calm.send_replace(true);
+    let (rested, panicked) = split(living.join_all().await);
+    ended.extend(panicked);
+    let mut closing = JoinSet::new();
+    let left = left(broker, &rested.iter().map(|(round, _)| round.prefix.clone()).collect::<Vec<_>>()).await;
+    for (round, rested) in rested {
+        let of_round = |line: &&String| line.starts_with(&format!("{}.", round.prefix));
+        let left: Vec<String> =
+            left.iter().filter(of_round).map(|line| format!("the broker still holds {line}")).collect();
+        closing.spawn(named(round.plan.seed, async move { round.close(rested, left).await }));
+    }
+    drop(rounds);
+    let (closed, panicked) = split(closing.join_all().await);
+    ended.extend(panicked);
+    forget(broker).await;
+    closed.into_iter().chain(ended.into_iter().map(Err)).collect()
+}
+
+/// What a task gives, or that it panicked.
+async fn named<T: Send + 'static>(
+    seed: u64,
+    task: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Red> {
+    tokio::spawn(task).await.map_err(|error: JoinError| {
+        let why = match error.try_into_panic() {
+            Ok(panic) => match panic.downcast::<String>() {
+                Ok(text) => *text,
+                Err(panic) => panic.downcast_ref::<&str>().map_or("a panic", |text| text).to_owned(),
+            },
+            Err(error) => error.to_string(),
+        };
+        Red { seed, why: vec![why], history: String::new() }
+    })
+}
+
+fn split<T>(results: Vec<Result<T, Red>>) -> (Vec<T>, Vec<Red>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(one) => good.push(one),
+            Err(red) => bad.push(red),
+        }
+    }
+    (good, bad)
+}
+
+/// Lets the broker suffer, and heals it.
+async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
+    sleep(trouble.at).await;
+    let name = trouble.harm.name();
+    let going: Vec<_> =
+        histories.iter().map(|history| history.fails(name, format!("{:?}", trouble.harm))).collect();
+    let harm = trouble.harm;
+    on(broker, move |broker| match harm {
+        Harm::BrokerNodeKilled(node) => broker.node(node).kill(),
+        Harm::BrokerNodeStopped(node) => broker.node(node).stop(),
+        Harm::BrokerNodeFrozen(node) => broker.node(node).freeze(),
+        Harm::BrokerKilled => broker.nodes().iter().for_each(Node::kill),
+        Harm::MemoryAlarm => broker.node(0).raise_alarm(),
+        _ => {}
+    })
+    .await;
+    sleep(trouble.lasts).await;
+    on(broker, move |broker| match harm {
+        Harm::BrokerNodeKilled(node) | Harm::BrokerNodeStopped(node) => broker.node(node).start(),
+        Harm::BrokerNodeFrozen(node) => broker.node(node).thaw(),
+        Harm::BrokerKilled | Harm::BrokerAbsentAtStart => std::thread::scope(|scope| {
+            broker.nodes().iter().for_each(|node| drop(scope.spawn(|| node.start())));
+        }),
+        Harm::MemoryAlarm => broker.node(0).clear_alarm(),
+        _ => {}
+    })
+    .await;
+    histories.iter().zip(going).for_each(|(history, going)| history.mended(going));
+}
+
+/// The queues of these prefixes that hold anything, or are of what could not be read, once the broker has counted.
+async fn left(broker: &Arc<Broker>, prefixes: &[String]) -> Vec<String> {
+    let until = Instant::now() + COUNTING_TIME_MAX;
+    loop {
+        let queues = on(broker, |broker| broker.node(0).control(&["list_queues", "name", "messages"])).await;
+        let of_us = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(&format!("{prefix}.")));
+        let is_full = |line: &&str| !line.ends_with("\t0");
+        let left: Vec<String> =
+            queues.lines().filter(of_us).filter(is_full).map(|line| line.replace('\t', ": ")).collect();
+        if left.is_empty() || Instant::now() > until {
+            return left;
+        }
+        sleep(ASK_EVERY).await;
+    }
+}
+
+/// Takes everything of rounds that have ended away from the broker.
+async fn forget(broker: &Arc<Broker>) {
+    let term = "[rabbit_amqqueue:delete(Q, false, false, <<\"tests\">>) || Q <- rabbit_amqqueue:list()], ok.";
+    on(broker, move |broker| broker.node(0).evaluate(term)).await;
+}
+
+/// Does something with the broker that takes its time.
+async fn on<T: Send + 'static>(broker: &Arc<Broker>, deed: impl FnOnce(&Broker) -> T + Send + 'static) -> T {
+    let broker = broker.clone();
+    let doing = timeout(Duration::from_secs(300), spawn_blocking(move || deed(&broker)));
+    doing.await.expect("the broker does it in time").expect("the broker does it")
+}
