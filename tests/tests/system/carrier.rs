@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orderly_hl7v2::AckCode;
 use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
 use orderly_pipeline::{Text, Texts, compile};
-use orderly_runtime::{CarrierSettings, Engine, Envelope, News, Report, Settings};
+use orderly_runtime::{CarrierSettings, Engine, Envelope, HAND_OVER_AFTER, News, Report, Settings};
 use orderly_tests::broker::{Broker, PASSWORD, USER};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
 use orderly_tests::proxy::Proxy;
@@ -54,6 +54,7 @@ async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engi
         prefix: prefix.to_owned(),
         ahead_max: 10_000,
         delivers,
+        hand_over_after: HAND_OVER_AFTER,
     });
     Engine::start(settings).await.expect("it starts")
 }
@@ -101,7 +102,8 @@ impl Hand {
         loop {
             let incoming =
                 timeout(PATIENCE, self.consumer.next()).await.expect("it comes").expect("it comes");
-            if incoming.body.is_empty() {
+            // A question, or the mark behind which holds are over.
+            if incoming.body.is_empty() || incoming.content_type.as_deref() == Some("application/vnd.orderly.control") {
                 self.consumer.acknowledge(incoming.tag, false).await.expect("a channel");
                 continue;
             }
