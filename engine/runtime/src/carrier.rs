@@ -50,10 +50,15 @@ pub struct CarrierSettings {
     /// After so long a destination's channel is closed and opened anew while something is not acknowledged: sooner than the broker's consumer
     /// timeout, which is 30 minutes where nothing else is set.
     pub hand_over_after: Duration,
+    /// So long after the last thing that was published it is asked whether a queue is still there, while something is in it.
+    pub ask_after: Duration,
 }
 
 /// [`CarrierSettings::hand_over_after`], where nothing else is said.
 pub const HAND_OVER_AFTER: Duration = Duration::from_secs(600);
+
+/// [`CarrierSettings::ask_after`], where nothing else is said.
+pub const ASK_AFTER: Duration = Duration::from_secs(15);
 
 /// How often the broker may give a delivery again: as good as for ever, because a queue without a limit loses what is in flight when its
 /// leader changes (RabbitMQ 3.10), or has one of 20 (4.0).

@@ -48,7 +48,7 @@ pub use alone::{AloneError, perform_without_engine};
 pub use carrier::control::Control;
 pub use carrier::envelope::{Envelope, Unreadable};
 pub use carrier::report::{News, Report};
-pub use carrier::{CarrierSettings, HAND_OVER_AFTER};
+pub use carrier::{ASK_AFTER, CarrierSettings, HAND_OVER_AFTER};
 pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};

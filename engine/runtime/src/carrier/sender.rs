@@ -29,9 +29,6 @@ const FETCH_MAX: usize = 512;
 /// Besides the window: holds that are told, and the question whether the queue is there.
 const OTHERS_MAX: usize = 1024;
 
-/// So long after the last thing that was published it is asked whether the queue is still there, while something is with the broker.
-const ASK_AFTER: Duration = Duration::from_secs(15);
-
 /// How long to wait after the broker could not be used, or the journal not written.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -323,7 +320,7 @@ impl Sender {
     /// Asks whether the queue is still there, when nothing that is published would show it.
     fn ask(&mut self) {
         let Some(link) = &mut self.link else { return };
-        if self.outbox.abroad() == 0 || link.published_at.elapsed() < ASK_AFTER {
+        if self.outbox.abroad() == 0 || link.published_at.elapsed() < self.settings.ask_after {
             return;
         }
         let (exchange, key) = (self.settings.exchange(), self.settings.routing_key(&self.destination));
@@ -406,7 +403,7 @@ impl Sender {
     /// Waits for what is told, a confirm, or the time.
     async fn wait(&mut self, until: Option<Micros>) -> Vec<Action> {
         let again = (!self.not_written.is_empty()).then_some(AGAIN_AFTER);
-        let ask = (self.link.is_some() && self.outbox.abroad() > 0).then_some(ASK_AFTER);
+        let ask = (self.link.is_some() && self.outbox.abroad() > 0).then_some(self.settings.ask_after);
         let wait = until.map(|time| Duration::from_micros(u64::try_from(time - now()).unwrap_or(0)));
         let wait = [wait, again, ask].into_iter().flatten().min();
         let confirmed = async {
