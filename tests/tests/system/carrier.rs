@@ -6,7 +6,9 @@ use std::sync::Arc;
 use orderly_hl7v2::AckCode;
 use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
 use orderly_pipeline::{Text, Texts, compile};
-use orderly_runtime::{CarrierSettings, Engine, Envelope, News, Report, Settings};
+use orderly_runtime::{
+    ASK_AFTER, CarrierSettings, Engine, Envelope, HAND_OVER_AFTER, News, Report, Settings,
+};
 use orderly_tests::broker::{Broker, PASSWORD, USER};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
 use orderly_tests::proxy::Proxy;
@@ -19,7 +21,7 @@ use orderly_transport::amqp::{
 use orderly_transport::secret::SecretSource;
 use tokio::time::{Duration, timeout};
 
-fn broker_settings(address: &str, site: &Site) -> BrokerSettings {
+pub(crate) fn broker_settings(address: &str, site: &Site) -> BrokerSettings {
     site.write("password", PASSWORD);
     BrokerSettings {
         addresses: vec![address.to_owned()],
@@ -54,6 +56,8 @@ async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engi
         prefix: prefix.to_owned(),
         ahead_max: 10_000,
         delivers,
+        hand_over_after: HAND_OVER_AFTER,
+        ask_after: ASK_AFTER,
     });
     Engine::start(settings).await.expect("it starts")
 }
@@ -62,7 +66,7 @@ fn site() -> Site {
     Site::relay("127.0.0.1:1".parse().expect("an address"))
 }
 
-async fn feed(engine: &Engine, numbers: std::ops::Range<u32>) {
+pub(crate) async fn feed(engine: &Engine, numbers: std::ops::Range<u32>) {
     let mut clinic = Sender::connect(engine.address("clinic").expect("it listens")).await;
     for number in numbers {
         assert_eq!(clinic.send(&admission(&format!("M{number}"))).await.code, Some(AckCode::AA));
@@ -101,7 +105,10 @@ impl Hand {
         loop {
             let incoming =
                 timeout(PATIENCE, self.consumer.next()).await.expect("it comes").expect("it comes");
-            if incoming.body.is_empty() {
+            // A question, or the mark behind which holds are over.
+            if incoming.body.is_empty()
+                || incoming.content_type.as_deref() == Some("application/vnd.orderly.control")
+            {
                 self.consumer.acknowledge(incoming.tag, false).await.expect("a channel");
                 continue;
             }
@@ -168,7 +175,7 @@ impl Hand {
     }
 }
 
-async fn all_delivered(engine: &Engine, count: u64) {
+pub(crate) async fn all_delivered(engine: &Engine, count: u64) {
     let reader = engine.reader();
     until("all to be delivered", || {
         let counts = reader.counts().expect("a journal");
