@@ -23,23 +23,31 @@ pub(crate) mod results;
 pub(crate) mod sender;
 pub(crate) mod taker;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use orderly_pipeline::Plan;
+use orderly_pipeline::plan::Carrier;
 use orderly_transport::amqp::{BrokerSettings, Declaration, ExchangeKind, HeaderValue, QueueKind};
+
+use crate::node::Node;
+use crate::outside;
 
 /// How a node takes part.
 #[derive(Debug, Clone)]
-pub struct CarrierSettings {
+pub(crate) struct CarrierSettings {
     /// The broker.
-    pub broker: BrokerSettings,
+    pub(crate) broker: BrokerSettings,
     /// This node's name, unlike any other's with the same prefix.
-    pub node: Arc<str>,
+    pub(crate) node: Arc<str>,
     /// What the names at the broker begin with.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// So many deliveries of a destination may be with the broker, of those that this node accepted.
-    pub ahead_max: usize,
+    pub(crate) ahead_max: usize,
+    /// Whether this node takes messages in.
+    pub(crate) takes_in: bool,
     /// Whether this node delivers.
-    pub delivers: bool,
+    pub(crate) delivers: bool,
 }
 
 /// How often the broker may give a delivery again: as good as for ever, because a queue without a limit loses what is in flight when its
@@ -47,6 +55,19 @@ pub struct CarrierSettings {
 const DELIVERY_LIMIT: i64 = 2_000_000_000;
 
 impl CarrierSettings {
+    /// As the plan has it, for this node; nothing when the journal carries deliveries. Relative files count from `base`.
+    pub(crate) fn of(plan: &Plan, node: &Node, base: &Path) -> Option<CarrierSettings> {
+        let Carrier::Amqp(amqp) = &plan.queue.carrier else { return None };
+        Some(CarrierSettings {
+            broker: outside::broker(&amqp.broker, &format!("orderly node {}", node.name), base),
+            node: node.name.clone(),
+            prefix: amqp.prefix.clone(),
+            ahead_max: amqp.ahead_max,
+            takes_in: node.duty.takes_in(),
+            delivers: node.duty.delivers(),
+        })
+    }
+
     /// The exchange to all queues with a routing key.
     pub(crate) fn exchange(&self) -> String {
         self.prefix.clone()
