@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use orderly_journal::{DeliveryState, Reader};
 use tempfile::TempDir;
 
+use crate::broker::{PASSWORD, USER};
+
 /// A site's folder.
 pub struct Site {
     folder: TempDir,
@@ -53,6 +55,13 @@ impl Site {
         self.write(path, text.replace(from, to));
     }
 
+    /// Has a broker at this address carry its deliveries, with names that begin so.
+    pub fn carry(&self, address: &str, prefix: &str) {
+        let text = fs::read_to_string(self.path("orderly.yaml")).expect("a file");
+        self.write("orderly.yaml", queue(address, prefix) + &text);
+        self.write("password", PASSWORD);
+    }
+
     /// A path below the site's folder.
     #[must_use]
     pub fn path(&self, below: &str) -> PathBuf {
@@ -87,6 +96,14 @@ impl Site {
         names.sort();
         names
     }
+}
+
+/// `queue:` for a broker at this address, with names that begin so. The password is in a file `password` beside `orderly.yaml`.
+#[must_use]
+pub fn queue(address: &str, prefix: &str) -> String {
+    format!(
+        "queue:\n  carrier: amqp\n  brokers: '{address}'\n  user: {USER}\n  password: ${{file:password}}\n  prefix: {prefix}\n"
+    )
 }
 
 const RELAY: &str = "\

@@ -46,14 +46,15 @@ pub(crate) fn load(config: &Path) -> Result<Site, Failure> {
         compiled.diagnostics.extend(unreadable);
         compiled.plan = None;
     }
-    refuse_linked_folders(&base, &mut compiled);
+    refuse_linked_folders(&base, None, &mut compiled);
     Ok(Site { base, texts, tests, unread_tests, compiled })
 }
 
 /// A link makes two names one folder, which only the disk tells.
-fn refuse_linked_folders(base: &Path, compiled: &mut Compiled) {
+fn refuse_linked_folders(base: &Path, journal: Option<&str>, compiled: &mut Compiled) {
     let Some(plan) = &compiled.plan else { return };
-    let clashes = plan.folder_clashes(&|folder| real_path(&base.join(folder)));
+    let journal = journal.unwrap_or(&plan.journal.folder);
+    let clashes = plan.folder_clashes(journal, &|folder| real_path(&base.join(folder)));
     if !clashes.is_empty() {
         compiled.diagnostics.extend(clashes);
         compiled.plan = None;
@@ -99,6 +100,13 @@ impl Site {
         self.compiled.diagnostics.append(&mut self.unread_tests);
         self.compiled.diagnostics.extend(found);
         suites
+    }
+
+    /// The journal lies in this folder, whatever the files say: it must be no other folder of the site.
+    pub(crate) fn keep_journal_in(&mut self, folder: &Path) {
+        // A path of the command line counts from where the command runs.
+        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        refuse_linked_folders(&self.base, Some(&absolute.to_string_lossy()), &mut self.compiled);
     }
 
     /// Looks at what the files only name: certificates, keys. What is wrong with it forbids to run, and not to test or to explain.

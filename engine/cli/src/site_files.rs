@@ -11,12 +11,14 @@ use crate::site::{self, FOLDERS, Site};
 /// The files that `orderly.yaml` stands for.
 pub(crate) struct SiteFiles {
     config: PathBuf,
+    /// Where the journal lies, if not where they say.
+    journal: Option<PathBuf>,
 }
 
 impl SiteFiles {
-    /// Those of the site whose own file this is.
-    pub(crate) fn of(config: &Path) -> SiteFiles {
-        SiteFiles { config: config.to_owned() }
+    /// Those of the site whose own file this is, with the journal in this folder if not where they say.
+    pub(crate) fn of(config: &Path, journal: Option<&Path>) -> SiteFiles {
+        SiteFiles { config: config.to_owned(), journal: journal.map(Path::to_owned) }
     }
 }
 
@@ -36,6 +38,7 @@ impl Configuration for SiteFiles {
     fn load(&self) -> Loaded {
         match site::load(&self.config) {
             Ok(mut site) => {
+                self.journal.iter().for_each(|folder| site.keep_journal_in(folder));
                 site.check_outside();
                 loaded(site)
             }

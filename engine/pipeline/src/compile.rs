@@ -67,6 +67,7 @@ pub fn compile(texts: &Texts) -> Compiled {
             files,
             site: site.name,
             journal: site.journal,
+            queue: site.queue,
             reload: site.reload,
             sources: site.sources,
             destinations: site.destinations,

@@ -6,6 +6,7 @@ mod amqp;
 mod handling;
 mod http;
 mod network;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use http::{
     OAuth, Prefer, Url, UrlPart,
 };
 pub use network::{At, Secret, SecretSource, TlsEndpoint, TlsIdentity, TlsListener};
+pub use queue::{AmqpCarrier, Carrier, Queue};
 
 /// Everything `orderly.yaml`, the routes and the mappings say.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Plan {
     pub site: String,
     /// Where the journal lies and how it is kept.
     pub journal: JournalSettings,
+    /// What carries deliveries to whoever delivers them.
+    pub queue: Queue,
     /// Where messages come in.
     pub sources: Vec<Source>,
     /// Where messages go.

@@ -29,6 +29,7 @@ pub fn site() -> Json {
                 "keep": duration("How long files stay whose deliveries are all settled; for ever when nothing is said"),
                 "segment_size_max": size("At this size a file of the journal is followed by a new one (default 1GiB)"),
             })),
+            "queue": amqp::queue(),
             "reload": choice("When changed files come into force in a running engine", &[
                 ("watch", "soon after they changed (default)"),
                 ("manual", "by `orderly reload` only"),

@@ -1,4 +1,4 @@
-//! What `orderly.yaml` says: the site, its journal, its sources and destinations.
+//! What `orderly.yaml` says: the site, its journal and queue, its sources and destinations.
 //!
 //! Reading collects all problems; a part that could not be read is left out, which the problems then forbid to use.
 
@@ -8,6 +8,7 @@ mod folders;
 pub(crate) mod handling;
 mod http;
 mod oauth;
+mod queue;
 pub(crate) mod relay;
 pub(crate) mod secret;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
     Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Lane, Listener,
-    MappingFailureAnswer, MllpConnection, MllpEndpoint, MllpListener, Processing, Reload, Source,
+    MappingFailureAnswer, MllpConnection, MllpEndpoint, MllpListener, Processing, Queue, Reload, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
 
@@ -34,6 +35,7 @@ use crate::tolerances::{is_of_framing, tolerances};
 pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) journal: JournalSettings,
+    pub(crate) queue: Queue,
     pub(crate) reload: Reload,
     pub(crate) sources: Vec<Source>,
     pub(crate) destinations: Vec<Destination>,
@@ -50,6 +52,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     let fields = Fields::of(&document.root, "orderly.yaml", problems)?;
     let name = fields.text("site").map(|text| text.to_string()).unwrap_or_default();
     let journal = fields.optional("journal").map(|node| journal(node, problems));
+    let queue = queue::read(&fields, problems);
     let reload = fields.choice("reload", &[("watch", Reload::Watch), ("manual", Reload::Manual)]);
     let sources = entries(fields.required("sources"), "sources", problems);
     let destinations = entries(fields.required("destinations"), "destinations", problems);
@@ -58,6 +61,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     let site = Site {
         name,
         journal: journal.unwrap_or_else(journal_defaults),
+        queue,
         reload: reload.unwrap_or_default(),
         answers: relay::places(&read, sources),
         sources: read,
@@ -68,6 +72,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     refuse_shared_addresses(&site.sources, sources, problems);
     refuse_longer_than_kept(&site, sources, problems);
     relay::check(&site, problems);
+    queue::check(&site.queue, destinations, problems);
     refuse_folder_clashes(&site, sources, destinations, problems);
     Some(site)
 }
@@ -336,11 +341,15 @@ fn template(node: &Node, problems: &Problems) -> Option<Template> {
 
 /// Names stand in file names, logs and commands.
 fn check_name(entry: &Entry, what: &str, problems: &Problems) {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if entry.key.is_empty() || !entry.key.chars().all(plain) {
+    if !is_plain_name(&entry.key) {
         let message = format!("the name of {what} is made of letters, digits, `-`, `_` and `.`");
         problems.error("config-name", &entry.key_span, message).help("write it like riverside-emr");
     }
+}
+
+fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.chars().all(plain)
 }
 
 /// Whether both cannot be listened at: the same port of the same address, or of all addresses. Port 0 is always a free one.

@@ -223,6 +223,7 @@ fn documents(kind: Kind) -> Vec<Json> {
     let rest = match kind {
         "site" => vec![json!({
             "reload": "manual",
+            "queue": { "carrier": "amqp", "brokers": ["h"], "user": "u", "password": "${env:P}", "tls": {} },
             "sources": { "s": { "repeats": { "within": "1h" }, "mllp": {
                 "listen": "127.0.0.1:1",
                 "tls": { "certificate": "a.pem", "key": "a.key" },

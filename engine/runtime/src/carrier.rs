@@ -29,42 +29,58 @@ pub(crate) mod results;
 pub(crate) mod sender;
 pub(crate) mod taker;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orderly_pipeline::Plan;
+use orderly_pipeline::plan::Carrier;
 use orderly_transport::amqp::{BrokerSettings, Declaration, ExchangeKind, HeaderValue, QueueKind};
+
+use crate::node::Node;
+use crate::outside;
 
 /// How a node takes part.
 #[derive(Debug, Clone)]
-pub struct CarrierSettings {
+pub(crate) struct CarrierSettings {
     /// The broker.
-    pub broker: BrokerSettings,
+    pub(crate) broker: BrokerSettings,
     /// This node's name, unlike any other's with the same prefix.
-    pub node: Arc<str>,
+    pub(crate) node: Arc<str>,
     /// What the names at the broker begin with.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// So many deliveries of a destination may be with the broker, of those that this node accepted.
-    pub ahead_max: usize,
+    pub(crate) ahead_max: usize,
+    /// Whether this node takes messages in.
+    pub(crate) takes_in: bool,
     /// Whether this node delivers.
-    pub delivers: bool,
-    /// After so long a destination's channel is closed and opened anew while something is not acknowledged: sooner than the broker's consumer
-    /// timeout, which is 30 minutes where nothing else is set.
-    pub hand_over_after: Duration,
-    /// So long after the last thing that was published it is asked whether a queue is still there, while something is in it.
-    pub ask_after: Duration,
+    pub(crate) delivers: bool,
+    /// [`Node::hand_over_after`].
+    pub(crate) hand_over_after: Duration,
+    /// [`Node::ask_after`].
+    pub(crate) ask_after: Duration,
 }
-
-/// [`CarrierSettings::hand_over_after`], where nothing else is said.
-pub const HAND_OVER_AFTER: Duration = Duration::from_secs(600);
-
-/// [`CarrierSettings::ask_after`], where nothing else is said.
-pub const ASK_AFTER: Duration = Duration::from_secs(15);
 
 /// How often the broker may give a delivery again: as good as for ever, because a queue without a limit loses what is in flight when its
 /// leader changes (RabbitMQ 3.10), or has one of 20 (4.0).
 const DELIVERY_LIMIT: i64 = 2_000_000_000;
 
 impl CarrierSettings {
+    /// As the plan has it, for this node; nothing when the journal carries deliveries. Relative files count from `base`.
+    pub(crate) fn of(plan: &Plan, node: &Node, base: &Path) -> Option<CarrierSettings> {
+        let Carrier::Amqp(amqp) = &plan.queue.carrier else { return None };
+        Some(CarrierSettings {
+            broker: outside::broker(&amqp.broker, &format!("orderly node {}", node.name), base),
+            node: node.name.clone(),
+            prefix: amqp.prefix.clone(),
+            ahead_max: amqp.ahead_max,
+            takes_in: node.duty.takes_in(),
+            delivers: node.duty.delivers(),
+            hand_over_after: node.hand_over_after,
+            ask_after: node.ask_after,
+        })
+    }
+
     /// The exchange to all queues with a routing key.
     pub(crate) fn exchange(&self) -> String {
         self.prefix.clone()

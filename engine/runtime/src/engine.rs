@@ -17,6 +17,7 @@ use crate::configuration::Configuration;
 use crate::control::Control;
 use crate::house::{House, note};
 use crate::lines::Lines;
+use crate::node::Node;
 use crate::part;
 use crate::plans::Plans;
 use crate::standing::Standing;
@@ -33,8 +34,8 @@ pub struct Settings {
     pub journal: Options,
     /// Whoever reads the files again when they change; nobody, and the plan stays as it is.
     pub configuration: Option<Arc<dyn Configuration>>,
-    /// The broker that carries deliveries to the nodes that deliver them; without one they are delivered from the journal.
-    pub carrier: Option<CarrierSettings>,
+    /// How it takes part among others, where a broker carries deliveries.
+    pub node: Node,
 }
 
 impl Settings {
@@ -46,7 +47,7 @@ impl Settings {
         if let Some(bytes) = plan.journal.segment_bytes_max {
             journal.segment_bytes_max = bytes;
         }
-        Settings { base: base.to_owned(), plan, journal, configuration: None, carrier: None }
+        Settings { base: base.to_owned(), plan, journal, configuration: None, node: Node::default() }
     }
 }
 
@@ -105,7 +106,8 @@ impl Engine {
     }
 
     async fn begin(settings: Settings, journal: Journal) -> Result<Engine, StartError> {
-        let Settings { base, plan, journal: options, configuration, carrier } = settings;
+        let Settings { base, plan, journal: options, configuration, node } = settings;
+        let carrier = CarrierSettings::of(&plan, &node, &base);
         let plans = Plans::new(plan.clone());
         let standing = Arc::new(Standing::new());
         let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone(), carrier);
@@ -186,7 +188,7 @@ impl Engine {
 
 async fn begin_lines(lines: &mut Lines, plan: &Plan) -> Result<(), StartError> {
     let mut bound = Vec::with_capacity(plan.sources.len());
-    for source in &plan.sources {
+    for source in plan.sources.iter().filter(|_| lines.takes_in()) {
         let taken = lines.bind(source, &[]).await;
         bound.push(taken.map_err(|error| StartError::Bind { source_name: source.name.to_string(), error })?);
     }

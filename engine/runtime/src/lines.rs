@@ -134,6 +134,11 @@ impl Lines {
         }
     }
 
+    /// Whether messages come in here; at a node that only delivers, they do not.
+    pub(crate) fn takes_in(&self) -> bool {
+        self.carrier.as_ref().is_none_or(|carrier| carrier.settings.takes_in)
+    }
+
     /// Takes the address of a source. One that another source gives up at the same time is handed on without a gap.
     pub(crate) async fn bind(&self, source: &plan::Source, ending: &[Arc<str>]) -> Result<Bound, BindError> {
         let settings = arrive::settings(source, &self.base);
@@ -192,6 +197,7 @@ impl Lines {
     /// Begins to deliver what waits for a destination, unless it is paused.
     pub(crate) fn begin_destination(&mut self, destination: &plan::Destination) -> Result<(), StartError> {
         let order = Treatment::of(destination).policy.order;
+        let standing = self.standing.destination(&destination.name);
         let mut sender = None;
         if let Some(carrier) = &self.carrier {
             let begun = carrier.begin_sender(destination, order, self.journal.clone());
@@ -207,7 +213,6 @@ impl Lines {
             inbox.tell(|news| news.paused = Some(true));
         }
         let transport = deliver::settings(destination, &self.base);
-        let standing = self.standing.destination(&destination.name);
         let taken = self
             .carrier
             .as_ref()

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use orderly_pipeline::plan::{
-    self, At, Endpoint, HeaderContent, Listener, TlsEndpoint, TlsIdentity, TlsListener,
+    self, At, Carrier, Endpoint, HeaderContent, Listener, TlsEndpoint, TlsIdentity, TlsListener,
 };
 use orderly_pipeline::{Diagnostic, Fault, Plan};
 use orderly_transport::amqp::{BrokerCredentials, BrokerSettings, HEARTBEAT_DEFAULT};
@@ -17,6 +17,9 @@ use orderly_transport::tls::{ClientIdentity, FilesError, TlsClientSettings, TlsS
 #[must_use]
 pub fn check_outside(plan: &Plan, base: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    if let Carrier::Amqp(amqp) = &plan.queue.carrier {
+        found.extend(broker_findings("the queue", &amqp.broker, base));
+    }
     for source in &plan.sources {
         let whose = format!("source {}", source.name);
         match &source.listener {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_journal::{DeliveryCount, DeliveryState, Reader};
-use orderly_pipeline::Plan;
+use orderly_pipeline::{Diagnostic, Fault, Plan};
 use orderly_transport::listeners::BindError;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error, info};
@@ -99,12 +99,22 @@ async fn reload_now(house: &House) -> Result<Reloaded, NotReloaded> {
         let problem = "`journal:` cannot change while the engine runs; restart it, or take that back";
         return Err(refusal(problem.to_owned()));
     }
+    if old.queue != new.queue {
+        return Err(not_reloaded_queue(&old, &new));
+    }
     let bound = bind(lines, &new, &change).await.map_err(&refusal)?;
     let switched = switch(house, lines, &new, &change, bound).await;
     let restarted = switched.inspect_err(|_| house.standing.follow(&old)).map_err(&refusal)?;
     settle(lines, &new, &change, restarted).await;
     house.standing.follow(&new);
     Ok(change.told(&old, &new, warnings))
+}
+
+/// What is with a broker, and who delivers it, hangs on it.
+fn not_reloaded_queue(old: &Plan, new: &Plan) -> NotReloaded {
+    let message = "`queue:` cannot change while the engine runs: it takes a restart";
+    let found = Diagnostic::error("config-queue", Fault::Configuration, message).at(new.queue.at.0.clone());
+    refused(&old.version, format!("{found}; restart it, or take that back"))
 }
 
 fn refused(plan: &str, problem: impl Into<String>) -> NotReloaded {
@@ -153,7 +163,10 @@ struct Change {
 
 impl Change {
     fn between(old: &Plan, new: &Plan, lines: &Lines) -> Change {
-        let source = |plan: &Plan| plan.sources.iter().map(|source| source.name.clone()).collect::<Names>();
+        let source = |plan: &Plan| {
+            let here = plan.sources.iter().filter(|_| lines.takes_in());
+            here.map(|source| source.name.clone()).collect::<Names>()
+        };
         let destination = |plan: &Plan| {
             plan.destinations.iter().map(|destination| destination.name.clone()).collect::<Names>()
         };

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use orderly_hl7v2::AckCode;
 use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
 use orderly_pipeline::{Text, Texts, compile};
-use orderly_runtime::{
-    ASK_AFTER, CarrierSettings, Engine, Envelope, HAND_OVER_AFTER, News, Report, Settings,
-};
+use orderly_runtime::{Duty, Engine, Envelope, News, Node, Report, Settings};
 use orderly_tests::broker::{Broker, PASSWORD, USER};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
 use orderly_tests::proxy::Proxy;
 use orderly_tests::running::until;
-use orderly_tests::site::Site;
+use orderly_tests::site::{Site, queue};
 use orderly_transport::amqp::{
     self, BrokerCredentials, BrokerSettings, Connection, Consumer, ConsumerSettings, Publication, Publisher,
     Verdict,
@@ -48,17 +46,13 @@ async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engi
         text: std::fs::read_to_string(site.path(path)).expect("a file"),
     };
     let routes = vec![text("routes/relay.yaml")];
-    let compiled = compile(&Texts { site: text("orderly.yaml"), routes, ..Texts::default() });
+    site.write("password", PASSWORD);
+    let mut orderly = text("orderly.yaml");
+    orderly.text.insert_str(0, &queue(address, prefix));
+    let compiled = compile(&Texts { site: orderly, routes, ..Texts::default() });
     let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
-    settings.carrier = Some(CarrierSettings {
-        broker: broker_settings(address, site),
-        node: "north".into(),
-        prefix: prefix.to_owned(),
-        ahead_max: 10_000,
-        delivers,
-        hand_over_after: HAND_OVER_AFTER,
-        ask_after: ASK_AFTER,
-    });
+    let duty = if delivers { Duty::Both } else { Duty::Sources };
+    settings.node = Node { name: "north".into(), duty, ..Node::default() };
     Engine::start(settings).await.expect("it starts")
 }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
 use orderly_pipeline::{Text, Texts, compile};
-use orderly_runtime::{
-    ASK_AFTER, CarrierSettings, Deed, Engine, HAND_OVER_AFTER, HandRequest, Request, Settings, ask,
-};
+use orderly_runtime::{Deed, Duty, Engine, HandRequest, Node as Member, Request, Settings, ask};
 use orderly_tests::broker::{Broker, to_queue};
 use orderly_tests::peers::{Peer, acknowledgement, control_id};
 use orderly_tests::running::until;
@@ -35,7 +33,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(prefix: &'static str, hospital: SocketAddr) -> Cluster {
-        let (hand_over_after, ask_after) = (HAND_OVER_AFTER, ASK_AFTER);
+        let Member { hand_over_after, ask_after, .. } = Member::default();
         Cluster { prefix, hospital, order: "fifo", hand_over_after, ask_after }
     }
 
@@ -56,17 +54,13 @@ impl Cluster {
             text: std::fs::read_to_string(site.path(path)).expect("a file"),
         };
         let routes = vec![text("routes/relay.yaml")];
+        site.carry(&Broker::shared().address(), self.prefix);
         let compiled = compile(&Texts { site: text("orderly.yaml"), routes, ..Texts::default() });
         let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
-        settings.carrier = Some(CarrierSettings {
-            broker: broker_settings(&Broker::shared().address(), &site),
-            node: name.into(),
-            prefix: self.prefix.to_owned(),
-            ahead_max: 10_000,
-            delivers,
-            hand_over_after: self.hand_over_after,
-            ask_after: self.ask_after,
-        });
+        let duty = if delivers { Duty::Both } else { Duty::Sources };
+        let name = name.into();
+        settings.node =
+            Member { name, duty, hand_over_after: self.hand_over_after, ask_after: self.ask_after };
         let engine = Engine::start(settings).await.expect("it starts");
         Node { site, engine }
     }

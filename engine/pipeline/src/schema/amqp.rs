@@ -1,4 +1,4 @@
-//! `amqp:` of a source and of a destination.
+//! `amqp:` of a source and of a destination, and the site's `queue:`.
 
 use serde_json::{Value as Json, json};
 
@@ -42,7 +42,32 @@ pub(super) fn destination() -> Json {
     )
 }
 
-/// The keys that both have, before these.
+/// What carries deliveries.
+pub(super) fn queue() -> Json {
+    let name = json!({ "pattern": super::NAME, "maxLength": 60 });
+    let heartbeat = duration("The longest silence of the broker, whole seconds (default 3s)");
+    let keys = object(
+        "What carries deliveries from the journal to whoever delivers them",
+        &[],
+        with(
+            with_access(json!({
+                "carrier": choice("By which way", &[
+                    ("journal", "none: the engine that accepted them delivers them (default)"),
+                    ("amqp", "queues of RabbitMQ, from which several nodes deliver: docs/clustering.md"),
+                ]),
+                "prefix": with(text("What all names at the broker begin with (default orderly)"), name),
+                "ahead": number("So many deliveries a destination may be with the broker, of each node (default 10000)"),
+            })),
+            json!({ "heartbeat": heartbeat }),
+        ),
+    );
+    let by_broker = json!({ "properties": { "carrier": { "const": "amqp" } }, "required": ["carrier"] });
+    let needed = json!({ "required": ["brokers", "user", "password"] });
+    let nothing_else = json!({ "maxProperties": 1, "required": ["carrier"] });
+    with(keys, json!({ "if": by_broker, "then": needed, "else": nothing_else }))
+}
+
+/// The keys that all have, before these.
 fn with_access(own: Json) -> Json {
     let host = text("A host, and its port where that is not 5672, with TLS 5671: mq1.example.org");
     let brokers = json!({

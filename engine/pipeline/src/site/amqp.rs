@@ -1,4 +1,4 @@
-//! `amqp:` of a source and of a destination.
+//! `amqp:` of a source and of a destination, and how a broker is reached, which the site's `queue:` says too.
 
 use orderly_mapping::problems::Problems;
 use orderly_mapping::yaml::{Fields, Kind, Node, Scalar, Span};
@@ -69,8 +69,8 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<AmqpE
     })
 }
 
-/// The keys that both have.
-fn broker(fields: &Fields<'_, '_>, section: &Span, problems: &Problems) -> Option<BrokerAccess> {
+/// The keys that all have.
+pub(super) fn broker(fields: &Fields<'_, '_>, section: &Span, problems: &Problems) -> Option<BrokerAccess> {
     let tls = tls::endpoint(fields, problems);
     fields.required("brokers");
     let port = if fields.has("tls") { PORT_TLS } else { PORT };

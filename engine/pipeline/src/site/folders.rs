@@ -25,9 +25,10 @@ pub(super) struct Clash {
 pub(super) const HELP: &str = "give it a folder of its own";
 
 impl Plan {
-    /// Folders that are one when links are followed. `resolve` gives a folder's real path, from its path as configured.
-    pub fn folder_clashes(&self, resolve: &dyn Fn(&str) -> PathBuf) -> Vec<Diagnostic> {
-        let clashes = clashes(&self.sources, &self.destinations, &self.journal.folder, resolve);
+    /// Folders that are one when links are followed, with the journal in this one. `resolve` gives a folder's real path, from its path as
+    /// configured.
+    pub fn folder_clashes(&self, journal: &str, resolve: &dyn Fn(&str) -> PathBuf) -> Vec<Diagnostic> {
+        let clashes = clashes(&self.sources, &self.destinations, journal, resolve);
         let diagnostic = |clash: Clash| {
             let message = format!("{} (by their real paths)", clash.message);
             Diagnostic::error(clash.code, Fault::Configuration, message).with_help(HELP)
