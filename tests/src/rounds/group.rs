@@ -135,7 +135,8 @@ async fn left(broker: &Arc<Broker>, prefixes: &[String]) -> Vec<String> {
     loop {
         let queues = on(broker, |broker| broker.node(0).control(&["list_queues", "name", "messages"])).await;
         let of_us = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(&format!("{prefix}.")));
-        let is_full = |line: &&str| !line.ends_with("\t0");
+        // What is held stays in the queues that tell of it.
+        let is_full = |line: &&str| !line.ends_with("\t0") && !line.contains(".control.");
         let left: Vec<String> =
             queues.lines().filter(of_us).filter(is_full).map(|line| line.replace('\t', ": ")).collect();
         if left.is_empty() || Instant::now() > until {
