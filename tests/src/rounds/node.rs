@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use orderly_journal::{DeliveryState, Query, Reader};
 use orderly_queue::planted::Fault;
 use tokio::sync::watch;
+use tokio::time::Duration;
 
-use super::check::{Journal, Stored};
+use super::check::{Failure, Journal, Stored};
 use super::history::History;
 use super::plan::{DESTINATIONS, Plan};
 use super::ward::Ward;
@@ -172,7 +173,7 @@ impl Node {
 
     /// The lines that it has logged, of all its lives, with the time since the round began.
     #[must_use]
-    pub fn log(&self, history: &History) -> Vec<(std::time::Duration, String)> {
+    pub fn log(&self, history: &History) -> Vec<(Duration, String)> {
         let mut lines = lock(&self.logs).clone();
         lines.extend(lock(&self.running).iter().flat_map(Running::log));
         let began_us = jiff::Timestamp::now().as_microsecond()
@@ -181,16 +182,32 @@ impl Node {
     }
 }
 
+/// What the broker says when it fails by itself: when two nodes declare a queue at the same moment, or its leader is not chosen yet.
+const BROKER_FAILS: [&str; 2] = ["INTERNAL_ERROR", "the broker refused a result"];
+
+/// When the broker failed by itself, as a node's log has it.
+#[must_use]
+pub fn broker_failures(log: &[(Duration, String)]) -> Vec<Failure> {
+    let fails = |line: &&(Duration, String)| BROKER_FAILS.iter().any(|sign| line.1.contains(sign));
+    let failure = |(at, what): &(Duration, String)| Failure {
+        name: "broker_error",
+        what: what.clone(),
+        from: *at,
+        until: *at,
+    };
+    log.iter().filter(fails).map(failure).collect()
+}
+
 /// A line of the log, when it is of interest.
-fn told(name: &str, line: &str, began_us: i64) -> Option<(std::time::Duration, String)> {
+fn told(name: &str, line: &str, began_us: i64) -> Option<(Duration, String)> {
     let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else {
-        return Some((std::time::Duration::ZERO, format!("{name}: {line}")));
+        return Some((Duration::ZERO, format!("{name}: {line}")));
     };
     let at: jiff::Timestamp = line["timestamp"].as_str()?.parse().ok()?;
     let at_us = u64::try_from(at.as_microsecond() - began_us).unwrap_or(0);
     let destination = line["destination"].as_str().map(|name| format!(" [{name}]")).unwrap_or_default();
     let text = format!("{name}{destination}: {}", line["message"].as_str().unwrap_or_default());
-    Some((std::time::Duration::from_micros(at_us), text))
+    Some((Duration::from_micros(at_us), text))
 }
 
 fn orderly_yaml(brokers: &[String], prefix: &str, wards: &[Ward]) -> String {

@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 use super::check::{Arrivals, Deed, DeedKind, Failure, Repeats, Said, Seen, check};
 use super::feed::Feed;
 use super::history::History;
-use super::node::Node;
+use super::node::{Node, broker_failures};
 use super::plan::{Act, ActKind, DESTINATIONS, Harm, Plan, REFUSED_PERCENT, Trouble};
 use super::ward::Ward;
 use crate::broker::Broker;
@@ -220,6 +220,7 @@ impl Round {
         };
         for node in &self.nodes {
             seen.journals.insert(node.name.to_owned(), node.stored()?);
+            seen.failures.extend(broker_failures(&node.log(&self.history)));
         }
         for ((name, per_patient), ward) in DESTINATIONS.iter().zip(&self.wards) {
             let arrivals = Arrivals { per_patient: *per_patient, arrivals: ward.arrivals() };
