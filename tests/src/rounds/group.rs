@@ -1,6 +1,5 @@
 //! Rounds that go on together by one broker, and what that broker suffers meanwhile.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use orderly_queue::planted::Fault;
@@ -22,14 +21,16 @@ const COUNTING_TIME_MAX: Duration = Duration::from_secs(20);
 /// How often it is asked.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs rounds together, all of one group.
+/// Runs rounds together, all of one group, or of groups whose broker is well.
 pub async fn run(
-    seeds: Range<u64>,
+    seeds: impl IntoIterator<Item = u64>,
     broker: &Arc<Broker>,
     fault: Option<Fault>,
     patience: Duration,
 ) -> Vec<Result<Done, Red>> {
-    let weather = Plan::of(seeds.start, broker.nodes().len()).weather;
+    let seeds: Vec<u64> = seeds.into_iter().collect();
+    let plans = seeds.iter().map(|seed| Plan::of(*seed, broker.nodes().len()));
+    let weather = plans.map(|plan| plan.weather).next().unwrap_or_default();
     let is_absent = weather.iter().any(|trouble| trouble.harm == Harm::BrokerAbsentAtStart);
     if is_absent {
         on(broker, |broker| broker.nodes().iter().for_each(Node::kill)).await;

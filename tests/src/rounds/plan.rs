@@ -12,9 +12,6 @@ pub const GROUP: u64 = 6;
 /// The destinations of every round, and whether each keeps the order of each patient only.
 pub const DESTINATIONS: [(&str, bool); 3] = [("ehr", false), ("lab", true), ("registry", true)];
 
-/// Of what goes to `registry`, so many of a hundred are refused.
-pub const REFUSED_PERCENT: u64 = 4;
-
 /// When things happen, in milliseconds since the senders began.
 const BEGINS_MS: Range<u64> = 300..4_000;
 
@@ -33,6 +30,10 @@ pub struct Plan {
     pub pause_ms_max: u64,
     /// Of a hundred messages, how many receivers say nothing to.
     pub silent_percent: u8,
+    /// Of a hundred messages, how many each receiver refuses, until everything is healed.
+    pub refused_percent: [u64; DESTINATIONS.len()],
+    /// For so long from the start receivers say nothing at all, so that much waits when things go wrong.
+    pub backlog: Option<Duration>,
     /// What goes wrong in this round alone.
     pub troubles: Vec<Trouble>,
     /// What the group's broker suffers.
@@ -57,6 +58,8 @@ pub struct Trouble {
 pub enum Harm {
     /// A node is killed, and started again on its journal.
     NodeKilled(usize),
+    /// A node is stopped in good order, and started again.
+    NodeStopped(usize),
     /// A node is frozen.
     NodeFrozen(usize),
     /// All of a node's connections to the broker are cut.
@@ -93,6 +96,7 @@ impl Harm {
     pub fn name(self) -> &'static str {
         match self {
             Harm::NodeKilled(_) => "node_killed",
+            Harm::NodeStopped(_) => "node_stopped",
             Harm::NodeFrozen(_) => "node_frozen",
             Harm::ConnectionsCut(_) => "connections_cut",
             Harm::ConnectionsHeld(_) => "connections_held",
@@ -154,6 +158,8 @@ impl Plan {
             patients: random.u64(2..6),
             pause_ms_max: random.u64(100..400),
             silent_percent: if random.bool() { 0 } else { 2 },
+            refused_percent: [random.u64(0..4), 0, random.u64(2..10)],
+            backlog: (random.u8(0..3) == 0).then(|| Duration::from_millis(random.u64(1_500..5_000))),
             troubles,
             weather,
             acts: acts(&mut random, nodes),
@@ -194,7 +200,8 @@ fn trouble(random: &mut fastrand::Rng, nodes: usize) -> Trouble {
     let (node, destination) = (random.usize(0..nodes), random.usize(0..DESTINATIONS.len()));
     let at = random.u64(BEGINS_MS);
     let (harm, lasts) = match random.u8(0..20) {
-        0..4 => (Harm::NodeKilled(node), random.u64(0..5_000)),
+        0..3 => (Harm::NodeKilled(node), random.u64(0..5_000)),
+        3 => (Harm::NodeStopped(node), random.u64(0..3_000)),
         4..7 => (Harm::NodeFrozen(node), random.u64(500..8_000)),
         7..10 => (Harm::ConnectionsCut(node), 0),
         10..12 => (Harm::ConnectionsHeld(node), random.u64(500..8_000)),
@@ -256,6 +263,6 @@ mod tests {
             .flat_map(|plan| [plan.troubles, plan.weather].concat())
             .map(|trouble| trouble.harm.name())
             .collect();
-        assert_eq!(names.len(), 15, "{names:?}");
+        assert_eq!(names.len(), 16, "{names:?}");
     }
 }

@@ -16,7 +16,7 @@ use super::check::{Arrivals, Deed, DeedKind, Failure, Repeats, Said, Seen, check
 use super::feed::Feed;
 use super::history::History;
 use super::node::{Node, broker_failures};
-use super::plan::{Act, ActKind, DESTINATIONS, Harm, Plan, REFUSED_PERCENT, Trouble};
+use super::plan::{Act, ActKind, DESTINATIONS, Harm, Plan, Trouble};
 use super::ward::Ward;
 use crate::broker::Broker;
 use crate::running::orderly;
@@ -97,9 +97,12 @@ impl Round {
         let prefix = format!("r{seed}-{}", OPENED.fetch_add(1, Ordering::Relaxed));
         history.note(format!("{plan:?}"));
         let mut wards = Vec::new();
-        for (number, percent) in [REFUSED_PERCENT / 2, 0, REFUSED_PERCENT].into_iter().enumerate() {
-            let seed = seed * 10 + number as u64;
-            wards.push(Ward::open(history.begun(), seed, percent, plan.silent_percent).await);
+        for (number, percent) in (0..).zip(plan.refused_percent) {
+            let ward = Ward::open(history.begun(), seed * 10 + number, percent, plan.silent_percent).await;
+            if plan.backlog.is_some() {
+                ward.freeze();
+            }
+            wards.push(ward);
         }
         let mut nodes = Vec::new();
         for number in 0..plan.nodes_count() {
@@ -134,6 +137,14 @@ impl Round {
         }
         let round = self.clone();
         going.spawn(async move { round.operate().await });
+        if let Some(backlog) = self.plan.backlog {
+            let round = self.clone();
+            going.spawn(async move {
+                sleep(backlog).await;
+                round.wards.iter().for_each(Ward::thaw);
+                round.history.note("the receivers answer");
+            });
+        }
         let feeding = timeout(FEED_TIME_MAX, self.feed()).await;
         going.join_all().await;
         let mut calm = calm;
@@ -259,6 +270,16 @@ impl Round {
                 let node = &self.nodes[node];
                 let going = self.history.fails(name, format!("{} is killed", node.name));
                 node.kill().await;
+                sleep(trouble.lasts).await;
+                node.start().await;
+                self.history.mended(going);
+            }
+            Harm::NodeStopped(node) => {
+                let _alone = self.lives[node].lock().await;
+                let node = &self.nodes[node];
+                let going = self.history.fails(name, format!("{} is stopped", node.name));
+                let status = node.stop().await;
+                self.history.note(status.unwrap_or_else(|| format!("{} has ended", node.name)));
                 sleep(trouble.lasts).await;
                 node.start().await;
                 self.history.mended(going);
