@@ -56,9 +56,14 @@ pub async fn run(
     }
     calm.send_replace(true);
     let (rested, panicked) = split(living.join_all().await);
-    ended.extend(panicked);
+    // What was written down of a round that panicked is in its history.
+    let of = |seed| rounds.iter().find(|round: &&Arc<Round>| round.plan.seed == seed);
+    ended.extend(
+        panicked.into_iter().map(|red: Red| of(red.seed).map_or(red.clone(), |round| round.red(red.why))),
+    );
+    let prefixes: Vec<String> = rounds.iter().map(|round| round.prefix.clone()).collect();
     let mut closing = JoinSet::new();
-    let left = left(broker, &rested.iter().map(|(round, _)| round.prefix.clone()).collect::<Vec<_>>()).await;
+    let left = left(broker, &prefixes).await;
     for (round, rested) in rested {
         let of_round = |line: &&String| line.starts_with(&format!("{}.", round.prefix));
         let left: Vec<String> =
@@ -68,7 +73,7 @@ pub async fn run(
     drop(rounds);
     let (closed, panicked) = split(closing.join_all().await);
     ended.extend(panicked);
-    forget(broker).await;
+    forget(broker, &prefixes).await;
     closed.into_iter().chain(ended.into_iter().map(Err)).collect()
 }
 
@@ -147,10 +152,16 @@ async fn left(broker: &Arc<Broker>, prefixes: &[String]) -> Vec<String> {
     }
 }
 
-/// Takes everything of rounds that have ended away from the broker.
-async fn forget(broker: &Arc<Broker>) {
-    let term = "[rabbit_amqqueue:delete(Q, false, false, <<\"tests\">>) || Q <- rabbit_amqqueue:list()], ok.";
-    on(broker, move |broker| broker.node(0).evaluate(term)).await;
+/// Takes the queues of rounds that have ended away from the broker.
+async fn forget(broker: &Arc<Broker>, prefixes: &[String]) {
+    let ours = prefixes.iter().map(|prefix| format!("<<\"{prefix}.\">>")).collect::<Vec<_>>().join(", ");
+    let term = format!(
+        "Ours = [{ours}], \
+         Is = fun(Q) -> {{resource, _, queue, Name}} = amqqueue:get_name(Q), \
+              lists:any(fun(P) -> binary:longest_common_prefix([P, Name]) =:= byte_size(P) end, Ours) end, \
+         [rabbit_amqqueue:delete(Q, false, false, <<\"tests\">>) || Q <- rabbit_amqqueue:list(), Is(Q)], ok."
+    );
+    on(broker, move |broker| broker.node(0).evaluate(&term)).await;
 }
 
 /// Does something with the broker that takes its time.

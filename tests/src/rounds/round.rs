@@ -208,7 +208,9 @@ impl Round {
         }
     }
 
-    fn red(&self, why: Vec<String>) -> Red {
+    /// That it broke promises, and its history.
+    #[must_use]
+    pub fn red(&self, why: Vec<String>) -> Red {
         let mut others: Vec<_> = self.nodes.iter().flat_map(|node| node.log(&self.history)).collect();
         for ((name, _), ward) in DESTINATIONS.iter().zip(&self.wards) {
             let told = |said| match said {

@@ -2,30 +2,32 @@
 
 use orderly_queue::planted::Fault;
 use orderly_tests::rounds::group;
-use orderly_tests::rounds::plan::{GROUP, Harm, Plan};
+use orderly_tests::rounds::plan::{Harm, Plan};
 use tokio::time::Duration;
 
 use crate::some::broker;
 
 /// What has no end after so long never has one.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(12);
 
-/// So many times as many rounds as go on together may pass until it is seen.
-const TRIES: usize = 4;
+/// How many rounds with one fault go on together, beside those with others.
+const TOGETHER: usize = 4;
+
+/// So many times they may go on until the fault is seen.
+const TRIES: usize = 5;
 
 /// What a round says of which something has no end.
 const NO_END: [&str; 2] = ["not everything has an end", "the senders do not end"];
 
 async fn is_seen(fault: Fault, signs: &[&str], shows: impl Fn(&Plan) -> bool) {
-    let broker = broker().await;
-    let together = usize::try_from(GROUP).expect("a small number");
+    let broker = broker().await.read().await;
     let suitable = (0_u64..).filter(|seed| {
         let plan = Plan::of(*seed, broker.nodes().len());
         plan.weather.is_empty() && shows(&plan)
     });
-    let seeds: Vec<u64> = suitable.take(TRIES * together).collect();
+    let seeds: Vec<u64> = suitable.take(TRIES * TOGETHER).collect();
     let mut others = Vec::new();
-    for seeds in seeds.chunks(together) {
+    for seeds in seeds.chunks(TOGETHER) {
         let ended = group::run(seeds.iter().copied(), &broker, Some(fault), PATIENCE).await;
         for red in ended.into_iter().filter_map(Result::err) {
             if let Some(why) = red.why.iter().find(|why| signs.iter().any(|sign| why.contains(sign))) {
