@@ -53,7 +53,7 @@ pub use foresee::{Difference, Effect, Foreseen};
 pub use hand::{Deed, Delivery, HandRequest, Handed, Unchanged};
 pub use inject::{INJECTED_BYTES_MAX, InjectRequest, Injected};
 pub use kept::destinations_without_engine;
-pub use node::{Duty, Node};
+pub use node::{Duty, Node, OtherNode};
 pub use outside::check_outside;
 pub use release::{Parked, ReleaseRequest, Released};
 pub use reload::{NotReloaded, Reloaded};

@@ -17,6 +17,7 @@ mod foreign;
 mod frames;
 mod large;
 mod network;
+mod nodes;
 mod operating;
 mod ordering;
 mod privacy;
