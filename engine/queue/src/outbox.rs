@@ -9,6 +9,8 @@
 //! - Each envelope has a *generation*. What is parked, or changed by hand, holds its lanes for all envelopes of its generation and earlier ones:
 //!   they come back, and what comes after them in their lanes waits for that. What is published then is of a later generation.
 //! - A delivery has one envelope at a time.
+//! - Holds are not remembered for ever: after so many of them all lanes begin a later generation, and when nothing of an earlier one is abroad,
+//!   whoever delivers is told behind all that was published, so that not even a second copy of an earlier envelope can come after that.
 //! - An envelope that is published again is the same, byte for byte.
 //!
 //! Fetches are answered before anything else is told.
@@ -34,6 +36,12 @@ pub const WINDOW_MAX: usize = 64;
 /// How many bytes of payloads they may have together; a larger one goes alone.
 pub const WINDOW_BYTES_MAX: usize = 32 << 20;
 
+/// After so many holds, all lanes begin a later generation.
+#[cfg(not(test))]
+const HOLDS_MAX: usize = 256;
+#[cfg(test)]
+const HOLDS_MAX: usize = 3;
+
 /// The outbox of one destination.
 #[derive(Debug)]
 pub struct Outbox {
@@ -49,6 +57,10 @@ pub struct Outbox {
     queue_gone: bool,
     loading: Loading,
     was_loaded: bool,
+    /// Holds since the last release.
+    holds: usize,
+    /// When nothing of this generation or an earlier one is abroad, its holds are released.
+    releasing: Option<u64>,
     /// Told while it was not known what is abroad.
     deferred: Vec<Event>,
     stopping: bool,
@@ -110,6 +122,9 @@ impl Outbox {
             queue_gone: false,
             loading: Loading::Due,
             was_loaded: false,
+            holds: 0,
+            // What an engine before held is known to whoever delivers.
+            releasing: generation.checked_sub(1),
             deferred: Vec::new(),
             stopping: false,
         }
@@ -157,6 +172,7 @@ impl Outbox {
             Event::Resolved { id, parked } => self.resolved(id, parked, actions),
             Event::Returned { id, lanes, held } => {
                 self.returned(id, actions);
+                self.holds += 1;
                 self.abroad.hold(&lanes, held);
             }
             Event::Changed(order) => self.change(order),
@@ -315,6 +331,7 @@ impl Outbox {
         }
         self.arrived_there(id);
         self.note_confirmed(actions);
+        self.holds += usize::from(parked.is_some());
         // It may be published again: then as another envelope.
         parked.into_iter().for_each(|lanes| self.abroad.hold(&lanes, id.generation));
     }
@@ -359,6 +376,7 @@ impl Outbox {
     /// Has all envelopes of these lanes come back, so that what is published from now on comes before them or after as it must.
     fn recall(&mut self, lanes: Vec<Lane>, actions: &mut Vec<Action>) {
         let generation = self.abroad.latest(&lanes);
+        self.holds += 1;
         self.abroad.hold(&lanes, generation);
         actions.push(Action::Hold { lanes, generation });
     }
@@ -389,7 +407,10 @@ impl Outbox {
             }
         }
         match self.channel {
-            Channel::Open => self.publish(now, actions),
+            Channel::Open => {
+                self.release(actions);
+                self.publish(now, actions);
+            }
             Channel::Opening => {}
             // That the queue is gone can be seen until it is made anew: so that is done when the journal knows.
             Channel::Shut if self.queue_gone && self.abroad.is_leaving() => {}
@@ -397,6 +418,20 @@ impl Outbox {
                 self.channel = Channel::Opening;
                 actions.push(Action::Open { anew: self.queue_gone });
             }
+        }
+    }
+
+    /// Begins a later generation after many holds, and has the earlier ones' forgotten when nothing of these is abroad.
+    fn release(&mut self, actions: &mut Vec<Action>) {
+        if self.releasing.is_none() && self.holds >= HOLDS_MAX {
+            self.holds = 0;
+            self.releasing = Some(self.abroad.latest_of_all());
+            self.abroad.hold_everything();
+        }
+        let before = self.abroad.earliest();
+        if self.releasing.is_some_and(|generation| generation < before) {
+            self.releasing = None;
+            actions.push(Action::Release { before });
         }
     }
 

@@ -79,6 +79,26 @@ struct Shelved<T> {
     is_settled: bool,
 }
 
+/// No envelope of a node from before a generation comes behind a place.
+#[derive(Debug)]
+struct Release {
+    place: u64,
+    node: Arc<str>,
+    before: u64,
+    tag: u64,
+}
+
+/// Holds that are over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// Of which node,
+    pub node: Arc<str>,
+    /// of generations before this one.
+    pub before: u64,
+    /// By which the message that said so is acknowledged.
+    pub tag: u64,
+}
+
 type Key = (Arc<str>, u64, u32);
 
 /// The shelf of a destination.
@@ -88,16 +108,28 @@ pub struct Shelf<T> {
     next: u64,
     shelved: BTreeMap<u64, Shelved<T>>,
     holds: Holds,
+    releases: VecDeque<Release>,
     delivered: Remembered<Key, ()>,
     tried: Remembered<Key, Tried>,
 }
 
-/// What was tried here before.
-#[derive(Debug, Clone, Copy)]
-struct Tried {
-    attempts: u32,
-    not_before: Option<Micros>,
-    failing_since: Option<Micros>,
+/// What was tried of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// How often.
+    pub attempts: u32,
+    /// When the next attempt is due.
+    pub not_before: Option<Micros>,
+    /// Since when it fails.
+    pub failing_since: Option<Micros>,
+}
+
+impl Tried {
+    fn apply(&self, item: &mut Item) {
+        item.attempts = self.attempts.max(item.attempts);
+        item.not_before = self.not_before.max(item.not_before);
+        item.failing_since = self.failing_since.or(item.failing_since);
+    }
 }
 
 impl<T> Shelf<T> {
@@ -109,6 +141,7 @@ impl<T> Shelf<T> {
             next: 1,
             shelved: BTreeMap::new(),
             holds,
+            releases: VecDeque::new(),
             delivered: Remembered::default(),
             tried: Remembered::default(),
         }
@@ -117,13 +150,60 @@ impl<T> Shelf<T> {
     /// Takes in what the broker gave. `tag` acknowledges it.
     pub fn arrive(&mut self, mut head: Head, content: T, tag: Option<u64>) {
         if let Some(tried) = self.tried.get(&key(&head)) {
-            head.item.attempts = tried.attempts.max(head.item.attempts);
-            head.item.not_before = tried.not_before.max(head.item.not_before);
-            head.item.failing_since = tried.failing_since.or(head.item.failing_since);
+            tried.apply(&mut head.item);
         }
         let shelved = Shelved { head, content, tag, in_flight: false, unconfirmed: 0, is_settled: false };
         self.shelved.insert(self.next, shelved);
         self.next += 1;
+    }
+
+    /// Notes that behind this no envelope of a node comes that is of a generation before this one.
+    pub fn arrive_release(&mut self, node: Arc<str>, before: u64, tag: u64) {
+        self.releases.push_back(Release { place: self.next, node, before, tag });
+        self.next += 1;
+    }
+
+    /// Forgets the holds that are over now, because nothing that they may be about lies here any more.
+    pub fn release(&mut self) -> Vec<Released> {
+        let mut released = Vec::new();
+        while let Some(Release { place, node, before, tag }) = self.releases.pop_front() {
+            let is_about =
+                |shelved: &Shelved<T>| shelved.head.node == node && shelved.head.generation < before;
+            if self.shelved.range(..place).any(|(_, shelved)| is_about(shelved)) {
+                self.releases.push_front(Release { place, node, before, tag });
+                break;
+            }
+            self.holds.forget(&node, before);
+            released.push(Released { node, before, tag });
+        }
+        released
+    }
+
+    /// What was tried here of one that lies here, for whoever delivers next.
+    pub fn tried(&self) -> impl Iterator<Item = &Head> {
+        let is_tried = |head: &&Head| head.item.attempts > 0;
+        self.shelved
+            .values()
+            .filter(|shelved| !shelved.is_settled)
+            .map(|shelved| &shelved.head)
+            .filter(is_tried)
+    }
+
+    /// Notes what another node has tried of a delivery, if that is more than is known here.
+    pub fn tried_elsewhere(&mut self, node: Arc<str>, id: (u64, u32), tried: Tried) {
+        let key = (node, id.0, id.1);
+        if self.tried.get(&key).is_some_and(|known| known.attempts >= tried.attempts) {
+            return;
+        }
+        let shelved = self.shelved.values_mut().filter(|shelved| self::key(&shelved.head) == key);
+        shelved.for_each(|shelved| tried.apply(&mut shelved.head.item));
+        self.tried.put(key, tried);
+    }
+
+    /// How many are with the destination.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shelved.values().filter(|shelved| shelved.in_flight).count()
     }
 
     /// The line's next deliveries of a class, behind a place: each with its place on the shelf as its number.
@@ -236,6 +316,7 @@ impl<T> Shelf<T> {
 
     /// The channel is lost. The line must read anew.
     pub fn lost(&mut self) {
+        self.releases.clear();
         self.shelved.retain(|_, shelved| {
             shelved.tag = None;
             shelved.in_flight || shelved.unconfirmed > 0

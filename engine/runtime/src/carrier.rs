@@ -9,22 +9,29 @@
 //! ```text
 //! PREFIX               direct exchange: to the destinations' queues, by NODE/DESTINATION, and to the results' queues
 //! PREFIX.to.DEST       quorum queue of a destination, with a single active consumer
+//! PREFIX.control.DEST  quorum queue of what whoever delivers there must know: holds, a pause; with a single active consumer, the same
 //! PREFIX.results.NODE  quorum queue of what became of a node's deliveries
-//! PREFIX.all           fanout exchange: what all nodes must know
-//! PREFIX.node.NODE     quorum queue of what a node must know
+//! PREFIX.unreadable    quorum queue of what no node could read, for a person
 //! ```
+//!
+//! What lies in a control queue stays there, unacknowledged, until it is over: so each node that begins to deliver reads all of it, also one that
+//! is new or was away. It sends nothing before it has read a mark of its own from there, which comes only when the node that delivered before is
+//! gone and has given everything back.
 //!
 //! A node's binding to a destination's queue is made by that node only, before it publishes there first. When the queue was deleted, the
 //! binding went with it, and each message of that node comes back as not routed until the node has noticed and begun anew: so nothing
 //! of it can come into a queue without what stood there before it.
 
+pub(crate) mod control;
 pub(crate) mod envelope;
+pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod sender;
 pub(crate) mod taker;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orderly_pipeline::Plan;
 use orderly_pipeline::plan::Carrier;
@@ -48,6 +55,10 @@ pub(crate) struct CarrierSettings {
     pub(crate) takes_in: bool,
     /// Whether this node delivers.
     pub(crate) delivers: bool,
+    /// [`Node::hand_over_after`].
+    pub(crate) hand_over_after: Duration,
+    /// [`Node::ask_after`].
+    pub(crate) ask_after: Duration,
 }
 
 /// How often the broker may give a delivery again: as good as for ever, because a queue without a limit loses what is in flight when its
@@ -65,6 +76,8 @@ impl CarrierSettings {
             ahead_max: amqp.ahead_max,
             takes_in: node.duty.takes_in(),
             delivers: node.duty.delivers(),
+            hand_over_after: node.hand_over_after,
+            ask_after: node.ask_after,
         })
     }
 
@@ -73,9 +86,14 @@ impl CarrierSettings {
         self.prefix.clone()
     }
 
-    /// The exchange to all nodes.
-    pub(crate) fn control_exchange(&self) -> String {
-        format!("{}.all", self.prefix)
+    /// The queue of what whoever delivers to a destination must know.
+    pub(crate) fn control(&self, destination: &str) -> String {
+        format!("{}.control.{destination}", self.prefix)
+    }
+
+    /// The queue of what no node could read.
+    pub(crate) fn unreadable(&self) -> String {
+        format!("{}.unreadable", self.prefix)
     }
 
     /// A destination's queue.
@@ -93,24 +111,27 @@ impl CarrierSettings {
         format!("{}.results.{node}", self.prefix)
     }
 
-    /// The exchanges.
-    pub(crate) fn exchanges(&self) -> [Declaration; 2] {
+    /// What stands there for a destination, but for any node's way to its queue.
+    pub(crate) fn destination(&self, destination: &str) -> [Declaration; 3] {
         [
             Declaration::Exchange { name: self.exchange(), kind: ExchangeKind::Direct },
-            Declaration::Exchange { name: self.control_exchange(), kind: ExchangeKind::Fanout },
+            quorum(self.control(destination), true),
+            quorum(self.queue(destination), true),
         ]
     }
 
-    /// A destination's queue and this node's way to it.
-    pub(crate) fn destination(&self, destination: &str) -> [Declaration; 2] {
-        [
-            quorum(self.queue(destination), true),
-            Declaration::Binding {
-                exchange: self.exchange(),
-                queue: self.queue(destination),
-                routing_key: self.routing_key(destination),
-            },
-        ]
+    /// This node's way to a destination's queue.
+    pub(crate) fn way(&self, destination: &str) -> Declaration {
+        Declaration::Binding {
+            exchange: self.exchange(),
+            queue: self.queue(destination),
+            routing_key: self.routing_key(destination),
+        }
+    }
+
+    /// The queue of what no node could read.
+    pub(crate) fn for_unreadable(&self) -> Declaration {
+        quorum(self.unreadable(), false)
     }
 
     /// A node's queue of results.

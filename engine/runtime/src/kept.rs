@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use orderly_journal::{DestinationFigures, JournalError, Pause, Reader};
 
-use crate::standing::{DestinationStanding, now, time};
+use crate::moment::now;
+use crate::standing::{DestinationStanding, time};
 use crate::status::{DestinationState, DestinationStatus, Paused};
 
 /// How the destinations stand in the journal of an engine that does not run: those declared, in their order, then the others that have

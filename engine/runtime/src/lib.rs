@@ -27,6 +27,7 @@ mod ingest;
 mod inject;
 mod kept;
 mod lines;
+mod moment;
 mod node;
 mod outside;
 mod part;
@@ -45,7 +46,9 @@ mod watch;
 mod worker;
 
 pub use alone::{AloneError, perform_without_engine};
-pub use carrier::envelope::{Control, Envelope, News, Report, Unreadable};
+pub use carrier::control::Control;
+pub use carrier::envelope::{Envelope, Unreadable};
+pub use carrier::report::{News, Report};
 pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};

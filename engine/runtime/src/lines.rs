@@ -25,6 +25,7 @@ use crate::deliver;
 use crate::engine::StartError;
 use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
+use crate::moment::now;
 use crate::part::{self, Part, is_said};
 use crate::plans::Plans;
 use crate::relay::Relays;
@@ -232,10 +233,13 @@ impl Lines {
         let work = async move {
             match taken {
                 None => work.await,
-                Some(taken) => tokio::select! {
-                    () = work => {}
-                    () = taken.run(&own) => {}
-                },
+                Some(taken) => {
+                    let work = async {
+                        work.await;
+                        taken.stop();
+                    };
+                    tokio::join!(work, taken.run(&own));
+                }
             }
         };
         let part =
@@ -263,9 +267,13 @@ impl Lines {
 
     /// Has nothing be sent to a destination from now on, or has it be sent to again.
     pub(crate) fn pause_destination(&self, destination: &str, paused: bool) {
-        let line = self.destinations.get(destination);
-        if let Some((_, inbox)) = line.and_then(|line| line.worker.as_ref()) {
+        let Some(line) = self.destinations.get(destination) else { return };
+        if let Some((_, inbox)) = &line.worker {
             inbox.tell(|news| news.paused = Some(paused));
+        }
+        if let Some((_, sender)) = &line.sender {
+            // It may have ended.
+            let _ = sender.send(Told::Paused(paused, now()));
         }
     }
 

@@ -4,6 +4,7 @@
 //! them is told to that name, and nobody else may deliver them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orderly_journal::{Journal, JournalError, NodeNote};
 use tracing::info;
@@ -17,11 +18,21 @@ pub struct Node {
     pub name: Arc<str>,
     /// What it does.
     pub duty: Duty,
+    /// After so long a destination's channel is closed and opened anew while something is not acknowledged: sooner than the broker's consumer
+    /// timeout, which is 30 minutes where nothing else is set.
+    pub hand_over_after: Duration,
+    /// So long after the last thing that was published to a destination it is asked whether its queue is still there, while something is in it.
+    pub ask_after: Duration,
 }
 
 impl Default for Node {
     fn default() -> Node {
-        Node { name: Arc::from("main"), duty: Duty::Both }
+        Node {
+            name: Arc::from("main"),
+            duty: Duty::Both,
+            hand_over_after: Duration::from_secs(600),
+            ask_after: Duration::from_secs(15),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use orderly_transport::destinations::Outcome;
 use orderly_transport::listeners::Place;
 
 use crate::kept::Kept;
+use crate::moment::now;
 use crate::status::{
     DestinationState, DestinationStatus, Fates, LastError, PeerStatus, SourceState, SourceStatus, Status,
     ToleranceStatus,
@@ -310,10 +311,6 @@ impl DestinationStanding {
 /// As all times of a status.
 pub(crate) fn time(at_us: i64) -> String {
     Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |time| format!("{time:.3}"))
-}
-
-pub(crate) fn now() -> i64 {
-    Timestamp::now().as_microsecond()
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use orderly_journal::{AttemptRecord, CommitError, Outgoing, WaitingQuery};
 use orderly_pipeline::plan;
 use orderly_queue::answers::{Answers, Attempted};
@@ -24,11 +23,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::deliver;
 use crate::inbox::{Inbox, News};
+use crate::moment::{after, now};
 use crate::relay::{Relays, ends};
 use crate::standing::DestinationStanding;
 use crate::treatment::Treatment;
 use records::Made;
-pub(crate) use supply::Supply;
+pub(crate) use supply::{Supply, item};
 
 /// How many deliveries are read at a time, without their payloads: enough that reading costs little a delivery.
 const FETCH_MAX: usize = 512;
@@ -217,15 +217,16 @@ impl Worker {
             self.supply.record(record, Settled::Delivered, Box::new(|_| {}));
         }
         let (idle, settings, generation) = (self.idle.pop(), self.settings.clone(), self.generation);
+        let name = self.supply.name(seq);
         self.under_way.spawn(async move {
             let mut destination = match idle {
                 Some(destination) => destination,
                 None => settings.open().await,
             };
-            let attempt = attempt(&mut destination, seq, &outgoing).await;
+            let attempt = attempt(&mut destination, &name, &outgoing).await;
             let Outgoing { message_id, control_id, revision, since_us, .. } = outgoing;
             let control_id = control_id.unwrap_or_default();
-            let made = Made { message_id, control_id, revision, since: since_us, at, attempt };
+            let made = Made { name, message_id, control_id, revision, since: since_us, at, attempt };
             Ended { ticket, seq, destination, generation, made }
         });
     }
@@ -237,7 +238,7 @@ impl Worker {
         let ended = tokio::select! {
             Some(ended) = self.under_way.join_next() => Some(ended),
             () = self.inbox.wait() => None,
-            () = time(wait) => None,
+            () = after(wait) => None,
         };
         if self.record_again.is_some_and(|time| time <= now()) {
             self.record_again = None;
@@ -265,7 +266,7 @@ impl Worker {
         }
         self.standing.attempted(now(), &made.attempt.outcome);
         let ending = self.answers.ending(judged(&made.attempt));
-        self.note(seq, made.message_id, &made.attempt.outcome, ending);
+        self.note(&made, ending);
         self.made.insert(seq, made);
         let actions = self.line.step(Event::Attempted { ticket, ending }, now());
         if self.line.is_blocked() {
@@ -311,9 +312,9 @@ impl Worker {
     }
 
     /// Tells the log: of failures the first and the recovery, of what needs a person each.
-    fn note(&mut self, delivery: u64, id: u64, outcome: &Outcome, ending: Ending) {
-        let destination = &self.name;
-        let (code, text) = match outcome {
+    fn note(&mut self, made: &Made, ending: Ending) {
+        let (destination, id, delivery) = (&self.name, made.message_id, &made.name);
+        let (code, text) = match &made.attempt.outcome {
             Outcome::Delivered => ("", ""),
             Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } => {
                 (code.as_str(), text.as_str())
@@ -326,24 +327,23 @@ impl Worker {
             Ending::Retryable { .. } => {
                 self.failing = true;
                 match was_failing {
-                    true => debug!(%destination, id, delivery, code, "failed again: {text}"),
+                    true => debug!(%destination, id, %delivery, code, "failed again: {text}"),
                     false => {
-                        warn!(%destination, id, delivery, code, "cannot deliver, will try again: {text}");
+                        warn!(%destination, id, %delivery, code, "cannot deliver, will try again: {text}");
                     }
                 }
             }
-            Ending::Parked => warn!(%destination, id, delivery, code, "refused, parked: {text}"),
+            Ending::Parked => warn!(%destination, id, %delivery, code, "refused, parked: {text}"),
             Ending::Blocking => {
-                warn!(%destination, id, delivery, code, "blocked until somebody has looked: {text}");
+                warn!(%destination, id, %delivery, code, "blocked until somebody has looked: {text}");
             }
         }
     }
 }
 
-async fn attempt(destination: &mut Destination, seq: u64, outgoing: &Outgoing) -> Attempt {
-    let id = seq.to_string();
+async fn attempt(destination: &mut Destination, name: &str, outgoing: &Outgoing) -> Attempt {
     let delivery = Delivery {
-        id: &id,
+        id: name,
         name: outgoing.target.as_deref().unwrap_or_default(),
         payload: &outgoing.payload,
     };
@@ -360,16 +360,4 @@ fn judged(attempt: &Attempt) -> Attempted<'_> {
         }
         Outcome::Permanent { code, .. } => Attempted::Refused { code },
     }
-}
-
-/// Ready after the wait, or never when there is none.
-async fn time(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn now() -> Micros {
-    Timestamp::now().as_microsecond()
 }

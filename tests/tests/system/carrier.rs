@@ -19,7 +19,7 @@ use orderly_transport::amqp::{
 use orderly_transport::secret::SecretSource;
 use tokio::time::{Duration, timeout};
 
-fn broker_settings(address: &str, site: &Site) -> BrokerSettings {
+pub(crate) fn broker_settings(address: &str, site: &Site) -> BrokerSettings {
     site.write("password", PASSWORD);
     BrokerSettings {
         addresses: vec![address.to_owned()],
@@ -52,7 +52,7 @@ async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engi
     let compiled = compile(&Texts { site: orderly, routes, ..Texts::default() });
     let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
     let duty = if delivers { Duty::Both } else { Duty::Sources };
-    settings.node = Node { name: "north".into(), duty };
+    settings.node = Node { name: "north".into(), duty, ..Node::default() };
     Engine::start(settings).await.expect("it starts")
 }
 
@@ -60,7 +60,7 @@ fn site() -> Site {
     Site::relay("127.0.0.1:1".parse().expect("an address"))
 }
 
-async fn feed(engine: &Engine, numbers: std::ops::Range<u32>) {
+pub(crate) async fn feed(engine: &Engine, numbers: std::ops::Range<u32>) {
     let mut clinic = Sender::connect(engine.address("clinic").expect("it listens")).await;
     for number in numbers {
         assert_eq!(clinic.send(&admission(&format!("M{number}"))).await.code, Some(AckCode::AA));
@@ -99,7 +99,10 @@ impl Hand {
         loop {
             let incoming =
                 timeout(PATIENCE, self.consumer.next()).await.expect("it comes").expect("it comes");
-            if incoming.body.is_empty() {
+            // A question, or the mark behind which holds are over.
+            if incoming.body.is_empty()
+                || incoming.content_type.as_deref() == Some("application/vnd.orderly.control")
+            {
                 self.consumer.acknowledge(incoming.tag, false).await.expect("a channel");
                 continue;
             }
@@ -166,7 +169,7 @@ impl Hand {
     }
 }
 
-async fn all_delivered(engine: &Engine, count: u64) {
+pub(crate) async fn all_delivered(engine: &Engine, count: u64) {
     let reader = engine.reader();
     until("all to be delivered", || {
         let counts = reader.counts().expect("a journal");

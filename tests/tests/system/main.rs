@@ -3,6 +3,7 @@
 mod amqp;
 mod balancing;
 mod carrier;
+mod carrier_nodes;
 mod checking;
 mod clients;
 mod corpus;

@@ -42,6 +42,8 @@ impl Envelope {
 pub(super) struct Abroad {
     envelopes: BTreeMap<u64, Envelope>,
     by_lane: HashMap<Lane, BTreeSet<u64>>,
+    /// How many are of a generation.
+    all: BTreeMap<u64, usize>,
     /// How many of a class and a lane are of a generation.
     generations: HashMap<(Class, Lane), BTreeMap<u64, usize>>,
     /// The generation of the next envelope of a lane, where it is later than that of all others.
@@ -55,6 +57,7 @@ impl Abroad {
         Abroad {
             envelopes: BTreeMap::new(),
             by_lane: HashMap::new(),
+            all: BTreeMap::new(),
             generations: HashMap::new(),
             next: HashMap::new(),
             next_of_others: generation,
@@ -97,12 +100,14 @@ impl Abroad {
                 self.next.insert(*lane, generation);
             }
         }
+        *self.all.entry(generation).or_default() += 1;
         self.envelopes.insert(seq, Envelope { item, generation, stage, lanes });
     }
 
     /// Takes one home.
     pub(super) fn remove(&mut self, seq: u64) {
         let Some(envelope) = self.envelopes.remove(&seq) else { return };
+        count_down(&mut self.all, envelope.generation);
         for lane in envelope.lanes {
             if let Some(places) = self.by_lane.get_mut(&lane) {
                 places.remove(&seq);
@@ -112,10 +117,7 @@ impl Abroad {
             }
             let of = (envelope.item.class, lane);
             if let Some(counts) = self.generations.get_mut(&of) {
-                if let Some(count) = counts.get_mut(&envelope.generation) {
-                    *count -= 1;
-                }
-                counts.retain(|_, count| *count > 0);
+                count_down(counts, envelope.generation);
                 if counts.is_empty() {
                     self.generations.remove(&of);
                 }
@@ -157,10 +159,19 @@ impl Abroad {
         }
     }
 
+    /// The earliest generation of which something is abroad, or may come to be.
+    pub(super) fn earliest(&self) -> u64 {
+        self.all.keys().next().copied().unwrap_or(self.next_of_others)
+    }
+
+    /// The latest generation of all lanes.
+    pub(super) fn latest_of_all(&self) -> u64 {
+        self.next.values().copied().max().unwrap_or_default().max(self.next_of_others)
+    }
+
     /// Begins a later generation in all lanes.
     pub(super) fn hold_everything(&mut self) {
-        let latest = self.next.values().copied().max().unwrap_or_default().max(self.next_of_others);
-        self.next_of_others = latest.saturating_add(1);
+        self.next_of_others = self.latest_of_all().saturating_add(1);
         self.next.clear();
     }
 
@@ -168,10 +179,19 @@ impl Abroad {
     pub(super) fn reorder(&mut self, lanes: impl Fn(&Item) -> Vec<Lane>) {
         self.hold_everything();
         let envelopes = std::mem::take(&mut self.envelopes);
-        (self.by_lane, self.generations) = Default::default();
+        (self.by_lane, self.generations, self.all) = Default::default();
         for (_, envelope) in envelopes {
             let lanes = lanes(&envelope.item);
             self.put(envelope.item, lanes, envelope.generation, envelope.stage);
+        }
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<u64, usize>, generation: u64) {
+    if let Some(count) = counts.get_mut(&generation) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&generation);
         }
     }
 }

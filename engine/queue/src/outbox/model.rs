@@ -61,13 +61,28 @@ enum Said {
     Hold(Vec<Lane>, u64),
 }
 
+/// What is published to the destination's queue.
+#[derive(Debug, Clone)]
+enum Wired {
+    Envelope(Item, u64),
+    Release(u64),
+}
+
 struct Node {
     line: Line,
     shelf: Shelf<()>,
     said: VecDeque<Said>,
     /// Attempts under way: ticket and place.
     attempts: BTreeMap<u64, u64>,
-    control: VecDeque<(Vec<Lane>, u64)>,
+    /// So much of what all were told has it heard since it delivers.
+    heard: usize,
+}
+
+/// What lies in the destination's queue.
+#[derive(Debug, Clone)]
+enum Lies {
+    Envelope(Head),
+    Release(u64),
 }
 
 struct World {
@@ -79,11 +94,11 @@ struct World {
     journal: BTreeMap<u64, Row>,
     writes: VecDeque<Write>,
     /// Published on the open channel and not with the broker.
-    wire: VecDeque<(Item, u64)>,
+    wire: VecDeque<Wired>,
     confirms: VecDeque<Id>,
     opening: Option<bool>,
-    queue: VecDeque<(u64, Head)>,
-    unacknowledged: BTreeMap<u64, Head>,
+    queue: VecDeque<(u64, Lies)>,
+    unacknowledged: BTreeMap<u64, Lies>,
     tags: u64,
     /// The outbox's binding is in place.
     bound: bool,
@@ -94,7 +109,9 @@ struct World {
     returned: BTreeMap<Id, Vec<u64>>,
     nodes: Vec<Node>,
     active: usize,
-    holds_kept: [Holds; 2],
+    /// The holds that whoever delivers is told, in the queue that keeps them until they are over.
+    control: Vec<Option<(Vec<Lane>, u64)>>,
+    released: u32,
     received: BTreeMap<u64, u32>,
     failures: u32,
 }
@@ -107,7 +124,7 @@ impl World {
             shelf: Shelf::new(order, Holds::default()),
             said: VecDeque::new(),
             attempts: BTreeMap::new(),
-            control: VecDeque::new(),
+            heard: 0,
         };
         World {
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
@@ -130,7 +147,8 @@ impl World {
             returned: BTreeMap::new(),
             nodes: vec![node(), node()],
             active: 0,
-            holds_kept: Default::default(),
+            control: Vec::new(),
+            released: 0,
             received: BTreeMap::new(),
             failures: 0,
         }
@@ -176,20 +194,20 @@ impl World {
                     actions.extend(self.outbox.step(Event::Fetched { class, parcels, more }, self.now));
                 }
                 Action::Open { anew } => self.opening = Some(anew),
-                Action::Publish { item, generation } => self.wire.push_back((item, generation)),
+                Action::Publish { item, generation } => {
+                    self.wire.push_back(Wired::Envelope(item, generation))
+                }
+                Action::Release { before } => self.wire.push_back(Wired::Release(before)),
                 Action::Mark(id) => self.writes.push_back(Write::Mark(id)),
                 Action::Unmark(id) => self.writes.push_back(Write::Unmark(id)),
                 Action::Forget(id) => self.acknowledge_return(id),
-                Action::Hold { lanes, generation } => {
-                    self.nodes
-                        .iter_mut()
-                        .for_each(|node| node.control.push_back((lanes.clone(), generation)));
-                }
+                Action::Hold { lanes, generation } => self.control.push(Some((lanes, generation))),
                 Action::WakeAt(_) | Action::Finished => {}
                 Action::Choked(_) => panic!("choked"),
             }
         }
-        assert!(self.wire.len() <= WINDOW_MAX);
+        let is_envelope = |wired: &&Wired| matches!(wired, Wired::Envelope(..));
+        assert!(self.wire.iter().filter(is_envelope).count() <= WINDOW_MAX);
     }
 
     fn acknowledge_return(&mut self, id: Id) {
@@ -334,23 +352,29 @@ impl World {
             self.tell(Event::Lost);
             return false;
         }
-        let Some((item, generation)) = self.wire.pop_front() else { return false };
-        self.confirms.push_back(Id { seq: item.seq, revision: item.revision, generation });
-        self.enqueue(item, generation);
+        let Some(wired) = self.wire.pop_front() else { return false };
+        if let Wired::Envelope(item, generation) = &wired {
+            self.confirms.push_back(Id { seq: item.seq, revision: item.revision, generation: *generation });
+        }
+        self.enqueue(wired);
         true
     }
 
-    fn enqueue(&mut self, item: Item, generation: u64) {
+    fn enqueue(&mut self, wired: Wired) {
         self.tags += 1;
-        self.queue.push_back((self.tags, Head { node: "a".into(), generation, item }));
+        let lies = match wired {
+            Wired::Envelope(item, generation) => Lies::Envelope(Head { node: "a".into(), generation, item }),
+            Wired::Release(before) => Lies::Release(before),
+        };
+        self.queue.push_back((self.tags, lies));
     }
 
     /// The channel is lost: the first so many of what was published are in the queue all the same.
     fn land_some(&mut self) {
         let count = self.below(self.wire.len() + 1);
-        for (item, generation) in std::mem::take(&mut self.wire).into_iter().take(count) {
+        for wired in std::mem::take(&mut self.wire).into_iter().take(count) {
             if self.bound {
-                self.enqueue(item, generation);
+                self.enqueue(wired);
             }
         }
         self.confirms.clear();
@@ -388,16 +412,22 @@ impl World {
         if self.unacknowledged.len() >= PREFETCH {
             return;
         }
-        let Some((tag, head)) = self.queue.pop_front() else { return };
-        let class = head.item.class;
-        let mut tag = Some(tag);
-        if is_planted(Fault::AcknowledgedBeforeDelivery) {
-            tag = Some(u64::MAX);
-        } else {
-            self.unacknowledged.insert(tag.unwrap(), head.clone());
-        }
+        let Some((mut tag, lies)) = self.queue.pop_front() else { return };
         let active = self.active;
-        self.nodes[active].shelf.arrive(head, (), tag.take());
+        if is_planted(Fault::AcknowledgedBeforeDelivery) {
+            tag = u64::MAX;
+        } else {
+            self.unacknowledged.insert(tag, lies.clone());
+        }
+        let head = match lies {
+            Lies::Envelope(head) => head,
+            Lies::Release(before) => {
+                self.nodes[active].shelf.arrive_release("a".into(), before, tag);
+                return self.release(active);
+            }
+        };
+        let class = head.item.class;
+        self.nodes[active].shelf.arrive(head, (), Some(tag));
         self.hear(active, line::Event::Arrived(class));
     }
 
@@ -471,17 +501,32 @@ impl World {
     fn confirm_said(&mut self, number: usize) {
         match self.nodes[number].said.pop_front() {
             None => {}
-            Some(Said::Hold(lanes, generation)) => {
-                self.nodes.iter_mut().for_each(|node| node.control.push_back((lanes.clone(), generation)));
-            }
+            Some(Said::Hold(lanes, generation)) => self.control.push(Some((lanes, generation))),
             Some(Said::Told(place, told)) => {
                 self.numbers += 1;
                 self.results.push_back((self.numbers, told));
                 if let Some(tag) = self.nodes[number].shelf.confirmed(place) {
                     self.unacknowledged.remove(&tag);
                 }
+                self.release(number);
                 self.hear(number, line::Event::Recorded(place));
             }
+        }
+    }
+
+    /// What a node lets go of is taken off the queue that keeps it.
+    fn release(&mut self, number: usize) {
+        for released in self.nodes[number].shelf.release() {
+            self.unacknowledged.remove(&released.tag);
+            let is_over = |held: &mut Option<(Vec<Lane>, u64)>| {
+                held.as_ref().is_some_and(|(_, generation)| *generation < released.before)
+            };
+            let heard = self.nodes[number].heard;
+            self.control[..heard]
+                .iter_mut()
+                .filter_map(|held| is_over(held).then(|| held.take()))
+                .for_each(drop);
+            self.released += 1;
         }
     }
 
@@ -544,31 +589,31 @@ impl World {
             // They come back when the channel is closed, which is later than the other node begins.
             self.queue.extend(back);
         } else {
-            back.into_iter().rev().for_each(|(tag, head)| self.queue.push_front((tag, head)));
+            back.into_iter().rev().for_each(|(tag, lies)| self.queue.push_front((tag, lies)));
         }
         self.lose_shelf(number);
         if dies {
-            let (order, kept) = (self.order, self.holds_kept[number].clone());
-            let control = std::mem::take(&mut self.nodes[number].control);
+            let order = self.order;
             self.nodes[number] = Node {
                 line: Line::from_broker(Policy { order, ..Policy::default() }),
-                shelf: Shelf::new(order, kept),
+                shelf: Shelf::new(order, Holds::default()),
                 said: VecDeque::new(),
                 attempts: BTreeMap::new(),
-                control,
+                heard: 0,
             };
         }
         self.active = 1 - number;
-        // The barrier: it has heard everything that was told before.
-        while self.hear_control(self.active) {}
+        // The barrier: it hears everything that was told before and is not over.
+        self.nodes[self.active].heard = 0;
+        while self.hear_control() {}
     }
 
-    fn hear_control(&mut self, number: usize) -> bool {
-        let Some((lanes, generation)) = self.nodes[number].control.pop_front() else { return false };
-        let node: Arc<str> = "a".into();
-        self.holds_kept[number].hold(&node, &lanes, generation);
-        if self.nodes[number].shelf.holds().hold(&node, &lanes, generation) {
-            self.hear(number, line::Event::Rewound);
+    fn hear_control(&mut self) -> bool {
+        let node = &mut self.nodes[self.active];
+        let Some(held) = self.control.get(node.heard) else { return false };
+        node.heard += 1;
+        if let Some((lanes, generation)) = held {
+            node.shelf.holds().hold(&"a".into(), lanes, *generation);
         }
         true
     }
@@ -588,8 +633,7 @@ impl World {
             20 | 21 => self.confirm_said(active),
             22 => self.confirm_said(1 - active),
             23..=25 => self.take_result(),
-            26 => drop(self.hear_control(0)),
-            27 => drop(self.hear_control(1)),
+            26 | 27 => drop(self.hear_control()),
             28 => {
                 self.now += 700_000_000;
                 self.tell(Event::Tick);
@@ -671,6 +715,19 @@ fn whatever_happens_between_the_journal_and_the_destination_nothing_is_lost_and_
         threads.into_iter().any(|thread| thread.join().is_err())
     });
     assert!(!failed, "the seed stands above");
+}
+
+/// The runs come to where holds are over.
+#[test]
+fn holds_are_released() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let mut released = 0;
+    for seed in 0..300 {
+        let mut world = World::new(seed);
+        world.run();
+        released += world.released;
+    }
+    assert!(released > 300, "{released}");
 }
 
 fn run(seed: u64) {

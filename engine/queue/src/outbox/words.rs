@@ -136,6 +136,11 @@ pub enum Action {
         /// This generation and all earlier ones.
         generation: u64,
     },
+    /// Tell whoever delivers, behind all that is published: no envelope of a generation before this one comes any more.
+    Release {
+        /// The generation.
+        before: u64,
+    },
     /// Report [`Event::Tick`] at this time.
     WakeAt(Micros),
     /// So much is parked that no more can be remembered: the rest of this class waits until a person has cleared some of it.

@@ -1,19 +1,25 @@
-//! What travels through the broker: deliveries, what became of them, and what all nodes must know.
+//! A delivery on its way through the broker, and how all that travels there is written.
 //!
 //! A message's body is one line of JSON, then bytes as they are: a payload, or a receiver's answer. What always holds: what was written is read
 //! as it was; what cannot be read, or is of a later version, is an error that says so, and holds no part of it.
 
 use std::sync::Arc;
 
-use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState, Outgoing};
+use orderly_journal::Outgoing;
 use orderly_queue::item::{Class, Item, Lane};
-use orderly_queue::outbox::Id;
 use orderly_queue::shelf::Head;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version that is written, and the latest that can be read.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
+
+/// What a delivery says that it is, as a media type.
+pub(super) const ENVELOPE: &str = "application/vnd.orderly.envelope";
+/// What tells of deliveries.
+pub(super) const REPORT: &str = "application/vnd.orderly.report";
+/// What whoever delivers must know.
+pub(super) const CONTROL: &str = "application/vnd.orderly.control";
 
 /// Why a message could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,173 +126,12 @@ impl Envelope {
     }
 }
 
-/// What is told to the node that accepted a delivery.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The destination.
-    pub destination: String,
-    /// Which envelope.
-    pub id: Id,
-    /// What became of it.
-    pub news: News,
-}
-
-/// What became of an envelope.
-#[derive(Debug, Clone)]
-pub enum News {
-    /// An attempt was made, or its time ran out. With the lanes of what was set aside.
-    Result(Box<AttemptRecord>, Option<Vec<Lane>>),
-    /// It comes back unsent: of these lanes, envelopes of this generation and earlier ones are held.
-    Back(Vec<Lane>, u64),
-}
-
-#[derive(Serialize, Deserialize)]
-struct ReportLine {
-    version: u32,
-    destination: String,
-    delivery: u64,
-    revision: u32,
-    generation: u64,
-    news: NewsLine,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum NewsLine {
-    Result {
-        at_us: i64,
-        since_us: Option<i64>,
-        duration_us: u64,
-        outcome: Option<String>,
-        code: Option<String>,
-        text: Option<String>,
-        state: String,
-        reason: Option<String>,
-        next_attempt_at_us: Option<i64>,
-        parked: Option<Vec<Lane>>,
-    },
-    Back {
-        lanes: Vec<Lane>,
-        held: u64,
-    },
-}
-
-impl Report {
-    /// As a message's body.
-    #[must_use]
-    pub fn write(&self) -> Vec<u8> {
-        let (news, answer): (_, &[u8]) = match &self.news {
-            News::Back(lanes, held) => (NewsLine::Back { lanes: lanes.clone(), held: *held }, &[]),
-            News::Result(record, parked) => {
-                let line = NewsLine::Result {
-                    at_us: record.at_us,
-                    since_us: record.since_us,
-                    duration_us: record.duration_us,
-                    outcome: record.outcome.map(|outcome| outcome.name().to_owned()),
-                    code: record.code.clone(),
-                    text: record.text.clone(),
-                    state: record.state.name().to_owned(),
-                    reason: record.reason.clone(),
-                    next_attempt_at_us: record.next_attempt_at_us,
-                    parked: parked.clone(),
-                };
-                (line, &record.answer)
-            }
-        };
-        let Id { seq, revision, generation } = self.id;
-        let destination = self.destination.clone();
-        written(
-            &ReportLine { version: VERSION, destination, delivery: seq, revision, generation, news },
-            answer,
-        )
-    }
-
-    /// From a message's body.
-    pub fn read(body: &[u8]) -> Result<Report, Unreadable> {
-        let (line, answer): (ReportLine, _) = read(body)?;
-        let news = match line.news {
-            NewsLine::Back { lanes, held } => News::Back(lanes, held),
-            NewsLine::Result {
-                at_us,
-                since_us,
-                duration_us,
-                outcome,
-                code,
-                text,
-                state,
-                reason,
-                next_attempt_at_us,
-                parked,
-            } => {
-                let outcome = match outcome {
-                    None => None,
-                    Some(name) => Some(AttemptOutcome::named(&name).ok_or(Unreadable::Damaged)?),
-                };
-                let record = AttemptRecord {
-                    delivery: line.delivery,
-                    revision: line.revision,
-                    since_us,
-                    at_us,
-                    duration_us,
-                    outcome,
-                    code,
-                    text,
-                    answer: answer.to_vec(),
-                    state: DeliveryState::named(&state).ok_or(Unreadable::Damaged)?,
-                    reason,
-                    next_attempt_at_us,
-                };
-                News::Result(Box::new(record), parked)
-            }
-        };
-        let id = Id { seq: line.delivery, revision: line.revision, generation: line.generation };
-        Ok(Report { destination: line.destination, id, news })
-    }
-}
-
-/// What all nodes must know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Control {
-    /// A node's envelopes for a destination, of these lanes, are held up to this generation.
-    Hold {
-        /// The destination.
-        destination: String,
-        /// The node that accepted them.
-        node: Arc<str>,
-        /// The lanes.
-        lanes: Vec<Lane>,
-        /// The generation.
-        generation: u64,
-    },
-}
-
-impl Control {
-    /// As a message's body.
-    #[must_use]
-    pub fn write(&self) -> Vec<u8> {
-        written(&ControlLine { version: VERSION, control: self.clone() }, &[])
-    }
-
-    /// From a message's body.
-    pub fn read(body: &[u8]) -> Result<Control, Unreadable> {
-        let (line, _): (ControlLine, _) = read(body)?;
-        Ok(line.control)
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct ControlLine {
-    version: u32,
-    control: Control,
-}
-
 #[derive(Deserialize)]
 struct Version {
     version: u32,
 }
 
-fn written(line: &impl Serialize, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn written(line: &impl Serialize, bytes: &[u8]) -> Vec<u8> {
     // Plain values: there is nothing in them that JSON cannot hold.
     let mut body = serde_json::to_vec(line).unwrap_or_default();
     body.push(b'\n');
@@ -294,7 +139,7 @@ fn written(line: &impl Serialize, bytes: &[u8]) -> Vec<u8> {
     body
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, &[u8]), Unreadable> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, &[u8]), Unreadable> {
     let end = body.iter().position(|byte| *byte == b'\n').ok_or(Unreadable::Damaged)?;
     let (line, bytes) = body.split_at_checked(end).ok_or(Unreadable::Damaged)?;
     let Version { version } = serde_json::from_slice(line).map_err(|_| Unreadable::Damaged)?;
@@ -336,30 +181,6 @@ mod tests {
         for payload in [&b""[..], b"\n", b"MSH|\r\n\xff\x00"] {
             let envelope = envelope(payload);
             assert_eq!(Envelope::read(&envelope.write()), Ok(envelope));
-        }
-    }
-
-    #[test]
-    fn a_report_is_read_as_it_was_written() {
-        let record = AttemptRecord {
-            delivery: 7,
-            revision: 2,
-            since_us: Some(9),
-            at_us: 10,
-            duration_us: 11,
-            outcome: Some(AttemptOutcome::Permanent),
-            code: Some("AE".to_owned()),
-            text: None,
-            answer: b"MSA|AE\n\r".to_vec(),
-            state: DeliveryState::Parked,
-            reason: Some("refused".to_owned()),
-            next_attempt_at_us: None,
-        };
-        let id = Id { seq: 7, revision: 2, generation: 1 };
-        for news in [News::Result(Box::new(record), Some(vec![1])), News::Back(vec![2], 3)] {
-            let report = Report { destination: "ehr".to_owned(), id, news };
-            let read = Report::read(&report.write()).expect("it can be read");
-            assert_eq!(format!("{read:?}"), format!("{report:?}"));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What became of this node's deliveries, as the nodes that delivered them say: written to the journal, then acknowledged to the broker.
 //!
-//! What always holds: a message is acknowledged only after the journal has what it says; one that is told again changes nothing more.
+//! What always holds: a message is acknowledged only after the journal has what it says; what the journal could not take is given again; one
+//! that is told again changes nothing more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,8 +14,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::CarrierSettings;
-use super::envelope::{News, Report};
-use super::sender::{Inbox, Receipt, Told, envelope};
+use super::report::{News, Report};
+use super::sender::{Given, Inbox, Receipt, Told, envelope};
 use crate::part::is_said;
 
 /// How many results are on their way to the journal at a time.
@@ -45,14 +46,14 @@ struct Results {
     settings: Arc<CarrierSettings>,
     journal: Journal,
     senders: Senders,
-    receipts: mpsc::UnboundedSender<(u64, u64)>,
+    receipts: mpsc::UnboundedSender<Given>,
     /// Which consumer it is, of all since the start.
     session: u64,
     failing: bool,
 }
 
 impl Results {
-    async fn take_in(&mut self, given: &mut mpsc::UnboundedReceiver<(u64, u64)>) {
+    async fn take_in(&mut self, given: &mut mpsc::UnboundedReceiver<Given>) {
         let mut broker = Broker::new(self.settings.broker.clone());
         loop {
             self.session += 1;
@@ -69,7 +70,7 @@ impl Results {
     async fn session(
         &mut self,
         broker: &mut Broker,
-        given: &mut mpsc::UnboundedReceiver<(u64, u64)>,
+        given: &mut mpsc::UnboundedReceiver<Given>,
     ) -> Result<(), BrokerError> {
         let connection = broker.connect().await?;
         let mut consumer = self.open(&connection).await?;
@@ -77,9 +78,10 @@ impl Results {
         loop {
             tokio::select! {
                 incoming = consumer.next() => self.hear(&consumer, incoming?).await?,
-                Some((session, tag)) = given.recv() => {
-                    if session == self.session {
-                        consumer.acknowledge(tag, false).await?;
+                Some(given) = given.recv() => {
+                    if given.session == self.session {
+                        given.written.map_err(BrokerError::Lost)?;
+                        consumer.acknowledge(given.tag, false).await?;
                     }
                 }
             }
@@ -89,7 +91,8 @@ impl Results {
     async fn open(&self, connection: &Connection) -> Result<Consumer, BrokerError> {
         let node = &self.settings.node;
         connection.declare(&[self.settings.results_of(node)]).await?;
-        let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: false, arguments: Vec::new() };
+        // Another process with this node's name is refused, or this one.
+        let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: true, arguments: Vec::new() };
         connection.consumer(&self.settings.results(node), settings).await
     }
 
@@ -107,23 +110,27 @@ impl Results {
             News::Result(record, parked) => {
                 let is_final = record.state != DeliveryState::Waiting;
                 self.journal.carry(Carry::Result(envelope(id), record), move |written| {
-                    // What could not be written stays with the broker, and is given again with the next session.
-                    if written.is_ok() {
-                        receipt.give();
-                        if let Some(sender) = sender.filter(|_| is_final) {
-                            // It may have ended, and reads the journal when it begins again.
-                            let _ = sender.send(Told::Event(Event::Resolved { id, parked }));
-                        }
+                    let is_written = written.is_ok();
+                    receipt.give(written.map(drop).map_err(|problem| problem.to_string()));
+                    if let Some(sender) = sender.filter(|_| is_written && is_final) {
+                        // It may have ended, and reads the journal when it begins again.
+                        let _ = sender.send(Told::Event(Event::Resolved { id, parked }));
                     }
                 });
             }
-            News::Back(lanes, held) => match sender {
-                Some(sender) => _ = sender.send(Told::Returned { id, lanes, held, receipt }),
-                None => warn!(
-                    destination,
-                    "deliveries come back for a destination that the configuration no longer has"
-                ),
-            },
+            News::Back(lanes, held) => {
+                let returned = Told::Returned { id, lanes, held, receipt };
+                let returned = match sender {
+                    Some(sender) => sender.send(returned).err().map(|unsent| unsent.0),
+                    None => Some(returned),
+                };
+                // The configuration no longer has its destination, or it ends: the journal knows, which is read when it begins again.
+                if let Some(Told::Returned { receipt, .. }) = returned {
+                    self.journal.carry(Carry::Back(envelope(id)), move |written| {
+                        receipt.give(written.map(drop).map_err(|problem| problem.to_string()));
+                    });
+                }
+            }
         }
         Ok(())
     }

@@ -8,17 +8,20 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use orderly_journal::{Carry, Journal, Reader, WaitingDelivery, WaitingQuery};
+use orderly_journal::{Carry, Journal, Reader, WaitingQuery};
 use orderly_queue::item::{Class, Item, Lane, Micros};
 use orderly_queue::line::Order;
 use orderly_queue::outbox::{Action, Carried, Event, Id, Outbox, Parcel, WINDOW_MAX};
 use orderly_transport::amqp::{Broker, BrokerError, Confirmed, Connection, Publication, Publisher, Verdict};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::CarrierSettings;
-use super::envelope::{Control, Envelope};
+use super::control::Control;
+use super::envelope::{CONTROL, ENVELOPE, Envelope};
+use crate::moment::{after, now};
+use crate::worker::item;
 
 /// How many deliveries are read at a time, without their payloads.
 const FETCH_MAX: usize = 512;
@@ -45,6 +48,8 @@ pub(crate) enum Told {
         /// How the message is acknowledged.
         receipt: Receipt,
     },
+    /// A person wants nothing sent to the destination, or that it is sent again; since when.
+    Paused(bool, Micros),
     /// The journal could not write this; why.
     NotWritten(Carry, String),
 }
@@ -54,13 +59,23 @@ pub(crate) enum Told {
 pub(crate) struct Receipt {
     pub(crate) session: u64,
     pub(crate) tag: u64,
-    pub(crate) to: mpsc::UnboundedSender<(u64, u64)>,
+    pub(crate) to: mpsc::UnboundedSender<Given>,
+}
+
+/// A receipt that was given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) session: u64,
+    pub(crate) tag: u64,
+    /// Whether the journal has it, or why not: then the broker is to give the message again.
+    pub(crate) written: Result<(), String>,
 }
 
 impl Receipt {
-    pub(crate) fn give(self) {
+    pub(crate) fn give(self, written: Result<(), String>) {
+        let Receipt { session, tag, to } = self;
         // Of a session that has ended, the broker gives the message again.
-        let _ = self.to.send((self.session, self.tag));
+        let _ = to.send(Given { session, tag, written });
     }
 }
 
@@ -80,8 +95,8 @@ pub(crate) struct Sender {
     link: Option<Link>,
     /// What is published and not confirmed, as it was published.
     bodies: HashMap<Id, Vec<u8>>,
-    /// Holds that not all nodes know, as far as is confirmed.
-    holds: VecDeque<(Vec<Lane>, u64)>,
+    /// What whoever delivers must know and does not, as far as is confirmed.
+    controls: VecDeque<Control>,
     /// Messages about envelopes that came back, until the journal knows.
     receipts: BTreeMap<Id, Vec<Receipt>>,
     not_written: Vec<Carry>,
@@ -95,11 +110,23 @@ struct Link {
     _connection: Connection,
     /// What is published, in order.
     published: VecDeque<Published>,
+    /// When the last of it was.
+    published_at: Instant,
+}
+
+impl Link {
+    fn note(&mut self, published: Published) {
+        self.published.push_back(published);
+        self.published_at = Instant::now();
+    }
 }
 
 enum Published {
     Envelope(Id),
-    Hold,
+    /// The first of the controls.
+    Control,
+    Release,
+    Question,
 }
 
 /// What came of opening a way.
@@ -134,7 +161,7 @@ impl Sender {
             told,
             link: None,
             bodies: HashMap::new(),
-            holds: VecDeque::new(),
+            controls: VecDeque::new(),
             receipts: BTreeMap::new(),
             not_written: Vec::new(),
             failing: false,
@@ -173,9 +200,10 @@ impl Sender {
                 Action::Unmark(id) => self.write(Carry::Back(envelope(id))),
                 Action::Forget(id) => self.acknowledge(id),
                 Action::Hold { lanes, generation } => {
-                    self.holds.push_back((lanes, generation));
-                    self.tell_hold(self.holds.len() - 1);
+                    let node = self.settings.node.clone();
+                    self.control(Control::Hold { node, lanes, generation });
                 }
+                Action::Release { before } => self.release(before),
                 Action::WakeAt(time) => until = Some(until.map_or(time, |other: Micros| other.min(time))),
                 Action::Choked(class) => error!(
                     destination = %self.destination,
@@ -248,10 +276,11 @@ impl Sender {
         let (Some(link), Some(body)) = (&mut self.link, self.bodies.get(&id)) else { return Vec::new() };
         let key = self.settings.routing_key(&self.destination);
         let name = format!("{}-{}-{}", id.seq, id.revision, id.generation);
-        let sent = link.publisher.publish(&publication(&self.settings.exchange(), &key, &name, body));
+        let sent =
+            link.publisher.publish(&publication(&self.settings.exchange(), &key, &name, ENVELOPE, body));
         match sent {
             Ok(_) => {
-                link.published.push_back(Published::Envelope(id));
+                link.note(Published::Envelope(id));
                 Vec::new()
             }
             Err(problem) => {
@@ -261,20 +290,43 @@ impl Sender {
         }
     }
 
-    /// Tells all nodes of a hold; when there is no way now, after the next one is open.
-    fn tell_hold(&mut self, index: usize) {
-        let (Some(link), Some((lanes, generation))) = (&mut self.link, self.holds.get(index)) else { return };
-        let control = Control::Hold {
-            destination: self.destination.to_string(),
-            node: self.settings.node.clone(),
-            lanes: lanes.clone(),
-            generation: *generation,
-        };
-        let name = format!("hold-{generation}-{index}-{}", now());
-        let exchange = self.settings.control_exchange();
-        let sent = link.publisher.publish(&publication(&exchange, "", &name, &control.write()));
-        if sent.is_ok() {
-            link.published.push_back(Published::Hold);
+    /// Tells whoever delivers; when there is no way now, after the next one is open.
+    fn control(&mut self, control: Control) {
+        self.controls.push_back(control);
+        self.tell_control(self.controls.len() - 1);
+    }
+
+    fn tell_control(&mut self, index: usize) {
+        let (Some(link), Some(control)) = (&mut self.link, self.controls.get(index)) else { return };
+        let queue = self.settings.control(&self.destination);
+        let body = control.write();
+        let publication = publication("", &queue, "control", CONTROL, &body);
+        if link.publisher.publish(&publication).is_ok() {
+            link.note(Published::Control);
+        }
+    }
+
+    /// Behind all that was published. When it does not come there, holds are remembered until the next one.
+    fn release(&mut self, before: u64) {
+        let Some(link) = &mut self.link else { return };
+        let (exchange, key) = (self.settings.exchange(), self.settings.routing_key(&self.destination));
+        let body = Control::Release { node: self.settings.node.clone(), before }.write();
+        let publication = publication(&exchange, &key, "release", CONTROL, &body);
+        if link.publisher.publish(&publication).is_ok() {
+            link.note(Published::Release);
+        }
+    }
+
+    /// Asks whether the queue is still there, when nothing that is published would show it.
+    fn ask(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if self.outbox.abroad() == 0 || link.published_at.elapsed() < self.settings.ask_after {
+            return;
+        }
+        let (exchange, key) = (self.settings.exchange(), self.settings.routing_key(&self.destination));
+        let publication = publication(&exchange, &key, "question", ENVELOPE, &[]);
+        if link.publisher.publish(&publication).is_ok() {
+            link.note(Published::Question);
         }
     }
 
@@ -295,7 +347,7 @@ impl Sender {
     }
 
     fn acknowledge(&mut self, id: Id) {
-        self.receipts.remove(&id).into_iter().flatten().for_each(Receipt::give);
+        self.receipts.remove(&id).into_iter().flatten().for_each(|receipt| receipt.give(Ok(())));
     }
 
     /// Opens a way to the broker, waiting a little after a failure.
@@ -307,7 +359,7 @@ impl Sender {
                     info!(destination = %self.destination, "its deliveries go to the broker again");
                 }
                 self.link = Some(*link);
-                (0..self.holds.len()).for_each(|index| self.tell_hold(index));
+                (0..self.controls.len()).for_each(|index| self.tell_control(index));
                 self.outbox.step(Event::Opened, now())
             }
             Opened::QueueGone => {
@@ -330,14 +382,15 @@ impl Sender {
     async fn try_to_open(&mut self, anew: bool) -> Opened {
         let opened = async {
             let connection = self.broker.connect().await?;
-            connection.declare(&self.settings.exchanges()).await?;
+            connection.declare(&self.settings.destination(&self.destination)).await?;
             if anew {
-                connection.declare(&self.settings.destination(&self.destination)).await?;
+                connection.declare(&[self.settings.way(&self.destination)]).await?;
             }
             let mut publisher = connection.publisher(WINDOW_MAX + OTHERS_MAX).await?;
             let key = self.settings.routing_key(&self.destination);
             let is_there = anew || asks_for_queue(&mut publisher, &self.settings.exchange(), &key).await?;
-            let link = Link { publisher, _connection: connection, published: VecDeque::new() };
+            let (published, published_at) = (VecDeque::new(), Instant::now());
+            let link = Link { publisher, _connection: connection, published, published_at };
             Ok::<_, BrokerError>(is_there.then_some(link))
         };
         match opened.await {
@@ -350,8 +403,9 @@ impl Sender {
     /// Waits for what is told, a confirm, or the time.
     async fn wait(&mut self, until: Option<Micros>) -> Vec<Action> {
         let again = (!self.not_written.is_empty()).then_some(AGAIN_AFTER);
+        let ask = (self.link.is_some() && self.outbox.abroad() > 0).then_some(self.settings.ask_after);
         let wait = until.map(|time| Duration::from_micros(u64::try_from(time - now()).unwrap_or(0)));
-        let wait = [wait, again].into_iter().flatten().min();
+        let wait = [wait, again, ask].into_iter().flatten().min();
         let confirmed = async {
             match &mut self.link {
                 Some(link) if link.publisher.unconfirmed_count() > 0 => link.publisher.next().await,
@@ -361,8 +415,9 @@ impl Sender {
         tokio::select! {
             told = self.told.recv() => told.map_or_else(Vec::new, |told| self.hear(told)),
             Some(confirmed) = confirmed => self.confirmed(confirmed),
-            () = time(wait) => {
+            () = after(wait) => {
                 std::mem::take(&mut self.not_written).into_iter().for_each(|carry| self.write(carry));
+                self.ask();
                 self.outbox.step(Event::Tick, now())
             }
         }
@@ -383,6 +438,10 @@ impl Sender {
                 self.receipts.entry(id).or_default().push(receipt);
                 self.outbox.step(Event::Returned { id, lanes, held }, now())
             }
+            Told::Paused(paused, at_us) => {
+                self.control(Control::Pause { paused, at_us });
+                Vec::new()
+            }
             Told::NotWritten(carry, problem) => {
                 error!(destination = %self.destination, "what is with the broker could not be noted, writing it again: {problem}");
                 self.not_written.push(carry);
@@ -400,12 +459,17 @@ impl Sender {
                 self.bodies.remove(&id);
                 self.outbox.step(Event::Confirmed(id), now())
             }
-            // Whoever has no queue for it has nothing of it to hold.
-            (Verdict::Acknowledged | Verdict::Returned(..), Published::Hold) => {
-                self.holds.pop_front();
+            (Verdict::Acknowledged, Published::Control) => {
+                self.controls.pop_front();
                 Vec::new()
             }
-            (Verdict::Returned(_, text), Published::Envelope(_)) => {
+            (Verdict::Acknowledged, Published::Release | Published::Question) => Vec::new(),
+            // The way is opened anew, which makes that queue.
+            (Verdict::Returned(..), Published::Control) => self.lose(),
+            (
+                Verdict::Returned(_, text),
+                Published::Envelope(_) | Published::Release | Published::Question,
+            ) => {
                 warn!(destination = %self.destination, "the broker has no queue for it any more ({text}); what was in it is published again");
                 self.link = None;
                 self.bodies.clear();
@@ -424,7 +488,7 @@ impl Sender {
 
 /// Whether this node's way to the queue is there: an empty message goes it, which consumers pass over.
 async fn asks_for_queue(publisher: &mut Publisher, exchange: &str, key: &str) -> Result<bool, BrokerError> {
-    publisher.publish(&publication(exchange, key, "question", &[]))?;
+    publisher.publish(&publication(exchange, key, "question", ENVELOPE, &[]))?;
     match publisher.next().await.map(|confirmed| confirmed.verdict) {
         Some(Verdict::Acknowledged) => Ok(true),
         Some(Verdict::Returned(..)) => Ok(false),
@@ -434,14 +498,20 @@ async fn asks_for_queue(publisher: &mut Publisher, exchange: &str, key: &str) ->
     }
 }
 
-fn publication<'p>(exchange: &'p str, routing_key: &'p str, id: &'p str, body: &'p [u8]) -> Publication<'p> {
+fn publication<'p>(
+    exchange: &'p str,
+    routing_key: &'p str,
+    id: &'p str,
+    content_type: &'p str,
+    body: &'p [u8],
+) -> Publication<'p> {
     Publication {
         exchange,
         routing_key,
         id,
         mandatory: true,
         persistent: true,
-        content_type: Some("application/vnd.orderly.envelope"),
+        content_type: Some(content_type),
         kind: None,
         timestamp: None,
         headers: &[],
@@ -462,30 +532,4 @@ pub(crate) fn envelope(id: Id) -> orderly_journal::Envelope {
 
 fn id(envelope: orderly_journal::Envelope) -> Id {
     Id { seq: envelope.delivery, revision: envelope.revision, generation: envelope.generation }
-}
-
-fn item(waiting: WaitingDelivery) -> Item {
-    Item {
-        seq: waiting.seq,
-        class: Class::numbered(waiting.place.class),
-        revision: waiting.revision,
-        lanes: waiting.place.lanes,
-        attempts: waiting.attempts,
-        not_before: waiting.next_attempt_at_us,
-        since: waiting.since_us,
-        failing_since: waiting.failing_since_us,
-        parked: waiting.parked,
-    }
-}
-
-/// Ready after the wait, or never when there is none.
-async fn time(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn now() -> Micros {
-    Timestamp::now().as_microsecond()
 }

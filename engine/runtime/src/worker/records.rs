@@ -11,6 +11,8 @@ use crate::relay::ANSWER_BYTES_KEPT;
 
 /// An attempt that was made, and what was sent.
 pub(super) struct Made {
+    /// By which a receiver knows the delivery again.
+    pub(super) name: String,
     pub(super) message_id: u64,
     /// The id by which its answer names it.
     pub(super) control_id: String,
@@ -87,7 +89,8 @@ pub(super) fn unanswered(seq: u64, outgoing: &Outgoing, at: Micros) -> AttemptRe
     let attempt = Attempt { outcome: Outcome::Delivered, answer: None, duration: Duration::ZERO };
     let Outgoing { message_id, revision, since_us, .. } = *outgoing;
     let control_id = String::new();
-    let made = Made { message_id, control_id, revision, since: since_us, at, attempt };
+    let name = seq.to_string();
+    let made = Made { name, message_id, control_id, revision, since: since_us, at, attempt };
     attempted(seq, made, Settled::Delivered)
 }
 

@@ -34,7 +34,15 @@ impl Supply {
     pub(super) fn outgoing(&self, seq: u64) -> Result<Option<Outgoing>, String> {
         match self {
             Supply::Journal(_, reader) => reader.outgoing(seq).map_err(|problem| problem.to_string()),
-            Supply::Broker(taken) => taken.outgoing(seq),
+            Supply::Broker(taken) => Ok(taken.outgoing(seq)),
+        }
+    }
+
+    /// By which a receiver knows a delivery again, however often and by whichever node it is sent.
+    pub(super) fn name(&self, seq: u64) -> String {
+        match self {
+            Supply::Journal(..) => seq.to_string(),
+            Supply::Broker(taken) => taken.name(seq).unwrap_or_default(),
         }
     }
 
@@ -47,7 +55,8 @@ impl Supply {
     }
 }
 
-fn item(waiting: WaitingDelivery) -> Item {
+/// As the queues know a delivery that waits in the journal.
+pub(crate) fn item(waiting: WaitingDelivery) -> Item {
     Item {
         seq: waiting.seq,
         class: Class::numbered(waiting.place.class),

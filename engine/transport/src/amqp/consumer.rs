@@ -118,6 +118,15 @@ impl Consumer {
         answered(self.channel.basic_reject(tag, BasicRejectOptions { requeue: false })).await
     }
 
+    /// Takes no more, and keeps what it has and has not acknowledged: what is never to be done.
+    #[cfg(feature = "planted-faults")]
+    pub async fn cancel(&self) -> Result<(), BrokerError> {
+        answered(
+            self.channel.basic_cancel(self.consumer.tag(), lapin::options::BasicCancelOptions::default()),
+        )
+        .await
+    }
+
     /// Hands over: closes the channel and waits until the broker has said that it is closed.
     pub async fn close(self) -> Result<(), BrokerError> {
         answered(self.channel.close(REPLY_SUCCESS, "handing over".into())).await

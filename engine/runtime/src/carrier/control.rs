@@ -1,0 +1,109 @@
+//! What whoever delivers to a destination must know, and the mark in the destination's queue behind which holds are over.
+
+use std::sync::Arc;
+
+use orderly_queue::item::{Lane, Micros};
+use orderly_queue::shelf::Tried;
+use serde::{Deserialize, Serialize};
+
+use super::envelope::{Unreadable, VERSION, read, written};
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// A node's envelopes of these lanes are held up to this generation.
+    Hold {
+        /// The node that accepted them.
+        node: Arc<str>,
+        /// The lanes.
+        lanes: Vec<Lane>,
+        /// The generation.
+        generation: u64,
+    },
+    /// Behind this, in the destination's queue, no envelope of a node comes that is of a generation before this one.
+    Release {
+        /// The node.
+        node: Arc<str>,
+        /// The generation.
+        before: u64,
+    },
+    /// A person wants that nothing is sent, or that it is sent again. The latest holds.
+    Pause {
+        /// Whether it is paused.
+        paused: bool,
+        /// Since when.
+        at_us: Micros,
+    },
+    /// What was tried of a delivery by the node that delivered before.
+    Tried {
+        /// The node that accepted it.
+        node: Arc<str>,
+        /// The delivery.
+        delivery: u64,
+        /// How often it had been replaced.
+        revision: u32,
+        /// How often it was tried.
+        attempts: u32,
+        /// When the next attempt is due.
+        not_before_us: Option<Micros>,
+        /// Since when it fails.
+        failing_since_us: Option<Micros>,
+    },
+    /// A node that begins to deliver has read all that is before this.
+    Mark(String),
+}
+
+impl Control {
+    /// What a delivery's attempts were.
+    pub(crate) fn tried(node: Arc<str>, (delivery, revision): (u64, u32), tried: Tried) -> Control {
+        let Tried { attempts, not_before, failing_since } = tried;
+        Control::Tried {
+            node,
+            delivery,
+            revision,
+            attempts,
+            not_before_us: not_before,
+            failing_since_us: failing_since,
+        }
+    }
+
+    /// As a message's body.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        written(&ControlLine { version: VERSION, control: self.clone() }, &[])
+    }
+
+    /// From a message's body.
+    pub fn read(body: &[u8]) -> Result<Control, Unreadable> {
+        let (line, _): (ControlLine, _) = read(body)?;
+        Ok(line.control)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ControlLine {
+    version: u32,
+    control: Control,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let tried = Tried { attempts: 3, not_before: Some(-1), failing_since: None };
+        for control in [
+            Control::Hold { node: "north".into(), lanes: vec![u64::MAX], generation: 7 },
+            Control::Release { node: "north".into(), before: u64::MAX },
+            Control::Pause { paused: true, at_us: 5 },
+            Control::tried("north".into(), (7, 1), tried),
+            Control::Mark("north-1".to_owned()),
+        ] {
+            assert_eq!(Control::read(&control.write()), Ok(control));
+        }
+        assert_eq!(Control::read(b"{\"version\":2}\n"), Err(Unreadable::Newer(2)));
+        assert_eq!(Control::read(b"{\"version\":1}\n"), Err(Unreadable::Damaged));
+    }
+}

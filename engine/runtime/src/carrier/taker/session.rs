@@ -1,0 +1,391 @@
+//! One time at a destination's queue: from a connection until it is lost, handed over, or everything ends.
+//!
+//! What always holds: nothing is sent before this node has read its own mark from the control queue, which the broker gives it only when whoever
+//! delivered before is gone and all it had taken is back; the queue is handed over by closing the channels, after what is with the destination
+//! has ended and what is said of it is confirmed; what is held or paused stays in the control queue until that is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_queue::item::Micros;
+use orderly_queue::planted::{self, Fault};
+use orderly_queue::shelf::Tried;
+use orderly_transport::amqp::{
+    Broker, BrokerError, Confirmed, Connection, Consumer, ConsumerSettings, Incoming, Publication, Publisher,
+    Verdict,
+};
+use tokio::time::Instant;
+use tracing::{debug, error};
+
+use super::{Said, Taken, To, tell};
+use crate::carrier::control::Control;
+use crate::carrier::envelope::{CONTROL, Envelope, REPORT, Unreadable};
+use crate::inbox::Inbox;
+use crate::moment::now;
+
+/// How many envelopes are on the shelf, at most. All of them are in memory.
+const PREFETCH: u16 = 250;
+
+/// How many things may be said and not confirmed: twice the shelf, and what is in flight.
+const WINDOW: usize = 1024;
+
+/// How often the time is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long what is with the destination may take to end before the queue is handed over all the same.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(120);
+
+/// A session.
+pub(super) struct Session<'t> {
+    taken: &'t Taken,
+    inbox: &'t Inbox,
+    // Channels before their connection.
+    publisher: Publisher,
+    consumer: Consumer,
+    /// From the first envelope on: then this node is the one that delivers.
+    control: Option<Consumer>,
+    connection: Arc<Connection>,
+    /// What this node waits for before it sends.
+    mark: String,
+    is_marked: bool,
+    /// What stays in the control queue: holds, and the latest word about a pause.
+    kept: Vec<Kept>,
+    pause: Option<(u64, Micros)>,
+    began: Instant,
+    /// Since when it hands over.
+    ending: Option<Instant>,
+}
+
+/// A hold, by the tag of its message.
+struct Kept {
+    tag: u64,
+    node: Arc<str>,
+    generation: u64,
+}
+
+impl<'t> Session<'t> {
+    /// Begins to take from the queue.
+    pub(super) async fn open(
+        taken: &'t Taken,
+        inbox: &'t Inbox,
+        broker: &mut Broker,
+    ) -> Result<Session<'t>, BrokerError> {
+        let settings = &taken.settings;
+        let connection = Arc::new(broker.connect().await?);
+        connection.declare(&settings.destination(&taken.destination)).await?;
+        connection.declare(&[settings.for_unreadable()]).await?;
+        let queueless = taken.inside().queueless.clone();
+        for node in queueless {
+            connection.declare(&[settings.results_of(&node)]).await?;
+            taken.inside().queueless.remove(&node);
+        }
+        let publisher = connection.publisher(WINDOW).await?;
+        let consumer = consumer(&connection, &settings.queue(&taken.destination), PREFETCH).await?;
+        let mark = format!("{}-{}", settings.node, now());
+        let (control, kept, pause, ending) = (None, Vec::new(), None, None);
+        let began = Instant::now();
+        Ok(Session {
+            taken,
+            inbox,
+            publisher,
+            consumer,
+            control,
+            connection,
+            mark,
+            is_marked: false,
+            kept,
+            pause,
+            began,
+            ending,
+        })
+    }
+
+    /// Until it is handed over; an error when the way is lost.
+    pub(super) async fn run(mut self) -> Result<(), BrokerError> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.publish()?;
+            if self.is_over()? {
+                return self.hand_over().await;
+            }
+            let confirmed = async {
+                match self.publisher.unconfirmed_count() {
+                    0 => std::future::pending().await,
+                    _ => self.publisher.next().await,
+                }
+            };
+            let told = async {
+                match &mut self.control {
+                    Some(control) => control.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                incoming = self.consumer.next() => self.take(incoming?).await?,
+                told = told => self.hear(told?).await?,
+                Some(confirmed) = confirmed => self.confirmed(confirmed).await?,
+                () = self.taken.said.notified() => {}
+                _ = look.tick() => {}
+            }
+        }
+    }
+
+    /// Whether there is nothing more to do here.
+    fn is_over(&mut self) -> Result<bool, BrokerError> {
+        let mut inside = self.taken.inside();
+        if self.ending.is_none() {
+            if self.is_marked && inside.may_send.as_ref().is_none_or(|connection| !connection.is_fresh()) {
+                return Err(BrokerError::Lost("it was silent for longer than a heartbeat".to_owned()));
+            }
+            let has_something = !inside.shelf.is_empty() || !self.kept.is_empty() || self.pause.is_some();
+            let is_old = has_something && self.began.elapsed() > self.taken.settings.hand_over_after;
+            if !inside.stopping && !is_old {
+                return Ok(false);
+            }
+            self.ending = Some(Instant::now());
+            inside.may_send = None;
+            debug!(destination = %self.taken.destination, "handing over");
+        }
+        let took_too_long = self.ending.is_some_and(|since| since.elapsed() > HAND_OVER_GRACE);
+        Ok(took_too_long || (inside.shelf.in_flight() == 0 && inside.said.is_empty()))
+    }
+
+    /// Tells whoever delivers next what was tried, and closes the channels.
+    async fn hand_over(mut self) -> Result<(), BrokerError> {
+        let tried: Vec<Control> = {
+            let inside = self.taken.inside();
+            let heads = inside.shelf.tried();
+            let tried = heads.map(|head| {
+                let item = &head.item;
+                let tried = Tried {
+                    attempts: item.attempts,
+                    not_before: item.not_before,
+                    failing_since: item.failing_since,
+                };
+                Control::tried(head.node.clone(), (item.seq, item.revision), tried)
+            });
+            tried.collect()
+        };
+        tried.iter().for_each(|control| tell(&mut self.taken.inside(), control));
+        loop {
+            self.publish()?;
+            if self.taken.inside().said.is_empty() {
+                break;
+            }
+            if let Some(confirmed) = self.publisher.next().await {
+                self.confirmed(confirmed).await?;
+            }
+        }
+        #[cfg(feature = "planted-faults")]
+        if planted::is_planted(Fault::CancelledWithUnacknowledged) {
+            self.consumer.cancel().await?;
+            // What is not acknowledged goes back later.
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.consumer.close().await?;
+        if let Some(control) = self.control {
+            control.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what was said.
+    fn publish(&mut self) -> Result<(), BrokerError> {
+        let mut inside = self.taken.inside();
+        let settings = &self.taken.settings;
+        while self.publisher.room() > 0 {
+            let Some(said) = inside.said.get(inside.published) else { break };
+            let (queue, content_type) = match &said.to {
+                To::Node(node) => (settings.results(node), REPORT),
+                To::Control => (settings.control(&self.taken.destination), CONTROL),
+                To::Person(_) => (settings.unreadable(), "application/octet-stream"),
+            };
+            let publication = Publication {
+                exchange: "",
+                routing_key: &queue,
+                id: &inside.published.to_string(),
+                mandatory: true,
+                persistent: true,
+                content_type: Some(content_type),
+                kind: None,
+                timestamp: None,
+                headers: &[],
+                body: &said.body,
+            };
+            self.publisher.publish(&publication)?;
+            inside.published += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the destination's queue gave.
+    async fn take(&mut self, incoming: Incoming) -> Result<(), BrokerError> {
+        if self.control.is_none() {
+            let control = self.taken.settings.control(&self.taken.destination);
+            // Of a quorum queue, no more would be given at a time.
+            self.control = Some(consumer(&self.connection, &control, u16::MAX).await?);
+            tell(&mut self.taken.inside(), &Control::Mark(self.mark.clone()));
+        }
+        if incoming.body.is_empty() {
+            return self.consumer.acknowledge(incoming.tag, false).await;
+        }
+        let mut tag = incoming.tag;
+        if planted::is_planted(Fault::AcknowledgedBeforeDelivery) {
+            self.consumer.acknowledge(tag, false).await?;
+            tag = ACKNOWLEDGED;
+        }
+        if incoming.content_type.as_deref() == Some(CONTROL) {
+            return match Control::read(&incoming.body) {
+                Ok(Control::Release { node, before }) => {
+                    self.taken.inside().shelf.arrive_release(node, before, tag);
+                    self.release().await
+                }
+                Ok(_) => self.cannot_read(incoming.body, tag, &Unreadable::Damaged),
+                Err(problem) => self.cannot_read(incoming.body, tag, &problem),
+            };
+        }
+        match Envelope::read(&incoming.body) {
+            Ok(envelope) => {
+                let class = envelope.head.item.class;
+                self.taken.inside().shelf.arrive(envelope.head.clone(), envelope, Some(tag));
+                self.inbox.tell(|news| _ = news.arrived.insert(class));
+                Ok(())
+            }
+            Err(problem) => self.cannot_read(incoming.body, tag, &problem),
+        }
+    }
+
+    /// Sets aside what cannot be read; what is of a newer program waits for one.
+    fn cannot_read(&mut self, body: Vec<u8>, tag: u64, problem: &Unreadable) -> Result<(), BrokerError> {
+        if let Unreadable::Newer(_) = problem {
+            return Err(BrokerError::Lost(format!(
+                "a message in its queue waits for another node: {problem}"
+            )));
+        }
+        error!(
+            destination = %self.taken.destination,
+            queue = self.taken.settings.unreadable(),
+            "a message in its queue is set aside in another: {problem}"
+        );
+        self.taken.inside().said.push_back(Said { to: To::Person(Some(tag)), body, place: None });
+        Ok(())
+    }
+
+    /// Takes in what the control queue gave.
+    async fn hear(&mut self, incoming: Incoming) -> Result<(), BrokerError> {
+        let tag = incoming.tag;
+        match Control::read(&incoming.body) {
+            Ok(Control::Hold { node, lanes, generation }) => {
+                self.taken.inside().shelf.holds().hold(&node, &lanes, generation);
+                self.kept.push(Kept { tag, node, generation });
+                return Ok(());
+            }
+            Ok(Control::Pause { paused, at_us }) => return self.pause(tag, paused, at_us).await,
+            Ok(Control::Mark(mark)) => {
+                if mark == self.mark {
+                    self.is_marked = true;
+                    self.taken.inside().may_send = Some(self.connection.clone());
+                    self.inbox.tell(|news| news.rewound = true);
+                }
+            }
+            Ok(Control::Tried { node, delivery, revision, attempts, not_before_us, failing_since_us }) => {
+                let tried = Tried { attempts, not_before: not_before_us, failing_since: failing_since_us };
+                self.taken.inside().shelf.tried_elsewhere(node, (delivery, revision), tried);
+            }
+            Ok(Control::Release { .. }) => {}
+            Err(problem @ Unreadable::Newer(_)) => {
+                return Err(BrokerError::Lost(format!(
+                    "what is to be known waits for another node: {problem}"
+                )));
+            }
+            Err(problem) => {
+                error!(destination = %self.taken.destination, "a message in its control queue is given up: {problem}");
+            }
+        }
+        self.acknowledge_control(tag).await
+    }
+
+    /// The latest word about a pause holds, and stays.
+    async fn pause(&mut self, tag: u64, paused: bool, at_us: Micros) -> Result<(), BrokerError> {
+        match self.pause {
+            Some((_, latest)) if latest > at_us => self.acknowledge_control(tag).await,
+            before => {
+                self.pause = Some((tag, at_us));
+                self.inbox.tell(|news| news.paused = Some(paused));
+                match before {
+                    Some((earlier, _)) => self.acknowledge_control(earlier).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn acknowledge_control(&mut self, tag: u64) -> Result<(), BrokerError> {
+        match &self.control {
+            Some(control) => control.acknowledge(tag, false).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes off both queues what is over.
+    async fn release(&mut self) -> Result<(), BrokerError> {
+        let released = self.taken.inside().shelf.release();
+        for released in released {
+            let is_over = |kept: &mut Kept| kept.node == released.node && kept.generation < released.before;
+            let over: Vec<Kept> = self.kept.extract_if(.., is_over).collect();
+            for kept in over {
+                self.acknowledge_control(kept.tag).await?;
+            }
+            self.acknowledge(released.tag).await?;
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self, tag: u64) -> Result<(), BrokerError> {
+        match tag {
+            ACKNOWLEDGED => Ok(()),
+            tag => self.consumer.acknowledge(tag, false).await,
+        }
+    }
+
+    /// The broker has the first that was said, or not.
+    async fn confirmed(&mut self, confirmed: Confirmed) -> Result<(), BrokerError> {
+        let lost = |text: String| Err(BrokerError::Lost(text));
+        match confirmed.verdict {
+            Verdict::Acknowledged => {}
+            Verdict::Refused => return lost("the broker refused a result".to_owned()),
+            Verdict::Returned(_, text) => {
+                let mut inside = self.taken.inside();
+                if let Some(To::Node(node)) = inside.said.front().map(|said| &said.to) {
+                    let node = node.clone();
+                    inside.queueless.insert(node);
+                }
+                return lost(format!("what is said has no queue: {text}"));
+            }
+            Verdict::Lost(loss) => return lost(loss.to_string()),
+        }
+        let (place, tag) = {
+            let mut inside = self.taken.inside();
+            inside.published = inside.published.saturating_sub(1);
+            match inside.said.pop_front() {
+                Some(Said { to: To::Person(tag), .. }) => (None, tag),
+                Some(Said { place: Some(place), .. }) => (Some(place), inside.shelf.confirmed(place)),
+                Some(Said { place: None, .. }) | None => (None, None),
+            }
+        };
+        place.into_iter().for_each(|place| self.inbox.tell(|news| news.recorded.push(place)));
+        if let Some(tag) = tag {
+            self.acknowledge(tag).await?;
+        }
+        self.release().await
+    }
+}
+
+/// The tag of what was acknowledged before its time, by a planted fault.
+const ACKNOWLEDGED: u64 = 0;
+
+async fn consumer(connection: &Connection, queue: &str, prefetch: u16) -> Result<Consumer, BrokerError> {
+    let settings = ConsumerSettings { prefetch, exclusive: false, arguments: Vec::new() };
+    connection.consumer(queue, settings).await
+}

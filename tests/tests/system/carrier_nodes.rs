@@ -1,0 +1,235 @@
+//! Several nodes by way of a real broker: one takes in, others deliver in turn.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_hl7v2::AckCode;
+use orderly_journal::DeliveryState;
+use orderly_pipeline::{Text, Texts, compile};
+use orderly_runtime::{Deed, Duty, Engine, HandRequest, Node as Member, Request, Settings, ask};
+use orderly_tests::broker::{Broker, to_queue};
+use orderly_tests::peers::{Peer, acknowledgement, control_id};
+use orderly_tests::running::until;
+use orderly_tests::site::Site;
+use orderly_transport::amqp;
+
+use crate::carrier::{all_delivered, broker_settings, feed};
+
+/// A node with a journal of its own.
+struct Node {
+    site: Site,
+    engine: Engine,
+}
+
+/// What its settings are, beside a node's own.
+struct Cluster {
+    prefix: &'static str,
+    hospital: SocketAddr,
+    order: &'static str,
+    hand_over_after: Duration,
+    ask_after: Duration,
+}
+
+impl Cluster {
+    fn new(prefix: &'static str, hospital: SocketAddr) -> Cluster {
+        let Member { hand_over_after, ask_after, .. } = Member::default();
+        Cluster { prefix, hospital, order: "fifo", hand_over_after, ask_after }
+    }
+
+    fn site(&self) -> Site {
+        let site = Site::relay(self.hospital);
+        let order = format!("    order: {}\n    mllp:\n      address", self.order);
+        site.amend("orderly.yaml", "    mllp:\n      address", &order);
+        site
+    }
+
+    async fn node(&self, name: &str, delivers: bool) -> Node {
+        self.begin(self.site(), name, delivers).await
+    }
+
+    async fn begin(&self, site: Site, name: &str, delivers: bool) -> Node {
+        let text = |path: &str| Text {
+            file: path.to_owned(),
+            text: std::fs::read_to_string(site.path(path)).expect("a file"),
+        };
+        let routes = vec![text("routes/relay.yaml")];
+        site.carry(&Broker::shared().address(), self.prefix);
+        let compiled = compile(&Texts { site: text("orderly.yaml"), routes, ..Texts::default() });
+        let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
+        let duty = if delivers { Duty::Both } else { Duty::Sources };
+        let name = name.into();
+        settings.node =
+            Member { name, duty, hand_over_after: self.hand_over_after, ask_after: self.ask_after };
+        let engine = Engine::start(settings).await.expect("it starts");
+        Node { site, engine }
+    }
+}
+
+impl Node {
+    async fn do_by_hand(&self, deed: Deed) {
+        let request = Request::Hand(HandRequest { who: "tester".to_owned(), reason: None, deed });
+        ask(&self.site.path("journal"), &request).await.expect("it answers");
+    }
+
+    async fn all_are_with_the_broker(&self, count: u64) {
+        let reader = self.engine.reader();
+        until("all to be with the broker", || {
+            (reader.carried_count().expect("a journal") == count).then_some(())
+        })
+        .await;
+    }
+
+    async fn all_are_with_the_broker_or_delivered(&self, count: u64) {
+        until("all to be with the broker, or delivered", || {
+            let with_broker = self.engine.reader().carried_count().expect("a journal");
+            (with_broker + self.count(DeliveryState::Delivered) == count).then_some(())
+        })
+        .await;
+    }
+
+    fn count(&self, state: DeliveryState) -> u64 {
+        let counts = self.engine.reader().counts().expect("a journal");
+        counts.deliveries.iter().find(|count| count.state == state).map_or(0, |count| count.count)
+    }
+}
+
+fn numbered(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(|number| format!("M{number}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_come_and_go_deliver_everything_once_and_in_order() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes1", hospital.address);
+    let north = cluster.node("north", false).await;
+    let mut nodes = vec![cluster.node("south", true).await];
+    for round in 0..5 {
+        let other = if round % 2 == 0 { "west" } else { "south" };
+        nodes.push(cluster.node(other, true).await);
+        let going = nodes.remove(0);
+        let leaving = async {
+            hospital.received(round * 60 + 20).await;
+            going.engine.shutdown().await;
+        };
+        let first = u32::try_from(round).expect("small") * 60;
+        tokio::join!(feed(&north.engine, first..first + 60), leaving);
+    }
+    all_delivered(&north.engine, 300).await;
+    assert_eq!(hospital.control_ids(), numbered(0..300));
+    north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_again_is_handed_over_and_goes_on_where_it_was() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a port");
+    let mut cluster = Cluster::new("nodes2", address);
+    cluster.hand_over_after = Duration::from_millis(500);
+    let north = cluster.node("north", false).await;
+    let (south, west) = (cluster.node("south", true).await, cluster.node("west", true).await);
+    feed(&north.engine, 0..50).await;
+    let attempts = || {
+        let message = north.engine.reader().message(1).expect("a journal").expect("the first message");
+        message.deliveries.first().map_or(0, |delivery| delivery.attempts.len())
+    };
+    until("it to be tried a few times", || (attempts() > 7).then_some(())).await;
+    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    all_delivered(&north.engine, 50).await;
+    assert_eq!(hospital.control_ids(), numbered(0..50));
+    for node in [north, south, west] {
+        node.engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_takes_over_knows_what_is_held() {
+    let refused_once = std::sync::atomic::AtomicBool::new(false);
+    let hospital = Peer::answering(move |_, message| {
+        let is_first =
+            control_id(message) == "M0" && !refused_once.swap(true, std::sync::atomic::Ordering::Relaxed);
+        acknowledgement(message, if is_first { AckCode::AR } else { AckCode::AA })
+    })
+    .await;
+    let mut cluster = Cluster::new("nodes3", hospital.address);
+    cluster.order = "per_patient";
+    let north = cluster.node("north", false).await;
+    feed(&north.engine, 0..400).await;
+    north.all_are_with_the_broker(400).await;
+    let south = cluster.node("south", true).await;
+    let west = cluster.node("west", true).await;
+    hospital.received(1).await;
+    south.engine.shutdown().await;
+    until("all to come home", || {
+        let is_home = north.engine.reader().carried_count().expect("a journal") == 0;
+        (is_home && north.count(DeliveryState::Parked) == 1).then_some(())
+    })
+    .await;
+    assert_eq!(hospital.control_ids(), ["M0"]);
+    let first = orderly_runtime::Delivery { message_id: 1, number: 1, destination: "hospital".to_owned() };
+    north.do_by_hand(Deed::Resend(vec![first])).await;
+    all_delivered(&north.engine, 400).await;
+    assert_eq!(hospital.control_ids()[1..], numbered(0..400));
+    west.engine.shutdown().await;
+    north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_said_to_one_node_holds_at_all_and_over_their_turns() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes4", hospital.address);
+    let (north, south) = (cluster.node("north", false).await, cluster.node("south", true).await);
+    feed(&north.engine, 0..10).await;
+    all_delivered(&north.engine, 10).await;
+    north.do_by_hand(Deed::Pause("hospital".to_owned())).await;
+    feed(&north.engine, 10..60).await;
+    north.all_are_with_the_broker_or_delivered(60).await;
+    let sent = hospital.messages().len();
+    assert!(sent < 60, "a few may have gone before the word came");
+    let west = cluster.node("west", true).await;
+    south.engine.shutdown().await;
+    // What it says of its own mark is not seen from here: another message is, which comes behind it.
+    feed(&north.engine, 60..61).await;
+    assert_eq!(hospital.messages().len(), sent);
+    west.do_by_hand(Deed::Resume("hospital".to_owned())).await;
+    all_delivered(&north.engine, 61).await;
+    assert_eq!(hospital.control_ids(), numbered(0..61));
+    west.engine.shutdown().await;
+    north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_set_aside_for_a_person() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes5", hospital.address);
+    let north = cluster.node("north", true).await;
+    feed(&north.engine, 0..1).await;
+    all_delivered(&north.engine, 1).await;
+    let mut broker = amqp::Broker::new(broker_settings(&Broker::shared().address(), &north.site));
+    let connection = broker.connect().await.expect("a connection");
+    let mut publisher = connection.publisher(1).await.expect("a publisher");
+    publisher.publish(&to_queue("nodes5.to.hospital", "1", b"MSH|not of ours")).expect("it is published");
+    publisher.next().await.expect("it is confirmed");
+    feed(&north.engine, 1..10).await;
+    all_delivered(&north.engine, 10).await;
+    assert_eq!(hospital.control_ids(), numbered(0..10));
+    let set_aside = connection.queue_state("nodes5.unreadable").await.expect("it is there");
+    assert_eq!(set_aside.messages_count, 1);
+    north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_queue_was_deleted_is_seen_also_when_nothing_new_comes() {
+    let hospital = Peer::accepting().await;
+    let mut cluster = Cluster::new("nodes6", hospital.address);
+    cluster.ask_after = Duration::from_millis(300);
+    let north = cluster.node("north", false).await;
+    feed(&north.engine, 0..20).await;
+    north.all_are_with_the_broker(20).await;
+    Broker::shared().node(0).delete_queue("nodes6.to.hospital");
+    let south = cluster.node("south", true).await;
+    all_delivered(&north.engine, 20).await;
+    assert_eq!(hospital.control_ids(), numbered(0..20));
+    south.engine.shutdown().await;
+    north.engine.shutdown().await;
+}
