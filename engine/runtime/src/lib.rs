@@ -34,6 +34,7 @@ mod part;
 mod plans;
 mod post_ingest;
 mod queue_ingest;
+mod queued;
 mod relay;
 mod release;
 mod reload;

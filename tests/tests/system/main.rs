@@ -23,6 +23,7 @@ mod operating;
 mod ordering;
 mod privacy;
 mod quarantining;
+mod queueing;
 mod receivers;
 mod relaying;
 mod releasing;
