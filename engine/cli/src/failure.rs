@@ -6,6 +6,11 @@ use std::process::ExitCode;
 /// The command's answer is no: it ran, and what was asked does not hold.
 pub(crate) const ANSWER_IS_NO: ExitCode = ExitCode::FAILURE;
 
+/// The command could not do all that was asked.
+pub(crate) fn could_not_run() -> ExitCode {
+    ExitCode::from(2)
+}
+
 /// What a command ends with.
 pub(crate) type CommandResult = Result<ExitCode, Failure>;
 
@@ -39,6 +44,6 @@ impl Failure {
         if let Some(help) = &self.help {
             eprintln!("  help: {help}");
         }
-        ExitCode::from(2)
+        could_not_run()
     }
 }

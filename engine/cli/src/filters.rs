@@ -1,7 +1,8 @@
 //! Which messages a command is about: by patient, control id, order, visit, type, state, destination, source, file, time.
 
 use clap::Args;
-use orderly_journal::{DeliveryState, Fate, KeyKind, KeyMatch, Match, Query, Reader, Summary};
+use orderly_journal::{DeliveryState, Fate, Reader, Summary};
+use orderly_runtime::Find;
 
 use crate::failure::Failure;
 use crate::moment;
@@ -85,42 +86,24 @@ impl Filters {
 
     /// What they describe, the newest first.
     pub(crate) fn search(&self, reader: &Reader, limit: usize) -> Result<Vec<Summary>, Failure> {
-        let mut queries = vec![self.query(limit)];
-        if let Some(word) = &self.patient {
-            let (id, name) =
-                (key(KeyKind::PatientId, word, Match::Exact), key(KeyKind::PatientName, word, Match::Prefix));
-            queries = either(&queries, |query| with_key(query, &id), |query| with_key(query, &name));
-        }
-        if let Some(word) = &self.order {
-            let (order, accession) =
-                (key(KeyKind::OrderNumber, word, Match::Exact), key(KeyKind::Accession, word, Match::Exact));
-            queries = either(&queries, |query| with_key(query, &order), |query| with_key(query, &accession));
-        }
-        if let Some(name) = &self.state {
-            queries = queries.iter().flat_map(|query| in_state(query, name)).collect();
-        }
-        search_any(reader, &queries, limit)
+        self.find(limit).search(reader).map_err(Failure::new)
     }
 
-    fn query(&self, limit: usize) -> Query {
-        let words = [(KeyKind::ControlId, &self.control_id), (KeyKind::Visit, &self.visit)];
-        let keys = words.into_iter().filter_map(|(kind, word)| Some(key(kind, word.as_ref()?, Match::Exact)));
-        let (message_type, event) = match self.kind.as_deref().map(|kind| kind.split_once(['^', '_'])) {
-            Some(Some((kind, event))) => (Some(kind.to_owned()), Some(event.to_owned())),
-            Some(None) => (self.kind.clone(), None),
-            None => (None, None),
-        };
-        Query {
-            keys: keys.collect(),
-            source: self.source.clone(),
+    /// As it is asked.
+    pub(crate) fn find(&self, limit: usize) -> Find {
+        Find {
+            patient: self.patient.clone(),
+            control_id: self.control_id.clone(),
+            order: self.order.clone(),
+            visit: self.visit.clone(),
+            kind: self.kind.clone(),
+            state: self.state.clone(),
             destination: self.destination.clone(),
+            source: self.source.clone(),
             file: self.file.clone(),
-            message_type,
-            event,
             since_us: self.since,
             until_us: self.until,
             limit,
-            ..Query::default()
         }
     }
 }
@@ -133,39 +116,4 @@ fn states() -> Vec<&'static str> {
         }
     }
     names
-}
-
-fn key(kind: KeyKind, word: &str, match_: Match) -> KeyMatch {
-    KeyMatch { kind, value: word.to_owned(), match_ }
-}
-
-fn with_key(query: &Query, key: &KeyMatch) -> Query {
-    let mut query = query.clone();
-    query.keys.push(key.clone());
-    query
-}
-
-/// Each query in two forms, of which either may match.
-fn either(queries: &[Query], one: impl Fn(&Query) -> Query, other: impl Fn(&Query) -> Query) -> Vec<Query> {
-    queries.iter().flat_map(|query| [one(query), other(query)]).collect()
-}
-
-/// The query for messages with a delivery in this state, and for those with a fate of this name: `failed` and
-/// `filtered` are both.
-fn in_state(query: &Query, name: &str) -> Vec<Query> {
-    let state = DeliveryState::named(name).map(|state| Query { state: Some(state), ..query.clone() });
-    let fate = Fate::named(name).map(|fate| Query { fate: Some(fate), ..query.clone() });
-    state.into_iter().chain(fate).collect()
-}
-
-/// What any of the queries describes, the newest first.
-fn search_any(reader: &Reader, queries: &[Query], limit: usize) -> Result<Vec<Summary>, Failure> {
-    let mut found = Vec::new();
-    for query in queries {
-        found.extend(reader.search(query).map_err(Failure::new)?);
-    }
-    found.sort_by_key(|summary| std::cmp::Reverse(summary.seq));
-    found.dedup_by_key(|summary| summary.seq);
-    found.truncate(limit);
-    Ok(found)
 }

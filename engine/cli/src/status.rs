@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status};
-use orderly_runtime::{Request, Response, destinations_without_engine};
+use orderly_runtime::{NodeStatus, Request, Response, destinations_without_engine};
 use serde::Serialize;
 
 use crate::destinations::listed;
@@ -90,6 +90,22 @@ fn tell(status: &Status, json: bool) {
     if let Some(peers) = peers(&status.sources) {
         print(format_args!("\n{peers}"));
     }
+    if let Some(nodes) = nodes(&status.nodes) {
+        print(format_args!("\n{nodes}"));
+    }
+}
+
+/// Who shares the broker; nothing where no broker carries deliveries.
+fn nodes(nodes: &[NodeStatus]) -> Option<impl std::fmt::Display + use<>> {
+    let mut rows = table(["node", "heard", "delivers to"]);
+    for node in nodes {
+        let heard = match node.is_silent {
+            true => format!("not for {} s", node.heard_s),
+            false => format!("{} s ago", node.heard_s),
+        };
+        rows.add_row([node.node.clone(), heard, node.delivers.join(", ")]);
+    }
+    (!rows.is_empty()).then_some(rows)
 }
 
 fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {

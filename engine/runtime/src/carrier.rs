@@ -12,6 +12,8 @@
 //! PREFIX.control.DEST  quorum queue of what whoever delivers there must know: holds, a pause; with a single active consumer, the same
 //! PREFIX.results.NODE  quorum queue of what became of a node's deliveries
 //! PREFIX.unreadable    quorum queue of what no node could read, for a person
+//! PREFIX.words         fanout exchange: what nodes say to each other beside deliveries
+//! PREFIX.words.NODE    what a node is told so; it ends with its connection
 //! ```
 //!
 //! What lies in a control queue stays there, unacknowledged, until it is over: so each node that begins to deliver reads all of it, also one that
@@ -24,6 +26,7 @@
 
 pub(crate) mod control;
 pub(crate) mod envelope;
+pub(crate) mod nodes;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod sender;
@@ -99,6 +102,16 @@ impl CarrierSettings {
     /// A destination's queue.
     pub(crate) fn queue(&self, destination: &str) -> String {
         format!("{}.to.{destination}", self.prefix)
+    }
+
+    /// The exchange to the queues of all nodes' words.
+    pub(crate) fn words_exchange(&self) -> String {
+        format!("{}.words", self.prefix)
+    }
+
+    /// The queue of what a node is told by others, beside deliveries.
+    pub(crate) fn words(&self, node: &str) -> String {
+        format!("{}.words.{node}", self.prefix)
     }
 
     /// The key under which this node publishes to a destination.

@@ -14,8 +14,10 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
+use crate::carrier::nodes::AllFound;
 use crate::desk::Desk;
 use crate::engine::StartError;
+use crate::find::Find;
 use crate::hand::{HandRequest, Handed};
 use crate::house::House;
 use crate::inject::{InjectRequest, Injected};
@@ -45,6 +47,8 @@ pub enum Request {
     Inject(InjectRequest),
     /// Read the configuration's files again, and bring them into force.
     Reload,
+    /// Search the journals of all nodes that share a broker, or of those of these names.
+    Find(Vec<String>, Find),
 }
 
 /// What the engine answers.
@@ -71,6 +75,8 @@ pub enum Response {
     Handed(Handed),
     /// To [`Request::Inject`].
     Injected(Injected),
+    /// To [`Request::Find`].
+    Found(AllFound),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To [`Request::Reload`], when something is wrong.
@@ -193,7 +199,7 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> 
     BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
     let request = serde_json::from_str(&line);
     let _turn = match &request {
-        Ok(Request::Status) => None,
+        Ok(Request::Status | Request::Find(..)) => None,
         _ => Some(turn.lock().await),
     };
     let response = match request {
@@ -201,10 +207,17 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> 
             let plan = house.plans.hold().await.plan.clone();
             // The journal is read from the disk.
             match tokio::task::block_in_place(|| house.standing.status(&plan, &house.journal.reader())) {
-                Ok(status) => Response::Status(status),
+                Ok(status) => {
+                    let nodes = house.nodes.as_ref().map(|nodes| nodes.known()).unwrap_or_default();
+                    Response::Status(Status { nodes, ..status })
+                }
                 Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
             }
         }
+        Ok(Request::Find(nodes, find)) => match &house.nodes {
+            Some(known) => Response::Found(known.find(nodes, find).await),
+            None => Response::Refused("this engine shares no broker with others".to_owned()),
+        },
         Ok(Request::Reload) => match reload(house.clone()).await {
             Ok(reloaded) => Response::Reloaded(reloaded),
             Err(refusal) => Response::NotReloaded(refusal),

@@ -47,7 +47,7 @@ impl Desk<'_> {
                 Ok(injected) => Response::Injected(injected),
                 Err(why) => Response::Refused(why),
             },
-            Request::Status | Request::Reload => {
+            Request::Status | Request::Reload | Request::Find(..) => {
                 Response::Refused("no engine runs on this journal".to_owned())
             }
         }

@@ -135,6 +135,7 @@ impl Engine {
             plans,
             standing,
             configuration: configuration.clone(),
+            nodes: lines.nodes(),
             lines: Mutex::new(Some(lines)),
         });
         let noted = note(&house, &plan).map_err(StartError::from);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::info;
 
+use crate::carrier::control::Pausing;
 use crate::desk::Desk;
 
 /// What a person wants.
@@ -164,7 +165,9 @@ async fn pause(
         },
     })?;
     if let Some(lines) = lines.as_ref().and_then(|lines| lines.as_ref()) {
-        lines.pause_destination(destination, paused);
+        let HandRequest { who, reason, .. } = request;
+        let pausing = Pausing { paused, at_us: act.at_us, who: who.clone(), reason: reason.clone() };
+        lines.pause_destination(destination, pausing);
     }
     Ok(Handed { changed: usize::from(changed), unchanged: Vec::new() })
 }

@@ -8,6 +8,7 @@ use orderly_journal::{Journal, JournalError, PlanInForce};
 use orderly_pipeline::Plan;
 use tokio::sync::Mutex;
 
+use crate::carrier::nodes::Nodes;
 use crate::configuration::Configuration;
 use crate::lines::Lines;
 use crate::plans::Plans;
@@ -22,6 +23,8 @@ pub(crate) struct House {
     pub(crate) standing: Arc<Standing>,
     /// Whoever reads the files again; nobody where the plan was handed in by itself.
     pub(crate) configuration: Option<Arc<dyn Configuration>>,
+    /// The nodes with which it shares a broker, if it does.
+    pub(crate) nodes: Option<Arc<Nodes>>,
     /// Held while the plan and the lines change, one change at a time; nothing once the engine stops.
     pub(crate) lines: Mutex<Option<Lines>>,
 }

@@ -18,6 +18,8 @@ use tracing::info;
 
 use crate::arrive;
 use crate::carrier::CarrierSettings;
+use crate::carrier::control::Pausing;
+use crate::carrier::nodes::{Nodes, talk};
 use crate::carrier::results::{self, Heard, Senders};
 use crate::carrier::sender::{Inbox as SenderInbox, Sender, Told};
 use crate::carrier::taker::Taken;
@@ -25,7 +27,6 @@ use crate::deliver;
 use crate::engine::StartError;
 use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
-use crate::moment::now;
 use crate::part::{self, Part, is_said};
 use crate::plans::Plans;
 use crate::queued::Queued;
@@ -58,6 +59,8 @@ struct Carrier {
     senders: Senders,
     queued: Arc<Queued>,
     results: Part,
+    nodes: Arc<Nodes>,
+    talk: Part,
 }
 
 struct SourceLine {
@@ -219,10 +222,8 @@ impl Lines {
             inbox.tell(|news| news.paused = Some(true));
         }
         let transport = deliver::settings(destination, &self.base);
-        let taken = self
-            .carrier
-            .as_ref()
-            .map(|carrier| Arc::new(Taken::new(carrier.settings.clone(), destination.name.clone(), order)));
+        let taken =
+            self.carrier.as_ref().map(|carrier| Arc::new(carrier.taken(destination.name.clone(), order)));
         let supply = match &taken {
             Some(taken) => Supply::Broker(taken.clone()),
             None => Supply::Journal(self.journal.clone(), self.journal.reader()),
@@ -273,15 +274,20 @@ impl Lines {
     }
 
     /// Has nothing be sent to a destination from now on, or has it be sent to again.
-    pub(crate) fn pause_destination(&self, destination: &str, paused: bool) {
+    pub(crate) fn pause_destination(&self, destination: &str, pausing: Pausing) {
         let Some(line) = self.destinations.get(destination) else { return };
         if let Some((_, inbox)) = &line.worker {
-            inbox.tell(|news| news.paused = Some(paused));
+            inbox.tell(|news| news.paused = Some(pausing.paused));
         }
         if let Some((_, sender)) = &line.sender {
             // It may have ended.
-            let _ = sender.send(Told::Paused(paused, now()));
+            let _ = sender.send(Told::Paused(pausing));
         }
+    }
+
+    /// The nodes with which it shares a broker, if it does.
+    pub(crate) fn nodes(&self) -> Option<Arc<Nodes>> {
+        self.carrier.as_ref().map(|carrier| carrier.nodes.clone())
     }
 
     /// Whether two plans reach a destination differently.
@@ -322,7 +328,7 @@ impl Lines {
         let destinations: Vec<_> = self.destinations.keys().cloned().collect();
         self.end_destinations(&destinations).await;
         if let Some(carrier) = self.carrier.take() {
-            part::end(&[&carrier.results], STOP_GRACE).await;
+            part::end(&[&carrier.results, &carrier.talk], STOP_GRACE).await;
         }
     }
 
@@ -332,9 +338,9 @@ impl Lines {
             (std::mem::take(&mut self.sources), std::mem::take(&mut self.destinations));
         let sources = sources.values().map(|line| &line.part);
         let carrier = self.carrier.take();
-        let results = carrier.iter().map(|carrier| &carrier.results);
+        let own = carrier.iter().flat_map(|carrier| [&carrier.results, &carrier.talk]);
         let parts: Vec<&Part> =
-            sources.chain(destinations.values().flat_map(DestinationLine::parts)).chain(results).collect();
+            sources.chain(destinations.values().flat_map(DestinationLine::parts)).chain(own).collect();
         part::abandon(&parts).await;
     }
 
@@ -370,7 +376,19 @@ impl Carrier {
         let stop = move || {
             stop.send_replace(true);
         };
-        Carrier { settings, senders, queued: queued.clone(), results: Part::task(stop, taking_in) }
+        let results = Part::task(stop, taking_in);
+        let (nodes, to_say) = Nodes::new(settings.clone(), journal.clone());
+        let (stop, stopped) = watch::channel(false);
+        let talking = talk(nodes.clone(), to_say, stopped);
+        let stop = move || {
+            stop.send_replace(true);
+        };
+        let queued = queued.clone();
+        Carrier { settings, senders, queued, results, nodes, talk: Part::task(stop, talking) }
+    }
+
+    fn taken(&self, destination: Arc<str>, order: Order) -> Taken {
+        Taken::new(self.settings.clone(), destination, order, self.nodes.clone())
     }
 
     /// Publishes what waits for a destination.

@@ -70,7 +70,9 @@ impl Standing {
         let declared = plan.destinations.iter().filter_map(|declared| destinations.get(&declared.name));
         let mut destinations: Vec<_> = declared.map(|one| kept.with(one.status())).collect();
         destinations.extend(kept.others(DestinationState::Undeclared, self.since_us));
+        let nodes = Vec::new();
         Ok(Status {
+            nodes,
             plan: plan.version.clone(),
             since: time(self.since_us),
             sources: sources.map(|source| source.status()).collect(),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::carrier::nodes::NodeStatus;
+
 /// A running engine's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -14,6 +16,9 @@ pub struct Status {
     /// Its destinations, in the order of the configuration; then those for which deliveries wait or are held although the
     /// configuration no longer has them.
     pub destinations: Vec<DestinationStatus>,
+    /// The nodes with which it shares a broker, by name, itself among them; none where no broker carries deliveries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeStatus>,
 }
 
 /// A source's state.

@@ -7,9 +7,11 @@ use std::time::Duration;
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
 use orderly_pipeline::{Text, Texts, compile};
-use orderly_runtime::{Deed, Duty, Engine, HandRequest, Node as Member, Request, Settings, ask};
+use orderly_runtime::{
+    AllFound, Deed, Duty, Engine, Find, HandRequest, Node as Member, Request, Response, Settings, ask,
+};
 use orderly_tests::broker::{Broker, to_queue};
-use orderly_tests::peers::{Peer, acknowledgement, control_id};
+use orderly_tests::peers::{PATIENCE, Peer, acknowledgement, control_id};
 use orderly_tests::running::until;
 use orderly_tests::site::Site;
 use orderly_transport::amqp;
@@ -92,6 +94,20 @@ impl Node {
         let counts = self.engine.reader().counts().expect("a journal");
         counts.deliveries.iter().find(|count| count.state == state).map_or(0, |count| count.count)
     }
+}
+
+async fn said(node: &Node, request: Request) -> Response {
+    ask(&node.site.path("journal"), &request).await.expect("it answers")
+}
+
+async fn nodes_known(node: &Node) -> Vec<String> {
+    let Response::Status(status) = said(node, Request::Status).await else { panic!("no status") };
+    status.nodes.into_iter().map(|node| node.node).collect()
+}
+
+async fn found(node: &Node, request: Request) -> AllFound {
+    let Response::Found(found) = said(node, request).await else { panic!("it does not search") };
+    found
 }
 
 fn numbered(numbers: std::ops::Range<u32>) -> Vec<String> {
@@ -191,7 +207,10 @@ async fn a_pause_said_to_one_node_holds_at_all_and_over_their_turns() {
     // What it says of its own mark is not seen from here: another message is, which comes behind it.
     feed(&north.engine, 60..61).await;
     assert_eq!(hospital.messages().len(), sent);
+    let is_paused = |node: &Node| node.engine.reader().pause_of("hospital").expect("a journal").is_some();
+    until("the new node to know of it", || is_paused(&west).then_some(())).await;
     west.do_by_hand(Deed::Resume("hospital".to_owned())).await;
+    until("the other to know that it is over", || (!is_paused(&north)).then_some(())).await;
     all_delivered(&north.engine, 61).await;
     assert_eq!(hospital.control_ids(), numbered(0..61));
     west.engine.shutdown().await;
@@ -232,4 +251,38 @@ async fn that_a_queue_was_deleted_is_seen_also_when_nothing_new_comes() {
     assert_eq!(hospital.control_ids(), numbered(0..20));
     south.engine.shutdown().await;
     north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_at_one_node_finds_what_others_took_in() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes7", hospital.address);
+    let (north, south) = (cluster.node("north", true).await, cluster.node("south", true).await);
+    feed(&north.engine, 0..3).await;
+    feed(&south.engine, 3..5).await;
+    all_delivered(&north.engine, 3).await;
+    all_delivered(&south.engine, 2).await;
+    let find = |nodes: &[&str]| {
+        let nodes = nodes.iter().map(|name| (*name).to_owned()).collect();
+        Request::Find(nodes, Find { kind: Some("ADT".to_owned()), limit: 10, ..Find::default() })
+    };
+    let counts = |found: &AllFound| -> Vec<(String, usize)> {
+        found.answers.iter().map(|answer| (answer.node.clone(), answer.found.len())).collect()
+    };
+    let (northern, southern) = (("north".to_owned(), 3), ("south".to_owned(), 2));
+    let all = found(&south, find(&[])).await;
+    assert_eq!((counts(&all), all.silent.len()), (vec![northern.clone(), southern], 0));
+    let one = found(&south, find(&["north"])).await;
+    assert_eq!(counts(&one), [northern]);
+    let Response::Status(status) = said(&south, Request::Status).await else { panic!("a status") };
+    let delivering: Vec<_> = status.nodes.iter().filter(|node| node.delivers == ["hospital"]).collect();
+    assert_eq!((status.nodes.len(), delivering.len()), (2, 1), "{:?}", status.nodes);
+    north.engine.shutdown().await;
+    let gone = async {
+        while nodes_known(&south).await != ["south"] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it says that it goes");
+    south.engine.shutdown().await;
 }

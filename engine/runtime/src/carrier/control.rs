@@ -29,12 +29,7 @@ pub enum Control {
         before: u64,
     },
     /// A person wants that nothing is sent, or that it is sent again. The latest holds.
-    Pause {
-        /// Whether it is paused.
-        paused: bool,
-        /// Since when.
-        at_us: Micros,
-    },
+    Pause(Pausing),
     /// What was tried of a delivery by the node that delivered before.
     Tried {
         /// The node that accepted it.
@@ -52,6 +47,19 @@ pub enum Control {
     },
     /// A node that begins to deliver has read all that is before this.
     Mark(String),
+}
+
+/// What a person wants of a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pausing {
+    /// Whether nothing is to be sent.
+    pub paused: bool,
+    /// Since when.
+    pub at_us: Micros,
+    /// Who said so.
+    pub who: String,
+    /// Why, in the person's own words.
+    pub reason: Option<String>,
 }
 
 impl Control {
@@ -97,7 +105,7 @@ mod tests {
         for control in [
             Control::Hold { node: "north".into(), lanes: vec![u64::MAX], generation: 7 },
             Control::Release { node: "north".into(), before: u64::MAX },
-            Control::Pause { paused: true, at_us: 5 },
+            Control::Pause(Pausing { paused: true, at_us: 5, who: "anna".to_owned(), reason: None }),
             Control::tried("north".into(), (7, 1), tried),
             Control::Mark("north-1".to_owned()),
         ] {

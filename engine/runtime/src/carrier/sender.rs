@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::CarrierSettings;
-use super::control::Control;
+use super::control::{Control, Pausing};
 use super::envelope::{CONTROL, ENVELOPE, Envelope};
 use crate::moment::{after, now};
 use crate::queued::Queued;
@@ -49,8 +49,8 @@ pub(crate) enum Told {
         /// How the message is acknowledged.
         receipt: Receipt,
     },
-    /// A person wants nothing sent to the destination, or that it is sent again; since when.
-    Paused(bool, Micros),
+    /// A person wants nothing sent to the destination, or that it is sent again.
+    Paused(Pausing),
     /// The journal could not write this; why.
     NotWritten(Carry, String),
 }
@@ -396,7 +396,7 @@ impl Sender {
             }
             let mut publisher = connection.publisher(WINDOW_MAX + OTHERS_MAX).await?;
             let key = self.settings.routing_key(&self.destination);
-            let is_there = anew || asks_for_queue(&mut publisher, &self.settings.exchange(), &key).await?;
+            let is_there = asks_for_queue(&mut publisher, &self.settings.exchange(), &key).await?;
             let (published, published_at) = (VecDeque::new(), Instant::now());
             let link = Link { publisher, _connection: connection, published, published_at };
             Ok::<_, BrokerError>(is_there.then_some(link))
@@ -446,8 +446,8 @@ impl Sender {
                 self.receipts.entry(id).or_default().push(receipt);
                 self.outbox.step(Event::Returned { id, lanes, held }, now())
             }
-            Told::Paused(paused, at_us) => {
-                self.control(Control::Pause { paused, at_us });
+            Told::Paused(pausing) => {
+                self.control(Control::Pause(pausing));
                 Vec::new()
             }
             Told::NotWritten(carry, problem) => {
@@ -494,7 +494,8 @@ impl Sender {
     }
 }
 
-/// Whether this node's way to the queue is there: an empty message goes it, which consumers pass over.
+/// Whether this node's way to the queue is there: an empty message goes it, which consumers pass over. It also proves the channel: of a queue
+/// whose leader is not found yet, the broker may refuse the first message and take the second.
 async fn asks_for_queue(publisher: &mut Publisher, exchange: &str, key: &str) -> Result<bool, BrokerError> {
     publisher.publish(&publication(exchange, key, "question", ENVELOPE, &[]))?;
     match publisher.next().await.map(|confirmed| confirmed.verdict) {

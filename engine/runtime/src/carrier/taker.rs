@@ -22,6 +22,7 @@ use tracing::warn;
 use super::CarrierSettings;
 use super::control::Control;
 use super::envelope::Envelope;
+use super::nodes::Nodes;
 use super::report::{News, Report};
 use crate::inbox::Inbox;
 use session::Session;
@@ -30,10 +31,10 @@ use session::Session;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What a worker and its taker share.
-#[derive(Debug)]
 pub(crate) struct Taken {
     settings: Arc<CarrierSettings>,
     destination: Arc<str>,
+    nodes: Arc<Nodes>,
     inside: Mutex<Inside>,
     /// Something was said, or is to be done.
     said: Notify,
@@ -72,7 +73,12 @@ enum To {
 }
 
 impl Taken {
-    pub(crate) fn new(settings: Arc<CarrierSettings>, destination: Arc<str>, order: Order) -> Taken {
+    pub(crate) fn new(
+        settings: Arc<CarrierSettings>,
+        destination: Arc<str>,
+        order: Order,
+        nodes: Arc<Nodes>,
+    ) -> Taken {
         let inside = Inside {
             shelf: Shelf::new(order, Holds::default()),
             order,
@@ -82,7 +88,7 @@ impl Taken {
             queueless: BTreeSet::new(),
             stopping: false,
         };
-        Taken { settings, destination, inside: Mutex::new(inside), said: Notify::new() }
+        Taken { settings, destination, nodes, inside: Mutex::new(inside), said: Notify::new() }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -213,6 +219,7 @@ impl Taken {
     }
 
     fn lost(&self) {
+        self.nodes.ends(&self.destination);
         let mut inside = self.inside();
         inside.may_send = None;
         inside.published = 0;

@@ -54,6 +54,8 @@ pub enum QueueKind {
     Quorum,
     /// On one node.
     Classic,
+    /// On one node, for the connection that makes it, with which it ends.
+    OfConnection,
 }
 
 /// What a queue holds.
@@ -82,7 +84,9 @@ impl Connection {
                     let mut arguments = table(arguments)?;
                     arguments
                         .insert(QUEUE_TYPE.into(), lapin::types::AMQPValue::LongString(kind.name().into()));
-                    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+                    let ends = *kind == QueueKind::OfConnection;
+                    let options =
+                        QueueDeclareOptions { durable: !ends, exclusive: ends, ..Default::default() };
                     answered(channel.queue_declare(short("queue's name", name)?, options, arguments)).await?;
                 }
                 Declaration::Binding { exchange, queue, routing_key } => {
@@ -134,7 +138,7 @@ impl QueueKind {
     fn name(self) -> &'static str {
         match self {
             Self::Quorum => "quorum",
-            Self::Classic => "classic",
+            Self::Classic | Self::OfConnection => "classic",
         }
     }
 }

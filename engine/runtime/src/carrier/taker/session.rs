@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderly_queue::item::Micros;
 use orderly_queue::planted::{self, Fault};
 use orderly_queue::shelf::Tried;
 use orderly_transport::amqp::{
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::{Said, Taken, To, tell};
-use crate::carrier::control::Control;
+use crate::carrier::control::{Control, Pausing};
 use crate::carrier::envelope::{CONTROL, Envelope, REPORT, Unreadable};
 use crate::inbox::Inbox;
 use crate::moment::now;
@@ -50,7 +49,7 @@ pub(super) struct Session<'t> {
     is_marked: bool,
     /// What stays in the control queue: holds, and the latest word about a pause.
     kept: Vec<Kept>,
-    pause: Option<(u64, Micros)>,
+    pause: Option<(u64, Pausing)>,
     began: Instant,
     /// Since when it hands over.
     ending: Option<Instant>,
@@ -281,12 +280,13 @@ impl<'t> Session<'t> {
                 self.kept.push(Kept { tag, node, generation });
                 return Ok(());
             }
-            Ok(Control::Pause { paused, at_us }) => return self.pause(tag, paused, at_us).await,
+            Ok(Control::Pause(pausing)) => return self.pause(tag, pausing).await,
             Ok(Control::Mark(mark)) => {
                 if mark == self.mark {
                     self.is_marked = true;
                     self.taken.inside().may_send = Some(self.connection.clone());
                     self.inbox.tell(|news| news.rewound = true);
+                    self.tell_turn();
                 }
             }
             Ok(Control::Tried { node, delivery, revision, attempts, not_before_us, failing_since_us }) => {
@@ -307,17 +307,23 @@ impl<'t> Session<'t> {
     }
 
     /// The latest word about a pause holds, and stays.
-    async fn pause(&mut self, tag: u64, paused: bool, at_us: Micros) -> Result<(), BrokerError> {
-        match self.pause {
-            Some((_, latest)) if latest > at_us => self.acknowledge_control(tag).await,
-            before => {
-                self.pause = Some((tag, at_us));
-                self.inbox.tell(|news| news.paused = Some(paused));
-                match before {
-                    Some((earlier, _)) => self.acknowledge_control(earlier).await,
-                    None => Ok(()),
-                }
-            }
+    async fn pause(&mut self, tag: u64, pausing: Pausing) -> Result<(), BrokerError> {
+        if self.pause.as_ref().is_some_and(|(_, latest)| latest.at_us > pausing.at_us) {
+            return self.acknowledge_control(tag).await;
+        }
+        self.inbox.tell(|news| news.paused = Some(pausing.paused));
+        let before = self.pause.replace((tag, pausing));
+        self.tell_turn();
+        match before {
+            Some((earlier, _)) => self.acknowledge_control(earlier).await,
+            None => Ok(()),
+        }
+    }
+
+    fn tell_turn(&self) {
+        if self.is_marked {
+            let pausing = self.pause.as_ref().map(|(_, pausing)| pausing);
+            self.taken.nodes.begins(&self.taken.destination, pausing);
         }
     }
 
