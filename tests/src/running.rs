@@ -4,7 +4,7 @@
 //! who waits in vain is shown the engine's log.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -60,8 +60,20 @@ impl Running {
         Running::start_as(site, command).await
     }
 
-    async fn start_as(site: &Site, mut command: Command) -> Running {
-        command.args(["run", "--config"]).arg(site.path("orderly.yaml"));
+    /// Starts it as a node of this name, with its journal in this folder of the site, and with more arguments.
+    pub async fn start_node(site: &Site, node: &str, journal: &str, more: &[&str]) -> Running {
+        let mut arguments =
+            vec!["--node".into(), node.into(), "--journal".into(), site.path(journal).into_os_string()];
+        arguments.extend(more.iter().map(Into::into));
+        Running::start_with(site, Command::new(binary()), arguments).await
+    }
+
+    async fn start_as(site: &Site, command: Command) -> Running {
+        Running::start_with(site, command, Vec::new()).await
+    }
+
+    async fn start_with(site: &Site, mut command: Command, arguments: Vec<OsString>) -> Running {
+        command.args(["run", "--config"]).arg(site.path("orderly.yaml")).args(arguments);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
