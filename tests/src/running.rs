@@ -4,7 +4,7 @@
 //! who waits in vain is shown the engine's log.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -62,23 +62,33 @@ impl Running {
         Running::start_as(site, command).await
     }
 
-    /// Starts it as a node of several that share a broker, with more arguments, and with a fault planted or without; waits for nothing.
-    #[must_use]
-    pub fn spawn_node(site: &Site, name: &str, arguments: &[&str], fault: Option<Fault>) -> Running {
+    /// Starts it as a node of this name, with its journal in this folder of the site, and with more arguments.
+    pub async fn start_node(site: &Site, node: &str, journal: &str, more: &[&str]) -> Running {
+        let mut arguments =
+            vec!["--node".into(), node.into(), "--journal".into(), site.path(journal).into_os_string()];
+        arguments.extend(more.iter().map(Into::into));
+        Running::started(Running::spawn(site, Command::new(binary()), arguments)).await
+    }
+
+    /// Starts it with more arguments, and with a fault planted or without.
+    pub async fn start_planted(site: &Site, arguments: &[&str], fault: Option<Fault>) -> Running {
         let mut command = Command::new(binary());
         if let Some(fault) = fault {
             command.env("ORDERLY_PLANTED_FAULT", (fault as u8).to_string());
         }
-        Running::spawn(site, command, &[&["--node", name], arguments].concat())
+        Running::started(Running::spawn(site, command, arguments.iter().map(Into::into).collect())).await
     }
 
     async fn start_as(site: &Site, command: Command) -> Running {
-        let running = Running::spawn(site, command, &[]);
+        Running::started(Running::spawn(site, command, Vec::new())).await
+    }
+
+    async fn started(running: Running) -> Running {
         running.logged("started").await;
         running
     }
 
-    fn spawn(site: &Site, mut command: Command, arguments: &[&str]) -> Running {
+    fn spawn(site: &Site, mut command: Command, arguments: Vec<OsString>) -> Running {
         command.args(["run", "--config"]).arg(site.path("orderly.yaml")).args(arguments);
         let mut child = command
             .stdin(Stdio::null())

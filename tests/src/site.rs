@@ -77,7 +77,13 @@ impl Site {
     /// A view into its journal, which must be there.
     #[must_use]
     pub fn journal(&self) -> Reader {
-        Reader::open(&self.path("journal")).expect("a journal")
+        self.journal_in("journal")
+    }
+
+    /// The same of a node whose journal lies in this folder of the site.
+    #[must_use]
+    pub fn journal_in(&self, folder: &str) -> Reader {
+        Reader::open(&self.path(folder)).expect("a journal")
     }
 
     /// The states of a message's deliveries.

@@ -1,4 +1,4 @@
-//! `plans.db`: what is kept beside the messages: plans, pauses, repairs, and who did what.
+//! `plans.db`: what is kept beside the messages: plans, pauses, repairs, whose journal it is, and who did what.
 //!
 //! Written a few times a day, so the file is opened for each use: only the process that holds the journal's lock writes it, one change
 //! at a time.
@@ -10,6 +10,7 @@ use crate::error::JournalError;
 use crate::hand;
 use crate::journal::Journal;
 use crate::layout;
+use crate::node;
 use crate::options::Options;
 use crate::plans;
 use crate::repairs;
@@ -29,7 +30,7 @@ impl Journal {
             make_empty(options, &path)?;
         }
         let database = Database::open(options, &path, Purpose::Durable)?;
-        database.prepare(plans::SCHEMA, &[hand::UPGRADE, repairs::UPGRADE])?;
+        database.prepare(plans::SCHEMA, &[hand::UPGRADE, repairs::UPGRADE, node::UPGRADE])?;
         let transaction = database.snapshot()?;
         let changed = change(&database)?;
         transaction.commit().map_err(|source| JournalError::Database { path, source })?;

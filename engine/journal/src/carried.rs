@@ -4,7 +4,7 @@
 //! replay changes meanwhile keeps the note, as one whose envelope is to come back. A file with such a note is not sealed. A result that is
 //! told twice counts once.
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::catalog::FileState;
 use crate::error::JournalError;
@@ -19,6 +19,9 @@ pub(crate) const UPGRADE: &str = "
     ALTER TABLE delivery ADD COLUMN carried INTEGER;           -- its envelope's generation at the broker; negative: to come back
     ALTER TABLE delivery ADD COLUMN carried_revision INTEGER;  -- its revision in that envelope
     CREATE INDEX delivery_carried ON delivery (destination, seq) WHERE carried IS NOT NULL;";
+
+/// The version of a segment file that knows envelopes.
+const VERSION: usize = 7;
 
 /// An envelope of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +145,45 @@ impl Reader {
             })?;
         }
         Ok(count)
+    }
+
+    /// The deliveries of a message that wait and are not with the broker.
+    pub fn to_queue(&self, message: u64) -> Result<Vec<u64>, JournalError> {
+        let mut found = Vec::new();
+        for number in self.files_of(message)? {
+            let database = self.pool.segment(number)?;
+            // What an earlier program sealed is settled.
+            if database.schema_version()? < VERSION {
+                continue;
+            }
+            found.extend(database.run(|connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT seq FROM delivery WHERE message = ?1 AND state = 0 AND carried IS NULL",
+                    )?
+                    .query_map([int(message)], |row| unsigned(row, 0))?
+                    .collect::<Result<Vec<_>, _>>()
+            })?);
+        }
+        Ok(found)
+    }
+
+    /// Whose delivery it is: its message, and the id by which it goes out; nothing when it is not in an open file.
+    pub fn sent_as(&self, delivery: u64) -> Result<Option<(u64, Option<String>)>, JournalError> {
+        let files = self.files.list()?;
+        let open = files.iter().rev().filter(|file| file.state == FileState::Open);
+        for file in open.filter(|file| file.first_delivery <= delivery) {
+            let found = self.pool.segment(file.number)?.run(|connection| {
+                connection
+                    .prepare_cached("SELECT message, control_id FROM delivery WHERE seq = ?1")?
+                    .query_row([int(delivery)], |row| Ok((unsigned(row, 0)?, row.get(1)?)))
+                    .optional()
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// What waits for a destination and is not with the broker, in order; and whether there may be more.

@@ -47,6 +47,7 @@ mod keys;
 mod layout;
 mod lock;
 mod message;
+mod node;
 mod options;
 mod plans;
 mod pool;
@@ -79,6 +80,7 @@ pub use keys::{Key, KeyKind};
 pub use message::{
     Accepted, AttemptOutcome, AttemptRecord, DeliveryState, Fate, NewDelivery, NewMessage, Only, Reprocessed,
 };
+pub use node::NodeNote;
 pub use options::Options;
 pub use plans::{PlanFile, PlanInForce};
 pub use reader::{

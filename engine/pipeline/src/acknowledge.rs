@@ -1,5 +1,7 @@
 //! What the sender is told: decided by [`process`](crate::process()), written once the message is stored.
 
+use std::time::Duration;
+
 use orderly_hl7v2::{AckCode, AckError, Answer, Header};
 use orderly_record::{Diagnostic, Severity};
 
@@ -113,6 +115,23 @@ impl Reply {
     #[must_use]
     pub fn unanswered(&self, why: &str, facts: &Facts<'_>) -> Option<Vec<u8>> {
         self.write(AckCode::AE, &[ours(&format!("the message is stored; there is no answer: {why}"))], facts)
+    }
+
+    /// Whether there is a positive acknowledgement that can be waited for.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        self.is_positive() && !self.header.as_ref().is_some_and(Header::is_acknowledgement)
+    }
+
+    /// The acknowledgement of a stored message that the broker has not confirmed in time: AE, in enhanced mode CE.
+    #[must_use]
+    pub fn not_queued(&self, within: Duration, facts: &Facts<'_>) -> Option<Vec<u8>> {
+        let seconds = within.as_secs_f64();
+        let text = format!(
+            "the message is stored and will be delivered; the queue has not taken it within {seconds} s; send it again to know"
+        );
+        let code = if self.is_enhanced() { AckCode::CE } else { AckCode::AE };
+        self.write(code, &[ours(&text)], facts)
     }
 
     fn is_enhanced(&self) -> bool {

@@ -121,6 +121,8 @@ pub struct Source {
     pub repeats: Option<Duration>,
     /// Whose answer its senders get; that the message is stored, when nothing is said.
     pub answer: Option<AnswerFrom>,
+    /// How long its senders wait until the broker has all deliveries of their message; they are answered when it is stored, when nothing is said.
+    pub queued_within: Option<Duration>,
     /// How it is connected.
     pub listener: Listener,
 }

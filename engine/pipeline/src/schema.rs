@@ -191,6 +191,12 @@ fn source() -> Json {
                 "pattern": r"^from [A-Za-z0-9._-]+ within [0-9].*[a-zµ]$",
                 "patternErrorMessage": "A destination and a time: from lab-system within 10s",
             },
+            "acknowledge": {
+                "description": "When its senders are answered: stored (default), or queued within 10s: when the broker has all deliveries of their message, and negatively after that time",
+                "type": "string",
+                "pattern": r"^(stored|queued( within [0-9].*[a-zµ])?)$",
+                "patternErrorMessage": "stored, queued, or queued within 10s",
+            },
             "repeats": object(
                 "The same message once more, by MSH-3, MSH-4, MSH-10 and all its bytes, is answered as it was and not delivered again; \
                  every message is one of its own when nothing is said",

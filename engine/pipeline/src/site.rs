@@ -9,6 +9,7 @@ pub(crate) mod handling;
 mod http;
 mod oauth;
 mod queue;
+mod queued;
 pub(crate) mod relay;
 pub(crate) mod secret;
 #[cfg(test)]
@@ -36,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) journal: JournalSettings,
     pub(crate) queue: Queue,
+    /// Whether a broker is to carry, also where what is said of it has errors of its own.
+    pub(crate) says_broker: bool,
     pub(crate) reload: Reload,
     pub(crate) sources: Vec<Source>,
     pub(crate) destinations: Vec<Destination>,
@@ -52,7 +55,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     let fields = Fields::of(&document.root, "orderly.yaml", problems)?;
     let name = fields.text("site").map(|text| text.to_string()).unwrap_or_default();
     let journal = fields.optional("journal").map(|node| journal(node, problems));
-    let queue = queue::read(&fields, problems);
+    let (queue, says_broker) = queue::read(&fields, problems);
     let reload = fields.choice("reload", &[("watch", Reload::Watch), ("manual", Reload::Manual)]);
     let sources = entries(fields.required("sources"), "sources", problems);
     let destinations = entries(fields.required("destinations"), "destinations", problems);
@@ -62,6 +65,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
         name,
         journal: journal.unwrap_or_else(journal_defaults),
         queue,
+        says_broker,
         reload: reload.unwrap_or_default(),
         answers: relay::places(&read, sources),
         sources: read,
@@ -73,6 +77,7 @@ pub(crate) fn read(document: &Document, problems: &Problems) -> Option<Site> {
     refuse_longer_than_kept(&site, sources, problems);
     relay::check(&site, problems);
     queue::check(&site.queue, destinations, problems);
+    queued::check(&site, sources, problems);
     refuse_folder_clashes(&site, sources, destinations, problems);
     Some(site)
 }
@@ -124,6 +129,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
     let modes = [("original", Acknowledgements::Original), ("enhanced", Acknowledgements::Enhanced)];
     let acknowledgements = fields.choice("acknowledgements", &modes).unwrap_or_default();
     let answer = relay::read(&fields, problems);
+    let queued_within = queued::read(&fields, problems);
     let repeats = fields.optional("repeats").and_then(|node| repeats(node, problems));
     let mllp = fields.optional("mllp").map(|node| mllp_listener(node, problems).map(Listener::Mllp));
     let files = fields.optional("files").map(|node| files_source::read(node, problems).map(Listener::Files));
@@ -143,6 +149,7 @@ fn source(entry: &Entry, problems: &Problems) -> Option<Source> {
         acknowledgements,
         repeats,
         answer,
+        queued_within,
         listener,
     })
 }

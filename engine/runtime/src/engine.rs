@@ -17,7 +17,7 @@ use crate::configuration::Configuration;
 use crate::control::Control;
 use crate::house::{House, note};
 use crate::lines::Lines;
-use crate::node::Node;
+use crate::node::{self, ClaimError, Node, OtherNode};
 use crate::part;
 use crate::plans::Plans;
 use crate::standing::Standing;
@@ -57,6 +57,9 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error("{0}")]
     Journal(#[from] JournalError),
+    /// Deliveries of the journal are with the broker of another node.
+    #[error("{0}")]
+    OtherNode(#[from] OtherNode),
     /// A source's address cannot be taken.
     #[error("source {source_name}: {error}")]
     Bind {
@@ -76,6 +79,15 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("no thread could be started: {0}")]
     Thread(io::Error),
+}
+
+impl From<ClaimError> for StartError {
+    fn from(error: ClaimError) -> StartError {
+        match error {
+            ClaimError::Journal(error) => StartError::Journal(error),
+            ClaimError::Other(error) => StartError::OtherNode(error),
+        }
+    }
 }
 
 /// A running engine.
@@ -108,6 +120,7 @@ impl Engine {
     async fn begin(settings: Settings, journal: Journal) -> Result<Engine, StartError> {
         let Settings { base, plan, journal: options, configuration, node } = settings;
         let carrier = CarrierSettings::of(&plan, &node, &base);
+        node::claim(&journal, carrier.as_ref())?;
         let plans = Plans::new(plan.clone());
         let standing = Arc::new(Standing::new());
         let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone(), carrier);

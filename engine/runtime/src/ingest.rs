@@ -26,6 +26,7 @@ use tracing::{debug, error, info, warn};
 use crate::convert;
 use crate::file_ingest::Room;
 use crate::plans::{Held, Plans};
+use crate::queued::{Queued, Queueing};
 use crate::relay::{Relay, Relays};
 use crate::standing::SourceStanding;
 use crate::told;
@@ -42,8 +43,16 @@ pub(crate) struct Taken {
     /// Its acknowledgement, if it gets one.
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) verdict: Verdict,
-    /// Whose answer its sender gets in place of this one.
-    pub(crate) relay: Option<Relay>,
+    /// What its sender waits for first, if not only for this.
+    pub(crate) awaited: Option<Awaited>,
+}
+
+/// What a sender waits for, besides its message being stored.
+pub(crate) enum Awaited {
+    /// A destination's answer, which it gets in place of ours.
+    Answer(Relay),
+    /// That the broker has the message's deliveries.
+    Queued(Queueing),
 }
 
 /// Who sends a message.
@@ -60,17 +69,33 @@ impl Sender<'_> {
     }
 }
 
+impl Awaited {
+    /// The message is stored.
+    fn stored(self, accepted: &Accepted) -> Awaited {
+        match self {
+            Awaited::Queued(queueing) => Awaited::Queued(queueing.of(accepted.deliveries.clone())),
+            answer @ Awaited::Answer(_) => answer,
+        }
+    }
+}
+
 impl Taken {
     /// A repeat is answered as the first was, unless something else has become of that since.
     fn or_as(self, earlier: Option<Earlier>, relays: &Arc<Relays>) -> Taken {
         let Some(Earlier::Same { id, told }) = earlier else { return self };
-        if let Some(relay) = self.relay {
-            return Taken { relay: Some(relay.of_first(relays, id)), ..self };
-        }
-        match told.as_deref().and_then(told::read) {
-            Some((verdict, answer)) => Taken { id, answer, verdict, relay: None },
-            None => Taken { id, ..self },
-        }
+        let as_told = told.as_deref().and_then(told::read);
+        let (verdict, answer) = match (self.awaited, as_told) {
+            (Some(Awaited::Answer(relay)), _) => {
+                return Taken { awaited: Some(Awaited::Answer(relay.of_first(relays, id))), ..self };
+            }
+            (Some(Awaited::Queued(queueing)), Some((Verdict::Taken, answer))) => {
+                let awaited = Some(Awaited::Queued(queueing.of_first(id)));
+                return Taken { id, answer, verdict: Verdict::Taken, awaited };
+            }
+            (_, Some(told)) => told,
+            (awaited, None) => return Taken { id, awaited, ..self },
+        };
+        Taken { id, answer, verdict, awaited: None }
     }
 }
 
@@ -85,6 +110,8 @@ pub(crate) struct Ingest {
     pub(crate) standing: Arc<SourceStanding>,
     /// Senders who wait for a destination's answer.
     relays: Arc<Relays>,
+    /// Senders who wait for the broker.
+    queued: Arc<Queued>,
     /// Room for messages out of files and queues.
     pub(crate) room: Room,
     /// Files that are out of the way, which could not be stored yet.
@@ -100,7 +127,7 @@ impl Ingest {
         plans: Plans,
         journal: Journal,
         standing: Arc<SourceStanding>,
-        relays: Arc<Relays>,
+        (relays, queued): (Arc<Relays>, Arc<Queued>),
     ) -> Self {
         Ingest {
             source,
@@ -109,6 +136,7 @@ impl Ingest {
             journal,
             standing,
             relays,
+            queued,
             room: Room::default(),
             unreleased: Arc::default(),
             is_failing: Arc::default(),
@@ -167,8 +195,8 @@ impl Ingest {
             orderly_pipeline::Fate::Quarantined => Verdict::Unreadable,
             _ => Verdict::NotProcessed,
         };
-        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict, relay: None };
-        let relay = self.relay(held, facts, &processed);
+        let taken = |answer, verdict| Taken { id: facts.id, answer, verdict, awaited: None };
+        let awaited = self.awaited(held, facts, &processed);
         self.note(facts.id, &processed);
         let answer = reply.stored(facts);
         let told = told::write(verdict, answer.as_deref());
@@ -180,7 +208,8 @@ impl Ingest {
         }
         match committed.await {
             Ok(Ok(accepted)) => {
-                Taken { relay, ..taken(answer, verdict) }.or_as(accepted.earlier, &self.relays)
+                let awaited = awaited.map(|awaited| awaited.stored(&accepted));
+                Taken { awaited, ..taken(answer, verdict) }.or_as(accepted.earlier, &self.relays)
             }
             Ok(Err(problem)) => {
                 error!(source = %self.source, id = facts.id, "not stored, answered negatively: {problem}");
@@ -191,20 +220,29 @@ impl Ingest {
         }
     }
 
-    /// Whose answer the sender is to get, where that is not that the message is stored.
-    fn relay(&self, held: &Held, facts: &Facts<'_>, processed: &Processed) -> Option<Relay> {
-        let from = held.plan.source(&self.source)?.answer.as_ref()?;
-        let reply = processed.reply.can_be_relayed().then(|| processed.reply.clone())?;
-        let answerable = is_answerable(&processed.pairs, &from.destination);
-        Some(Relay::new(&self.relays, from, reply, facts, answerable))
+    /// What the sender is to wait for, where that is not only that the message is stored.
+    fn awaited(&self, held: &Held, facts: &Facts<'_>, processed: &Processed) -> Option<Awaited> {
+        let (source, reply) = (held.plan.source(&self.source)?, &processed.reply);
+        if let Some(from) = source.answer.as_ref().filter(|_| reply.can_be_relayed()) {
+            let answerable = is_answerable(&processed.pairs, &from.destination);
+            return Some(Awaited::Answer(Relay::new(&self.relays, from, reply.clone(), facts, answerable)));
+        }
+        let within = source.queued_within.filter(|_| reply.can_wait())?;
+        Some(Awaited::Queued(Queueing::new(&self.queued, within, reply.clone(), facts)))
     }
 
     /// What a message that is stored is answered, once that is known. No plan is held meanwhile.
     pub(crate) async fn answered(&self, taken: Taken) -> Taken {
-        match taken.relay {
-            Some(relay) => relay.answer(&self.journal, &self.source).await,
-            None => taken,
-        }
+        let Taken { id, answer, verdict, awaited } = taken;
+        let (answer, verdict) = match awaited {
+            Some(Awaited::Answer(relay)) => return relay.answer(&self.journal, &self.source).await,
+            Some(Awaited::Queued(queueing)) => match queueing.done(&self.journal, &self.source).await {
+                Ok(()) => (answer, verdict),
+                Err(instead) => instead,
+            },
+            None => (answer, verdict),
+        };
+        Taken { id, answer, verdict, awaited: None }
     }
 
     pub(crate) fn facts(&self) -> Facts<'_> {

@@ -20,7 +20,7 @@ use crate::arrive;
 use crate::carrier::CarrierSettings;
 use crate::carrier::control::Pausing;
 use crate::carrier::nodes::{Nodes, talk};
-use crate::carrier::results::{self, Senders};
+use crate::carrier::results::{self, Heard, Senders};
 use crate::carrier::sender::{Inbox as SenderInbox, Sender, Told};
 use crate::carrier::taker::Taken;
 use crate::deliver;
@@ -29,6 +29,7 @@ use crate::inbox::Inbox;
 use crate::ingest::{self, Ingest};
 use crate::part::{self, Part, is_said};
 use crate::plans::Plans;
+use crate::queued::Queued;
 use crate::relay::Relays;
 use crate::standing::{SourceStanding, Standing};
 use crate::treatment::Treatment;
@@ -45,6 +46,7 @@ pub(crate) struct Lines {
     plans: Plans,
     standing: Arc<Standing>,
     relays: Arc<Relays>,
+    queued: Arc<Queued>,
     inboxes: Inboxes,
     carrier: Option<Carrier>,
     sources: BTreeMap<Arc<str>, SourceLine>,
@@ -55,6 +57,7 @@ pub(crate) struct Lines {
 struct Carrier {
     settings: Arc<CarrierSettings>,
     senders: Senders,
+    queued: Arc<Queued>,
     results: Part,
     nodes: Arc<Nodes>,
     talk: Part,
@@ -108,7 +111,8 @@ impl Lines {
         carrier: Option<CarrierSettings>,
     ) -> Lines {
         let inboxes = Inboxes::default();
-        let carrier = carrier.map(|settings| Carrier::begin(settings, &journal));
+        let (relays, queued) = <(Arc<Relays>, Arc<Queued>)>::default();
+        let carrier = carrier.map(|settings| Carrier::begin(settings, &journal, &relays, &queued));
         let (told, senders) = (inboxes.clone(), carrier.as_ref().map(|carrier| carrier.senders.clone()));
         journal.subscribe(move |commit: &Commit| {
             let inboxes = told.read().unwrap_or_else(PoisonError::into_inner);
@@ -123,13 +127,14 @@ impl Lines {
                 }
             }
         });
-        let (relays, sources, destinations) = Default::default();
+        let (sources, destinations) = Default::default();
         Lines {
             base: base.to_owned(),
             journal,
             plans,
             standing,
             relays,
+            queued,
             inboxes,
             carrier,
             sources,
@@ -170,8 +175,9 @@ impl Lines {
         let listen = settings.address();
         ingest::announce(&source, &place);
         let standing = self.standing.source(&source, place.clone());
-        let (plans, journal, relays) = (self.plans.clone(), self.journal.clone(), self.relays.clone());
-        let handler = Ingest::new(source.clone(), settings, plans, journal, standing.clone(), relays);
+        let (plans, journal) = (self.plans.clone(), self.journal.clone());
+        let waiting = (self.relays.clone(), self.queued.clone());
+        let handler = Ingest::new(source.clone(), settings, plans, journal, standing.clone(), waiting);
         let handler = Arc::new(handler);
         let (stop, stopped) = watch::channel(false);
         let stop = move || {
@@ -222,7 +228,8 @@ impl Lines {
             Some(taken) => Supply::Broker(taken.clone()),
             None => Supply::Journal(self.journal.clone(), self.journal.reader()),
         };
-        let relays = self.relays.clone();
+        // Another node's messages have the same numbers: by a broker, those who wait hear it from the results.
+        let relays = if taken.is_some() { Arc::default() } else { self.relays.clone() };
         let worker = Worker::new(destination, transport, supply, inbox.clone(), standing, relays);
         let told = inbox.clone();
         let stop = move || told.tell(|news| news.stop = true);
@@ -356,10 +363,16 @@ impl Lines {
 
 impl Carrier {
     /// Takes in what became of deliveries.
-    fn begin(settings: CarrierSettings, journal: &Journal) -> Carrier {
+    fn begin(
+        settings: CarrierSettings,
+        journal: &Journal,
+        relays: &Arc<Relays>,
+        queued: &Arc<Queued>,
+    ) -> Carrier {
         let (settings, senders) = (Arc::new(settings), Senders::default());
         let (stop, stopped) = watch::channel(false);
-        let taking_in = results::run(settings.clone(), journal.clone(), senders.clone(), stopped);
+        let heard = Heard { relays: relays.clone(), queued: queued.clone() };
+        let taking_in = results::run(settings.clone(), journal.clone(), senders.clone(), heard, stopped);
         let stop = move || {
             stop.send_replace(true);
         };
@@ -370,7 +383,8 @@ impl Carrier {
         let stop = move || {
             stop.send_replace(true);
         };
-        Carrier { settings, senders, results, nodes, talk: Part::task(stop, talking) }
+        let queued = queued.clone();
+        Carrier { settings, senders, queued, results, nodes, talk: Part::task(stop, talking) }
     }
 
     fn taken(&self, destination: Arc<str>, order: Order) -> Taken {
@@ -384,7 +398,8 @@ impl Carrier {
         order: Order,
         journal: Journal,
     ) -> io::Result<(Part, SenderInbox)> {
-        let (sender, inbox) = Sender::new(destination.name.clone(), order, self.settings.clone(), journal);
+        let name = destination.name.clone();
+        let (sender, inbox) = Sender::new(name, order, self.settings.clone(), journal, self.queued.clone());
         let told = inbox.clone();
         // It may have ended already.
         let stop = move || _ = told.send(Told::Event(Event::Stop));

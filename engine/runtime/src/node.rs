@@ -1,7 +1,15 @@
 //! A node: one of several engines with the same configuration that share a broker.
+//!
+//! What always holds: as long as deliveries of a journal are with a broker, it is the journal of the node that published them: what becomes of
+//! them is told to that name, and nobody else may deliver them.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use orderly_journal::{Journal, JournalError, NodeNote};
+use tracing::info;
+
+use crate::carrier::CarrierSettings;
 
 /// How an engine takes part among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,5 +54,95 @@ impl Duty {
 
     pub(crate) fn delivers(self) -> bool {
         self != Duty::Sources
+    }
+}
+
+/// Deliveries of this journal are with a broker, and this engine would not hear what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "deliveries of this journal are with the broker ({count}), published by the node `{}` with the prefix `{}`; start it with {wanted} \
+     until what became of them is known (with `--only destinations` nothing new comes in meanwhile)",
+    .published_by.name,
+    .published_by.prefix
+)]
+pub struct OtherNode {
+    /// How many deliveries.
+    pub count: u64,
+    /// The node that published them.
+    pub published_by: NodeNote,
+    /// How it has to be started.
+    pub wanted: String,
+}
+
+/// Why a journal cannot be taken over by a node.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClaimError {
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    #[error("{0}")]
+    Other(#[from] OtherNode),
+}
+
+/// Makes this the journal of a node, or of none when the journal itself carries deliveries.
+pub(crate) fn claim(journal: &Journal, carrier: Option<&CarrierSettings>) -> Result<(), ClaimError> {
+    let reader = journal.reader();
+    let before = reader.node()?;
+    let now = carrier.map(|of| NodeNote { name: of.node.to_string(), prefix: of.prefix.clone() });
+    if before == now {
+        return Ok(());
+    }
+    if let Some(before) = &before {
+        let count = reader.carried_count()?;
+        if count > 0 {
+            return Err(OtherNode {
+                count,
+                wanted: wanted(before, now.as_ref()),
+                published_by: before.clone(),
+            }
+            .into());
+        }
+    }
+    let Some(now) = now else { return Ok(()) };
+    if let Some(NodeNote { name, prefix }) = before {
+        info!(
+            "the journal was that of the node {name}; its queues {prefix}.results.{name} and {prefix}.node.{name} at the broker can be \
+             deleted"
+        );
+    }
+    Ok(journal.note_node(&now)?)
+}
+
+/// How an engine has to be started for what is with the broker.
+fn wanted(before: &NodeNote, now: Option<&NodeNote>) -> String {
+    let mut wanted = Vec::new();
+    if now.is_none() {
+        wanted.push("`carrier: amqp`".to_owned());
+    }
+    if now.is_none_or(|now| now.prefix != before.prefix) {
+        wanted.push(format!("`prefix: {}`", before.prefix));
+    }
+    if now.is_none_or(|now| now.name != before.name) {
+        wanted.push(format!("`--node {}`", before.name));
+    }
+    wanted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_how_to_start() {
+        let note = |name: &str, prefix: &str| NodeNote { name: name.to_owned(), prefix: prefix.to_owned() };
+        let before = note("north", "orderly");
+        let cases = [
+            (None, "`carrier: amqp`, `prefix: orderly`, `--node north`"),
+            (Some(note("south", "orderly")), "`--node north`"),
+            (Some(note("north", "hub")), "`prefix: orderly`"),
+            (Some(note("south", "hub")), "`prefix: orderly`, `--node north`"),
+        ];
+        for (now, told) in cases {
+            assert_eq!(wanted(&before, now.as_ref()), told);
+        }
     }
 }

@@ -40,7 +40,12 @@ fn of_document(id: u64, verdict: Verdict) -> String {
         Verdict::Unreadable => format!(
             "the document cannot be read; it is kept as message {id}, and `orderly show {id}` says why"
         ),
-        Verdict::Unanswered | Verdict::NotProcessed => {
+        Verdict::Unanswered => {
+            format!(
+                "stored as message {id}, which will be delivered; the queue has not taken it in time; send it again to know"
+            )
+        }
+        Verdict::NotProcessed => {
             format!("stored as message {id}, but no mapping could be applied to it")
         }
         Verdict::NotNow => "the document could not be stored; send it again later".to_owned(),

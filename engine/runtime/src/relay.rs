@@ -4,10 +4,11 @@
 //! its attempt and given to nobody.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use orderly_journal::{DeliveryState, Journal, StoredDelivery};
+use orderly_journal::{AttemptRecord, DeliveryState, Journal, StoredDelivery};
 use orderly_pipeline::plan::AnswerFrom;
 use orderly_pipeline::{Facts, Reply, relayed, too_many};
 use orderly_queue::line::Settled;
@@ -27,6 +28,17 @@ pub(crate) const ANSWER_BYTES_KEPT: usize = 64 << 10;
 pub(crate) struct Relays {
     /// By message.
     waiting: Mutex<HashMap<u64, Vec<Waiting>>>,
+    /// Whether anybody ever did.
+    are_used: AtomicBool,
+}
+
+/// What another node says of a delivery, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) message: u64,
+    /// The id by which it was asked.
+    pub(crate) sent: String,
+    pub(crate) record: AttemptRecord,
 }
 
 #[derive(Debug)]
@@ -84,6 +96,32 @@ impl Relays {
         });
     }
 
+    /// What another node says of a delivery stands in the journal.
+    pub(crate) fn tell_result(&self, asked: &Asked, destination: &str) {
+        let Asked { message, sent, record } = asked;
+        if record.state == DeliveryState::Waiting && record.next_attempt_at_us.is_some() {
+            return;
+        }
+        let ended = || match &record.code {
+            _ if record.answer.len() >= ANSWER_BYTES_KEPT => {
+                Ended::Unanswered("its answer is too long to be passed on by the broker".to_owned())
+            }
+            _ if !record.answer.is_empty() => {
+                Ended::Answered { answer: record.answer.clone(), sent: sent.clone() }
+            }
+            Some(code) => Ended::Unanswered(format!("{destination} could not be asked ({code})")),
+            None => Ended::Unanswered(format!("{destination} took it without an answer")),
+        };
+        // Without an attempt it expired, or is told a second time: the journal says how it stands.
+        let news = || if record.outcome.is_some() { News::Ended(ended()) } else { News::Recorded };
+        self.tell_each(*message, destination, news);
+    }
+
+    /// Whether there ever was somebody who waited.
+    pub(crate) fn are_used(&self) -> bool {
+        self.are_used.load(Ordering::Relaxed)
+    }
+
     /// What ended a delivery stands in the journal. Whoever came between its end and this has heard of neither.
     pub(crate) fn recorded(&self, message: u64, destination: &str) {
         self.tell_each(message, destination, || News::Recorded);
@@ -103,6 +141,7 @@ impl Relays {
 
     /// To be told of a message's delivery to a destination, from now on.
     fn wait(self: &Arc<Self>, message: u64, destination: Arc<str>) -> Place {
+        self.are_used.store(true, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         self.waiting().entry(message).or_default().push(Waiting { destination, tell });
         Place { relays: self.clone(), message, told }
@@ -184,11 +223,11 @@ impl Relay {
             Ended::Unanswered(why) => Err(why),
         };
         match answer {
-            Ok(answer) => Taken { id, answer: Some(answer), verdict: Verdict::Taken, relay: None },
+            Ok(answer) => Taken { id, answer: Some(answer), verdict: Verdict::Taken, awaited: None },
             Err(why) => {
                 tracing::warn!(source, id, destination = %from.destination, "its sender gets no answer: {why}");
                 let answer = reply.unanswered(&why, &Facts { id, source, accepted_at });
-                Taken { id, answer, verdict: Verdict::Unanswered, relay: None }
+                Taken { id, answer, verdict: Verdict::Unanswered, awaited: None }
             }
         }
     }

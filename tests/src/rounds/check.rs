@@ -279,8 +279,11 @@ impl Lane<'_> {
         let why = if self.came.insert(place) { self.overtaken(place, per_patient) } else { None };
         if said != Said::Nothing {
             let is_new = self.settled.insert(place);
-            if said == Said::No && is_new {
-                self.held.insert(place);
+            // What was refused, and comes again because nobody noted that, may be taken now.
+            match said {
+                Said::No if is_new => _ = self.held.insert(place),
+                Said::Yes => _ = self.held.remove(&place),
+                _ => {}
             }
         }
         why

@@ -82,9 +82,9 @@ impl Node {
 
     /// Starts it, and waits until it listens.
     pub async fn start(&self) {
-        let arguments = self.only.map_or_else(Vec::new, |only| vec!["--only", only]);
-        let running = Running::spawn_node(&self.site, self.name, &arguments, self.fault);
-        running.logged("started").await;
+        let mut arguments = vec!["--node", self.name];
+        arguments.extend(self.only.iter().flat_map(|only| ["--only", only]));
+        let running = Running::start_planted(&self.site, &arguments, self.fault).await;
         if self.takes_in() {
             self.address.send_replace(Some(running.address(SOURCE)));
         }

@@ -26,12 +26,14 @@ const AHEAD: u64 = 10_000;
 const OF_BROKER: [&str; 9] =
     ["brokers", "user", "password", "virtual_host", "heartbeat", "connect_timeout", "tls", "prefix", "ahead"];
 
-/// Of the site, also where it says nothing or something wrong, which is reported.
-pub(super) fn read(of: &Fields<'_, '_>, problems: &Problems) -> Queue {
+/// Of the site, also where it says nothing or something wrong, which is reported; and whether it names a broker.
+pub(super) fn read(of: &Fields<'_, '_>, problems: &Problems) -> (Queue, bool) {
+    let mut says_broker = false;
     let carrier = of.optional("queue").and_then(|node| {
         let fields = Fields::of(node, "the queue", problems)?;
         let carrier = fields.choice("carrier", &[("journal", false), ("amqp", true)]);
         let is_amqp = carrier.unwrap_or_default();
+        says_broker = fields.has("carrier") && carrier != Some(false);
         let carrier = match is_amqp {
             true => by_broker(&fields, of, problems).map(Carrier::Amqp),
             false => {
@@ -48,7 +50,7 @@ pub(super) fn read(of: &Fields<'_, '_>, problems: &Problems) -> Queue {
         carrier
     });
     let span = of.key_span("queue").unwrap_or_else(|| of.span());
-    Queue { carrier: carrier.unwrap_or(Carrier::Journal), at: At(span.place()) }
+    (Queue { carrier: carrier.unwrap_or(Carrier::Journal), at: At(span.place()) }, says_broker)
 }
 
 fn by_broker(fields: &Fields<'_, '_>, of: &Fields<'_, '_>, problems: &Problems) -> Option<AmqpCarrier> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use orderly_journal::{Carry, DeliveryState, Journal};
+use orderly_journal::{AttemptRecord, Carry, DeliveryState, Journal};
 use orderly_queue::outbox::Event;
 use orderly_transport::amqp::{Broker, BrokerError, Connection, Consumer, ConsumerSettings, Incoming};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +17,8 @@ use super::CarrierSettings;
 use super::report::{News, Report};
 use super::sender::{Given, Inbox, Receipt, Told, envelope};
 use crate::part::is_said;
+use crate::queued::Queued;
+use crate::relay::{Asked, Relays};
 
 /// How many results are on their way to the journal at a time.
 const PREFETCH: u16 = 512;
@@ -27,15 +29,25 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Where the senders of this node's destinations are told.
 pub(crate) type Senders = Arc<RwLock<HashMap<Arc<str>, Inbox>>>;
 
+/// Who of the senders of messages hears what became of them.
+#[derive(Clone)]
+pub(crate) struct Heard {
+    /// Those who wait for a destination's answer.
+    pub(crate) relays: Arc<Relays>,
+    /// Those who wait for the broker.
+    pub(crate) queued: Arc<Queued>,
+}
+
 /// Takes in results until it is told to stop.
 pub(crate) async fn run(
     settings: Arc<CarrierSettings>,
     journal: Journal,
     senders: Senders,
+    heard: Heard,
     stop: watch::Receiver<bool>,
 ) {
     let (receipts, mut given) = mpsc::unbounded_channel();
-    let mut results = Results { settings, journal, senders, receipts, session: 0, failing: false };
+    let mut results = Results { settings, journal, senders, heard, receipts, session: 0, failing: false };
     tokio::select! {
         () = is_said(stop) => {}
         () = results.take_in(&mut given) => {}
@@ -46,6 +58,7 @@ struct Results {
     settings: Arc<CarrierSettings>,
     journal: Journal,
     senders: Senders,
+    heard: Heard,
     receipts: mpsc::UnboundedSender<Given>,
     /// Which consumer it is, of all since the start.
     session: u64,
@@ -109,8 +122,16 @@ impl Results {
         match news {
             News::Result(record, parked) => {
                 let is_final = record.state != DeliveryState::Waiting;
+                let asked = self.asked(&record);
+                let heard = self.heard.clone();
                 self.journal.carry(Carry::Result(envelope(id), record), move |written| {
                     let is_written = written.is_ok();
+                    if is_written {
+                        heard.queued.tell(id.seq);
+                        if let Some(asked) = asked {
+                            heard.relays.tell_result(&asked, &destination);
+                        }
+                    }
                     receipt.give(written.map(drop).map_err(|problem| problem.to_string()));
                     if let Some(sender) = sender.filter(|_| is_written && is_final) {
                         // It may have ended, and reads the journal when it begins again.
@@ -133,5 +154,16 @@ impl Results {
             }
         }
         Ok(())
+    }
+
+    /// Who may wait for the answer of what this is about; nobody where no source passes answers on.
+    fn asked(&self, record: &AttemptRecord) -> Option<Asked> {
+        if !self.heard.relays.are_used() {
+            return None;
+        }
+        let found = tokio::task::block_in_place(|| self.journal.reader().sent_as(record.delivery));
+        let found = found.inspect_err(|problem| error!("whose answer it is could not be read: {problem}"));
+        let (message, sent) = found.ok().flatten()?;
+        Some(Asked { message, sent: sent.unwrap_or_default(), record: record.clone() })
     }
 }

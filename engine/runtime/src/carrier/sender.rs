@@ -21,6 +21,7 @@ use super::CarrierSettings;
 use super::control::{Control, Pausing};
 use super::envelope::{CONTROL, ENVELOPE, Envelope};
 use crate::moment::{after, now};
+use crate::queued::Queued;
 use crate::worker::item;
 
 /// How many deliveries are read at a time, without their payloads.
@@ -87,6 +88,8 @@ pub(crate) struct Sender {
     destination: Arc<str>,
     settings: Arc<CarrierSettings>,
     journal: Journal,
+    /// Those who wait until deliveries are with the broker.
+    queued: Arc<Queued>,
     reader: Reader,
     outbox: Outbox,
     inbox: Inbox,
@@ -147,6 +150,7 @@ impl Sender {
         order: Order,
         settings: Arc<CarrierSettings>,
         journal: Journal,
+        queued: Arc<Queued>,
     ) -> (Sender, Inbox) {
         let (inbox, told) = mpsc::unbounded_channel();
         let generation = u64::try_from(now()).unwrap_or(0);
@@ -157,6 +161,7 @@ impl Sender {
             settings,
             reader: journal.reader(),
             journal,
+            queued,
             inbox: inbox.clone(),
             told,
             link: None,
@@ -336,8 +341,11 @@ impl Sender {
     }
 
     fn write(&self, carry: Carry) {
-        let (inbox, told) = (self.inbox.clone(), carry.clone());
+        let (inbox, told, queued) = (self.inbox.clone(), carry.clone(), self.queued.clone());
         self.journal.carry(carry, move |written| {
+            if let (Carry::Sent(envelope), Ok(true)) = (&told, &written) {
+                queued.tell(envelope.delivery);
+            }
             // The sender may have ended: what is written holds all the same.
             let _ = inbox.send(match written {
                 Ok(applied) => Told::Event(written_event(&told, applied)),

@@ -162,6 +162,14 @@ fn what_is_set_aside_holds_its_patient() {
     red(&seen, &["P1A3 came to ehr at 4.000s, and P1A1, which is before it, was not answered yet"]);
 }
 
+/// Nobody noted that it was refused, so it came again.
+#[test]
+fn what_was_refused_and_is_taken_after_a_failure_holds_nobody() {
+    let mut seen = history(true, &["P1A1!", "P1A1", "P2A2", "P1A3", "P2A4"]);
+    seen.failures.push(failure(1, 2));
+    assert_eq!(count(&seen), 1);
+}
+
 /// In fifo order it holds nothing.
 #[test]
 fn what_is_set_aside_holds_nobody_else() {

@@ -1,0 +1,132 @@
+//! Several engines with one configuration and a real broker between them: how they are started, what is refused, and who does what.
+
+use orderly_hl7v2::AckCode;
+use orderly_tests::broker::Broker;
+use orderly_tests::peers::{Peer, Sender, admission};
+use orderly_tests::running::{Running, orderly, until};
+use orderly_tests::site::Site;
+
+/// A relay whose deliveries a broker carries, with names of its test's own.
+fn site(hospital: &Peer, prefix: &str) -> Site {
+    let site = Site::relay(hospital.address);
+    site.carry(&Broker::shared().address(), prefix);
+    site
+}
+
+async fn feed(engine: &Running, numbers: std::ops::Range<u32>) {
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    for number in numbers {
+        assert_eq!(clinic.send(&admission(&format!("M{number}"))).await.code, Some(AckCode::AA));
+    }
+}
+
+fn ids(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(|number| format!("M{number}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_takes_in_and_another_delivers() {
+    let hospital = Peer::accepting().await;
+    let site = site(&hospital, "nodes1");
+    let feeds = Running::start_node(&site, "feeds", "feeds", &["--only", "sources"]).await;
+    feed(&feeds, 0..50).await;
+    // Nobody delivers yet; the queue is full.
+    until("all to be with the broker", || {
+        (site.journal_in("feeds").carried_count().expect("a journal") == 50).then_some(())
+    })
+    .await;
+    assert_eq!(hospital.control_ids(), [""; 0]);
+    let out = Running::start_node(&site, "out", "out", &["--only", "destinations"]).await;
+    assert!(out.log().iter().all(|line| !line.contains("listening")), "it takes nothing in");
+    hospital.received(50).await;
+    feed(&feeds, 50..100).await;
+    hospital.received(100).await;
+    assert_eq!(hospital.control_ids(), ids(0..100));
+    until("all results to be home", || {
+        (site.journal_in("feeds").carried_count().expect("a journal") == 0).then_some(())
+    })
+    .await;
+    // A reload gives it no source either.
+    site.amend("orderly.yaml", "sources:\n", "sources:\n  second:\n    mllp: { listen: '127.0.0.1:0' }\n");
+    orderly(&site, ["reload", "--journal", "out"]).await.ended(0);
+    assert!(out.log().iter().all(|line| !line.contains("listening")));
+    out.stop().await;
+    feeds.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_deliveries_are_with_the_broker_it_is_the_journal_of_the_node_that_published_them() {
+    let hospital = Peer::accepting().await;
+    let site = site(&hospital, "nodes2");
+    let north = Running::start_node(&site, "north", "j", &["--only", "sources"]).await;
+    feed(&north, 0..3).await;
+    until("all to be with the broker", || {
+        (site.journal_in("j").carried_count().expect("a journal") == 3).then_some(())
+    })
+    .await;
+    north.stop().await;
+    let run = ["run", "--journal", "j"];
+    let other = orderly(&site, [&run[..], &["--node", "south"]].concat()).await.ended(2);
+    let told = "deliveries of this journal are with the broker (3), published by the node `north` with the prefix `nodes2`; start it with \
+                `--node north` until what became of them is known";
+    assert!(other.err.contains(told), "{}", other.err);
+    site.amend("orderly.yaml", "prefix: nodes2", "prefix: nodes2b");
+    let other = orderly(&site, [&run[..], &["--node", "north"]].concat()).await.ended(2);
+    assert!(other.err.contains("start it with `prefix: nodes2` until"), "{}", other.err);
+    let text = std::fs::read_to_string(site.path("orderly.yaml")).expect("a file");
+    let (_, without) = text.split_once("sources:").expect("sources");
+    site.write("orderly.yaml", format!("sources:{without}"));
+    let other = orderly(&site, run).await.ended(2);
+    assert!(
+        other.err.contains("start it with `carrier: amqp`, `prefix: nodes2`, `--node north` until"),
+        "{}",
+        other.err
+    );
+    // As it was: all is delivered, once; then it may be anybody's.
+    site.write("orderly.yaml", text.replace("prefix: nodes2b", "prefix: nodes2"));
+    let north = Running::start_node(&site, "north", "j", &[]).await;
+    until("all results to be home", || {
+        (site.journal_in("j").carried_count().expect("a journal") == 0).then_some(())
+    })
+    .await;
+    assert_eq!(hospital.control_ids(), ids(0..3));
+    north.stop().await;
+    let south = Running::start_node(&site, "south", "j", &[]).await;
+    south.logged("nodes2.results.north").await;
+    south.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_needs_a_broker_and_a_name_that_can_be_one() {
+    let site = Site::filing();
+    for (arguments, told) in [
+        (&["--node", "north"][..], "--node is for engines that share a broker"),
+        (&["--only", "sources"], "--only is for engines that share a broker"),
+        (&["--node", "a b"], "a node's name is made of at most 60 letters, digits, `-`, `_` and `.`"),
+    ] {
+        let ran = orderly(&site, [&["run"], arguments].concat()).await.ended(2);
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_journal_lies_in_a_folder_that_is_watched() {
+    let site = Site::filing();
+    site.amend("orderly.yaml", "sources:\n", "sources:\n  drop:\n    files: { folder: inbox }\n");
+    let ran = orderly(&site, ["run", "--journal", "inbox"]).await.ended(2);
+    assert!(ran.err.contains("`drop` watches the folder in which the journal lies"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_queue_takes_a_restart() {
+    let hospital = Peer::accepting().await;
+    let site = site(&hospital, "nodes3");
+    let engine = Running::start(&site).await;
+    site.amend("orderly.yaml", "prefix: nodes3", "ahead: 5\n  prefix: nodes3");
+    let ran = orderly(&site, ["reload"]).await.ended(1);
+    let told = "orderly.yaml:1:1: error[config-queue]: `queue:` cannot change while the engine runs: it takes a restart";
+    assert!(ran.err.contains(told) || ran.out.contains(told), "{ran:?}");
+    site.amend("orderly.yaml", "ahead: 5\n  ", "");
+    orderly(&site, ["reload"]).await.ended(0);
+    engine.stop().await;
+}
