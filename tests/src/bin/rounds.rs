@@ -12,6 +12,7 @@ use orderly_tests::rounds::plan::GROUP;
 use orderly_tests::rounds::report::Report;
 use orderly_tests::running::binary;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Run fault rounds: nodes that share a RabbitMQ, real processes, and everything around them killed, frozen and cut by seed.
 ///
@@ -43,29 +44,24 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let mut terminated = signal(SignalKind::terminate()).expect("signals can be heard");
+    // Who gives the rounds up ends their nodes.
+    tokio::select! {
+        code = run(&arguments) => code,
+        _ = tokio::signal::ctrl_c() => ExitCode::from(2),
+        _ = terminated.recv() => ExitCode::from(2),
+    }
+}
+
+async fn run(arguments: &Arguments) -> ExitCode {
     let nodes = usize::from(arguments.broker_nodes);
     let broker = tokio::task::spawn_blocking(move || Arc::new(Broker::cluster(nodes))).await;
     let broker = broker.expect("the broker starts");
     eprintln!("a RabbitMQ of {nodes} nodes has started in {:.0?}", broker.started_in);
-    let (begun, mut report) = (Instant::now(), Report::default());
-    let end = arguments.seed.saturating_add(arguments.rounds);
-    let mut next = arguments.seed;
-    while next < end && (report.red().is_empty() || arguments.keep_going) {
-        let seeds = next..end.min((next / GROUP + 1) * GROUP);
-        next = seeds.end;
-        let (told, began) = (format!("{}..{}", seeds.start, seeds.end), Instant::now());
-        let ended = group::run(seeds, &broker, None, PATIENCE).await;
-        let fine = ended.iter().filter(|round| round.is_ok()).count();
-        eprintln!("rounds {told}: {fine} of {} are fine, in {:.0?}", ended.len(), began.elapsed());
-        for round in &ended {
-            report.add(round);
-            if let Err(red) = round {
-                eprintln!("{red}");
-            }
-        }
-    }
+    let begun = Instant::now();
+    let report = all(arguments, &broker).await;
     let versions = json!({ "orderly": version(), "rabbitmq": rabbitmq(&broker), "broker_nodes": nodes });
-    let text = report.to_json(&made_by(&arguments), &versions, begun.elapsed());
+    let text = report.to_json(&made_by(arguments), &versions, begun.elapsed());
     match &arguments.json {
         None => println!("{text:#}"),
         Some(file) => {
@@ -76,6 +72,28 @@ async fn main() -> ExitCode {
         }
     }
     if report.red().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs all rounds, group by group, and says how each group ended.
+async fn all(arguments: &Arguments, broker: &Arc<Broker>) -> Report {
+    let mut report = Report::default();
+    let end = arguments.seed.saturating_add(arguments.rounds);
+    let mut next = arguments.seed;
+    while next < end && (report.red().is_empty() || arguments.keep_going) {
+        let seeds = next..end.min((next / GROUP + 1) * GROUP);
+        next = seeds.end;
+        let (told, began) = (format!("{} to {}", seeds.start, seeds.end - 1), Instant::now());
+        let ended = group::run(seeds, broker, None, PATIENCE).await;
+        let fine = ended.iter().filter(|round| round.is_ok()).count();
+        eprintln!("rounds {told}: {fine} of {} are fine, in {:.0?}", ended.len(), began.elapsed());
+        for round in &ended {
+            report.add(round);
+            if let Err(red) = round {
+                eprintln!("{red}");
+            }
+        }
+    }
+    report
 }
 
 fn made_by(arguments: &Arguments) -> String {
