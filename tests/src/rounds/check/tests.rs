@@ -154,9 +154,9 @@ fn what_is_set_aside_holds_its_patient() {
     seen.deeds.push(deed("P1A1", 4, DeedKind::Resent));
     assert_eq!(count(&seen), 0);
     // The person came after P1A3 did.
-    seen.deeds[0].at = at(6);
-    seen.failures.push(failure(1, 2));
-    red(&seen, &["P1A3 came to ehr at 5.000s, and P1A1, of the same patient, was refused and set aside"]);
+    let mut seen = history(true, &["P1A1!", "P2A2", "P2A4", "P1A3", "P1A1"]);
+    seen.deeds.push(deed("P1A1", 5, DeedKind::Resent));
+    red(&seen, &["P1A3 came to ehr at 4.000s, and P1A1, of the same patient, was refused and set aside"]);
     let mut seen = history(true, &["P1A1!", "P2A2", "P2A4", "P1A3", "P1A1"]);
     seen.deeds.push(deed("P1A1", 3, DeedKind::Resent));
     red(&seen, &["P1A3 came to ehr at 4.000s, and P1A1, which is before it, was not answered yet"]);
