@@ -1,5 +1,8 @@
 //! One round: opened, lived through, healed until nothing waits, and checked.
 
+mod operator;
+mod troubles;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,13 +13,13 @@ use orderly_journal::DeliveryState;
 use orderly_queue::planted::Fault;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::check::{Arrivals, Deed, DeedKind, Failure, Repeats, Said, Seen, check};
 use super::feed::Feed;
 use super::history::History;
 use super::node::{Node, broker_failures};
-use super::plan::{Act, ActKind, DESTINATIONS, Harm, Plan, Trouble};
+use super::plan::{Act, ActKind, DESTINATIONS, Plan};
 use super::ward::Ward;
 use crate::broker::Broker;
 use crate::running::orderly;
@@ -260,179 +263,6 @@ impl Round {
             });
         }
         feeds.join_all().await;
-    }
-
-    /// Lets something go wrong, and mends it.
-    async fn suffer(&self, trouble: Trouble) {
-        sleep(trouble.at).await;
-        let name = trouble.harm.name();
-        match trouble.harm {
-            Harm::NodeKilled(node) => {
-                let _alone = self.lives[node].lock().await;
-                let node = &self.nodes[node];
-                let going = self.history.fails(name, format!("{} is killed", node.name));
-                node.kill().await;
-                sleep(trouble.lasts).await;
-                node.start().await;
-                self.history.mended(going);
-            }
-            Harm::NodeStopped(node) => {
-                let _alone = self.lives[node].lock().await;
-                let node = &self.nodes[node];
-                let going = self.history.fails(name, format!("{} is stopped", node.name));
-                let status = node.stop().await;
-                self.history.note(status.unwrap_or_else(|| format!("{} has ended", node.name)));
-                sleep(trouble.lasts).await;
-                node.start().await;
-                self.history.mended(going);
-            }
-            Harm::NodeFrozen(node) => {
-                let node = &self.nodes[node];
-                let going = self.history.fails(name, format!("{} is frozen", node.name));
-                node.freeze();
-                sleep(trouble.lasts).await;
-                node.thaw();
-                self.history.mended(going);
-            }
-            Harm::ConnectionsCut(node) => {
-                let node = &self.nodes[node];
-                let going = self.history.fails(name, format!("the connections of {} are cut", node.name));
-                node.ways.iter().for_each(|way| way.cut());
-                self.history.mended(going);
-            }
-            Harm::ConnectionsHeld(node) => {
-                let node = &self.nodes[node];
-                let going = self.history.fails(name, format!("the connections of {} are held", node.name));
-                node.ways.iter().for_each(|way| way.pause());
-                sleep(trouble.lasts).await;
-                node.ways.iter().for_each(|way| way.resume());
-                self.history.mended(going);
-            }
-            Harm::BrokerUnreachable(node) => {
-                let node = &self.nodes[node];
-                let going = self.history.fails(name, format!("{} cannot reach the broker", node.name));
-                node.ways.iter().for_each(|way| {
-                    way.close(true);
-                    way.cut();
-                });
-                sleep(trouble.lasts).await;
-                node.ways.iter().for_each(|way| way.close(false));
-                self.history.mended(going);
-            }
-            Harm::ReceiverKilled(ward) => {
-                let _alone = self.openings[ward].lock().await;
-                let going = self.history.fails(name, format!("{} is killed", DESTINATIONS[ward].0));
-                self.wards[ward].kill().await;
-                sleep(trouble.lasts).await;
-                self.wards[ward].come_back().await;
-                self.history.mended(going);
-            }
-            Harm::ReceiverFrozen(ward) => {
-                let going = self.history.fails(name, format!("{} is frozen", DESTINATIONS[ward].0));
-                self.wards[ward].freeze();
-                sleep(trouble.lasts).await;
-                self.wards[ward].thaw();
-                self.history.mended(going);
-            }
-            Harm::QueueDeleted(destination) | Harm::LeaderMoved(destination) => {
-                self.at_the_broker(trouble.harm, DESTINATIONS[destination].0).await;
-            }
-            Harm::BrokerNodeKilled(_)
-            | Harm::BrokerNodeStopped(_)
-            | Harm::BrokerNodeFrozen(_)
-            | Harm::BrokerKilled
-            | Harm::MemoryAlarm
-            | Harm::BrokerAbsentAtStart => unreachable!("that is the group's weather"),
-        }
-    }
-
-    /// What `rabbitmqctl` does, which may fail while the broker suffers.
-    async fn at_the_broker(&self, harm: Harm, destination: &str) {
-        let (broker, queue) = (self.broker.clone(), format!("{}.to.{destination}", self.prefix));
-        let going = self.history.fails(harm.name(), format!("{} of {destination}", harm.name()));
-        let doing = tokio::task::spawn_blocking(move || match harm {
-            Harm::QueueDeleted(_) => broker.node(0).try_control(&["delete_queue", &queue]).map(drop),
-            // Of so many nodes, one leads it; moving it there changes nothing and is said to fail.
-            _ => (0..broker.nodes().len())
-                .map(|to| broker.try_move_leader(&queue, to))
-                .find(Result::is_ok)
-                .unwrap_or_else(|| Err("nobody else can lead it".to_owned())),
-        });
-        match doing.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.history.note(format!("it failed: {}", error.trim())),
-            Err(error) => self.history.note(format!("it failed: {error}")),
-        }
-        self.history.mended(going);
-    }
-
-    /// What an operator does.
-    async fn operate(&self) {
-        let begun = Instant::now();
-        for act in self.plan.acts.clone() {
-            sleep_until(begun + act.at).await;
-            self.act(act).await;
-        }
-    }
-
-    async fn act(&self, act: Act) {
-        let (destination, _) = DESTINATIONS[act.destination];
-        match act.kind {
-            ActKind::Pause => self.command(act.node, &["pause", destination]).await,
-            ActKind::Resume => self.command(act.node, &["resume", destination]).await,
-            ActKind::Cancel => {
-                self.change(act.node, destination, DeliveryState::Waiting, DeedKind::Cancelled, 1).await
-            }
-            ActKind::Resend => {
-                self.change(act.node, destination, DeliveryState::Parked, DeedKind::Resent, usize::MAX).await;
-            }
-        }
-    }
-
-    /// Runs a command beside a node.
-    async fn command(&self, node: usize, arguments: &[&str]) {
-        let _alone = self.lives[node].lock().await;
-        self.run(node, arguments).await;
-    }
-
-    async fn run(&self, node: usize, arguments: &[&str]) -> bool {
-        let node = &self.nodes[node];
-        let ran = orderly(&node.site, arguments).await;
-        let said = format!("{}{}", ran.out, ran.err).replace('\n', "; ");
-        self.history.note(format!(
-            "an operator at {}: {} ({}): {said}",
-            node.name,
-            arguments.join(" "),
-            ran.code
-        ));
-        ran.code == 0
-    }
-
-    /// Changes some of the deliveries of a node that are in a state, the last of them.
-    async fn change(
-        &self,
-        number: usize,
-        destination: &str,
-        state: DeliveryState,
-        kind: DeedKind,
-        most: usize,
-    ) {
-        let _alone = self.lives[number].lock().await;
-        let node = &self.nodes[number];
-        let held = node.journal().held(destination, &[state]).unwrap_or_default();
-        for held in held.iter().rev().take(most) {
-            let Ok(Some(message)) = node.journal().message(held.message_id) else { continue };
-            let (at, id) = (self.history.now(), held.message_id.to_string());
-            let deed = match kind {
-                DeedKind::Resent => &["resend", &id, "--destination", destination][..],
-                _ => &["cancel", &id, "--destination", destination, "--reason", "of a round"],
-            };
-            self.history.note(format!("{}: {kind:?} {} to {destination}", node.name, message.control_id));
-            if self.run(number, deed).await {
-                let destination = destination.to_owned();
-                lock(&self.deeds).push(Deed { at, destination, id: message.control_id, kind });
-            }
-        }
     }
 
     /// Waits until nothing waits; what is parked of a patient is sent again or taken back, because it holds others.
