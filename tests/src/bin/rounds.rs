@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Run fault rounds: nodes that share a RabbitMQ, real processes, and everything around them killed, frozen and cut by seed.
 ///
-/// Rounds of one group (six seeds in a row) go on together. Every promise of the engine is checked from what senders and receivers saw and from the
+/// Rounds of one group (eight seeds in a row) go on together. Every promise of the engine is checked from what senders and receivers saw and from the
 /// journals. A round that breaks one is told with who did what when, and its seed repeats it. Build the engine first: cargo build
 /// --workspace --bins. Exit code 1 when a promise was broken.
 #[derive(Parser)]
@@ -58,24 +58,28 @@ async fn run(arguments: &Arguments) -> ExitCode {
     let broker = tokio::task::spawn_blocking(move || Arc::new(Broker::cluster(nodes))).await;
     let broker = broker.expect("the broker starts");
     eprintln!("a RabbitMQ of {nodes} nodes has started in {:.0?}", broker.started_in);
-    let begun = Instant::now();
-    let report = all(arguments, &broker).await;
     let versions = json!({ "orderly": version(), "rabbitmq": rabbitmq(&broker), "broker_nodes": nodes });
-    let text = report.to_json(&made_by(arguments), &versions, begun.elapsed());
-    match &arguments.json {
-        None => println!("{text:#}"),
-        Some(file) => {
-            if let Err(error) = std::fs::write(file, format!("{text:#}\n")) {
-                eprintln!("error: {} cannot be written: {error}", file.display());
-                return ExitCode::from(2);
-            }
-        }
+    let begun = Instant::now();
+    let text = |report: &Report| report.to_json(&made_by(arguments), &versions, begun.elapsed());
+    let tell = |report: &Report| match &arguments.json {
+        Some(file) => std::fs::write(file, format!("{:#}\n", text(report)))
+            .map_err(|error| eprintln!("error: {} cannot be written: {error}", file.display())),
+        None => Ok(()),
+    };
+    let Ok(report) = all(arguments, &broker, &tell).await else { return ExitCode::from(2) };
+    if arguments.json.is_none() {
+        println!("{:#}", text(&report));
     }
     if report.red().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs all rounds, group by group, and says how each group ended.
-async fn all(arguments: &Arguments, broker: &Arc<Broker>) -> Report {
+/// Runs all rounds, group by group, and says how each group ended. What they have shown so far is told after each, so that a run that is given up has
+/// shown something too.
+async fn all(
+    arguments: &Arguments,
+    broker: &Arc<Broker>,
+    tell: &impl Fn(&Report) -> Result<(), ()>,
+) -> Result<Report, ()> {
     let mut report = Report::default();
     let end = arguments.seed.saturating_add(arguments.rounds);
     let mut next = arguments.seed;
@@ -92,8 +96,9 @@ async fn all(arguments: &Arguments, broker: &Arc<Broker>) -> Report {
                 eprintln!("{red}");
             }
         }
+        tell(&report)?;
     }
-    report
+    Ok(report)
 }
 
 fn made_by(arguments: &Arguments) -> String {

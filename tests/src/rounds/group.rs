@@ -116,7 +116,9 @@ async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
         Harm::BrokerNodeKilled(node) => broker.node(node).kill(),
         Harm::BrokerNodeStopped(node) => broker.node(node).stop(),
         Harm::BrokerNodeFrozen(node) => broker.node(node).freeze(),
-        Harm::BrokerKilled => broker.nodes().iter().for_each(Node::kill),
+        Harm::BrokerRestarted => std::thread::scope(|scope| {
+            broker.nodes().iter().for_each(|node| drop(scope.spawn(|| node.stop())));
+        }),
         Harm::MemoryAlarm => broker.node(0).raise_alarm(),
         _ => {}
     })
@@ -125,7 +127,7 @@ async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
     on(broker, move |broker| match harm {
         Harm::BrokerNodeKilled(node) | Harm::BrokerNodeStopped(node) => broker.node(node).start(),
         Harm::BrokerNodeFrozen(node) => broker.node(node).thaw(),
-        Harm::BrokerKilled | Harm::BrokerAbsentAtStart => std::thread::scope(|scope| {
+        Harm::BrokerRestarted | Harm::BrokerAbsentAtStart => std::thread::scope(|scope| {
             broker.nodes().iter().for_each(|node| drop(scope.spawn(|| node.start())));
         }),
         Harm::MemoryAlarm => broker.node(0).clear_alarm(),

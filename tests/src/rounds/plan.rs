@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// How many rounds go on together.
-pub const GROUP: u64 = 6;
+pub const GROUP: u64 = 8;
 
 /// The destinations of every round, and whether each keeps the order of each patient only.
 pub const DESTINATIONS: [(&str, bool); 3] = [("ehr", false), ("lab", true), ("registry", true)];
@@ -82,8 +82,9 @@ pub enum Harm {
     BrokerNodeStopped(usize),
     /// A node of the broker is frozen.
     BrokerNodeFrozen(usize),
-    /// All nodes of the broker are killed, and started again.
-    BrokerKilled,
+    /// All nodes of the broker are stopped in good order at once, and started again. (Killed at once, RabbitMQ 3.10 can forget the members of queues that
+    /// were made a moment before, and such a queue has no leader any more.)
+    BrokerRestarted,
     /// The broker is short of memory: it takes nothing.
     MemoryAlarm,
     /// The broker is not there when the nodes start.
@@ -108,7 +109,7 @@ impl Harm {
             Harm::BrokerNodeKilled(_) => "broker_node_killed",
             Harm::BrokerNodeStopped(_) => "broker_node_stopped",
             Harm::BrokerNodeFrozen(_) => "broker_node_frozen",
-            Harm::BrokerKilled => "broker_killed",
+            Harm::BrokerRestarted => "broker_restarted",
             Harm::MemoryAlarm => "memory_alarm",
             Harm::BrokerAbsentAtStart => "broker_absent_at_start",
         }
@@ -184,7 +185,7 @@ fn weather(group: u64, broker_nodes: usize) -> Vec<Trouble> {
         0 => Harm::BrokerNodeKilled(node),
         1 => Harm::MemoryAlarm,
         2 => Harm::BrokerNodeFrozen(node),
-        3 => Harm::BrokerKilled,
+        3 => Harm::BrokerRestarted,
         4 => Harm::BrokerNodeStopped(node),
         _ => Harm::BrokerAbsentAtStart,
     };

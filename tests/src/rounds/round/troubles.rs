@@ -52,7 +52,7 @@ impl Round {
             Harm::BrokerNodeKilled(_)
             | Harm::BrokerNodeStopped(_)
             | Harm::BrokerNodeFrozen(_)
-            | Harm::BrokerKilled
+            | Harm::BrokerRestarted
             | Harm::MemoryAlarm
             | Harm::BrokerAbsentAtStart => unreachable!("that is the group's weather"),
         }
