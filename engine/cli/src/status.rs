@@ -14,7 +14,8 @@ use crate::messages::JournalArgs;
 use crate::output::{print, print_json, table};
 use crate::site;
 
-/// How the running engine stands: its sources and who sends to them, its destinations and what waits for them.
+/// How the running engine stands: its sources and who sends to them, its destinations and what waits for them, and when what failed is
+/// tried again.
 ///
 /// Of each sender it tells by address what of its frames and messages deviated, by the codes that a source may `refuse`: how often
 /// since the engine was started or the source added, and where last (of `mllp-` codes the byte of the connection, else the byte of the message).

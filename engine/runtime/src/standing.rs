@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use orderly_journal::{Fate, JournalError, Reader};
 use orderly_pipeline::Plan;
+use orderly_queue::line::Ending;
 use orderly_transport::destinations::Outcome;
 use orderly_transport::listeners::Place;
 
 use crate::kept::Kept;
 use crate::status::{
-    DestinationState, DestinationStatus, Fates, LastError, PeerStatus, SourceState, SourceStatus, Status,
-    ToleranceStatus,
+    DestinationState, DestinationStatus, Fates, LastError, NextAttempt, PeerStatus, SourceState,
+    SourceStatus, Status, ToleranceStatus,
 };
 
 /// How many peers of a source are kept: a source has one sender or a few, and whoever scans the network fills no memory. The
@@ -67,7 +68,11 @@ impl Standing {
         let sources = plan.sources.iter().filter_map(|declared| sources.get(&declared.name));
         let destinations = locked(&self.destinations).clone();
         let declared = plan.destinations.iter().filter_map(|declared| destinations.get(&declared.name));
-        let mut destinations: Vec<_> = declared.map(|one| kept.with(one.status())).collect();
+        let one = |one: &Arc<DestinationStanding>| {
+            let next_attempt = one.waits_for(reader, now())?;
+            Ok(kept.with(DestinationStatus { next_attempt, ..one.status() }))
+        };
+        let mut destinations = declared.map(one).collect::<Result<Vec<_>, JournalError>>()?;
         destinations.extend(kept.others(DestinationState::Undeclared, self.since_us));
         Ok(Status {
             plan: plan.version.clone(),
@@ -251,16 +256,21 @@ struct Known {
     state: DestinationState,
     since_us: i64,
     last_error: Option<LastError>,
+    /// What came of the last attempt that is made again: its code and text.
+    failure: Option<(String, String)>,
+    /// When the next attempt is made of what waits because one failed, and of which delivery.
+    next_attempt: Option<(i64, u64)>,
 }
 
 impl DestinationStanding {
     pub(crate) fn new(name: Arc<str>, since_us: i64) -> DestinationStanding {
-        let known = Known { state: DestinationState::Idle, since_us, last_error: None };
+        let state = DestinationState::Idle;
+        let known = Known { state, since_us, last_error: None, failure: None, next_attempt: None };
         DestinationStanding { name, known: Mutex::new(known) }
     }
 
-    /// An attempt ended.
-    pub(crate) fn attempted(&self, at_us: i64, outcome: &Outcome) {
+    /// An attempt ended, and this is what that means here.
+    pub(crate) fn attempted(&self, at_us: i64, outcome: &Outcome, ending: Ending) {
         let mut known = self.known();
         let state = match outcome {
             Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Reachable,
@@ -271,7 +281,31 @@ impl DestinationStanding {
         }
         if let Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } = outcome {
             known.last_error = Some(LastError { at: time(at_us), code: code.clone(), text: text.clone() });
+            if let Ending::Retryable { asked, .. } = ending {
+                let asked = asked.map(|asked| format!("; it asked to be left alone for {asked:?}"));
+                known.failure = Some((code.clone(), text.clone() + &asked.unwrap_or_default()));
+            }
         }
+    }
+
+    /// The next attempt of what waits because one failed, and the delivery that it is about.
+    pub(crate) fn next_attempt(&self, next: Option<(i64, u64)>) {
+        self.known().next_attempt = next;
+    }
+
+    /// When it is tried again and why not sooner. What failed before the engine was started, the journal knows.
+    fn waits_for(&self, reader: &Reader, now_us: i64) -> Result<Option<NextAttempt>, JournalError> {
+        let Known { failure, next_attempt, .. } = self.known().clone();
+        let Some((at_us, delivery)) = next_attempt.filter(|(at_us, _)| *at_us > now_us) else {
+            return Ok(None);
+        };
+        let failure = match failure {
+            Some((code, text)) => Some((Some(code), Some(text))),
+            None => last_failure(reader, delivery)?,
+        };
+        let (code, text) = failure.unwrap_or_default();
+        let in_seconds = u64::try_from(at_us.saturating_sub(now_us)).unwrap_or(0).div_ceil(1_000_000);
+        Ok(Some(NextAttempt { at: time(at_us), in_seconds, code, text }))
     }
 
     /// A refusal keeps everything else from being sent.
@@ -284,7 +318,7 @@ impl DestinationStanding {
 
     /// Without what the journal keeps of it.
     pub(crate) fn status(&self) -> DestinationStatus {
-        let Known { state, since_us, last_error } = self.known().clone();
+        let Known { state, since_us, last_error, .. } = self.known().clone();
         let (name, since) = (self.name.to_string(), time(since_us));
         let (waiting, parked, failed) = (0, 0, 0);
         let (oldest_waiting, last_delivered, paused) = (None, None, None);
@@ -299,12 +333,26 @@ impl DestinationStanding {
             last_delivered,
             paused,
             last_error,
+            next_attempt: None,
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         locked(&self.known)
     }
+}
+
+/// Code and text of a waiting delivery's last attempt.
+fn last_failure(
+    reader: &Reader,
+    delivery: u64,
+) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
+    let Some(outgoing) = reader.outgoing(delivery)? else { return Ok(None) };
+    let message = reader.message(outgoing.message_id)?;
+    let deliveries = message.map(|message| message.deliveries).unwrap_or_default();
+    let mut waiting = deliveries.into_iter().find(|one| one.seq == delivery);
+    let last = waiting.as_mut().and_then(|waiting| waiting.attempts.pop());
+    Ok(last.map(|last| (last.code, last.text)))
 }
 
 /// As all times of a status.
@@ -403,13 +451,16 @@ mod tests {
     #[test]
     fn a_destination_is_trying_since_its_first_failure() {
         let destination = DestinationStanding::new(Arc::from("hospital"), 0);
-        for (at, outcome) in [(1000, Outcome::Delivered), (2000, failed()), (3000, failed())] {
-            destination.attempted(at, &outcome);
+        let again = Ending::Retryable { asked: None, answered: false };
+        for (at, outcome, ending) in
+            [(1000, Outcome::Delivered, Ending::Delivered), (2000, failed(), again), (3000, failed(), again)]
+        {
+            destination.attempted(at, &outcome, ending);
         }
         let status = destination.status();
         assert_eq!((status.state, status.since), (DestinationState::Trying, time(2000)));
         assert_eq!(status.last_error.map(|error| error.at), Some(time(3000)));
-        destination.attempted(5000, &Outcome::Delivered);
+        destination.attempted(5000, &Outcome::Delivered, Ending::Delivered);
         assert_eq!(destination.status().state, DestinationState::Reachable);
         assert!(destination.status().last_error.is_some());
     }

@@ -111,6 +111,21 @@ pub struct DestinationStatus {
     pub paused: Option<Paused>,
     /// What went wrong last since the engine was started.
     pub last_error: Option<LastError>,
+    /// When it is tried again, while something waits because an attempt failed.
+    pub next_attempt: Option<NextAttempt>,
+}
+
+/// When a destination is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextAttempt {
+    /// When.
+    pub at: String,
+    /// In so many seconds, rounded up, as of when this was told.
+    pub in_seconds: u64,
+    /// The code of the attempt that failed; nothing when the journal does not tell it any more.
+    pub code: Option<String>,
+    /// What happened then, and for how long the destination asked to be left alone, if it did.
+    pub text: Option<String>,
 }
 
 /// Why nothing is sent to a destination.

@@ -118,6 +118,7 @@ impl Worker {
             let news = self.inbox.take();
             actions.extend(self.hear(news));
             let Next::Wait(until) = self.perform(actions) else { return };
+            self.standing.next_attempt(self.line.next_attempt(now()));
             actions = self.wait(until).await;
         }
     }
@@ -259,8 +260,8 @@ impl Worker {
         if generation == self.generation {
             self.idle.push(destination);
         }
-        self.standing.attempted(now(), &made.attempt.outcome);
         let ending = self.answers.ending(judged(&made.attempt));
+        self.standing.attempted(now(), &made.attempt.outcome, ending);
         self.note(seq, made.message_id, &made.attempt.outcome, ending);
         self.made.insert(seq, made);
         let actions = self.line.step(Event::Attempted { ticket, ending }, now());
