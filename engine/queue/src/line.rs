@@ -328,8 +328,8 @@ impl Line {
                 }
                 let Some(item) = of(&mut self.classes, class).hand.remove(seq) else { break };
                 self.unrecorded.insert(seq, class);
-                let (revision, since) = (item.revision, item.since);
-                actions.push(Action::Record { seq, result: Settled::Expired { revision, since } });
+                let Item { message, revision, since, .. } = item;
+                actions.push(Action::Record { seq, result: Settled::Expired { message, revision, since } });
             }
         }
     }

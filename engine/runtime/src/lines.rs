@@ -85,7 +85,8 @@ impl Lines {
                 }
             }
         });
-        let (relays, sources, destinations) = Default::default();
+        let relays = Arc::new(Relays::new(standing.clone()));
+        let (sources, destinations) = Default::default();
         Lines { base: base.to_owned(), journal, plans, standing, relays, inboxes, sources, destinations }
     }
 

@@ -17,14 +17,17 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ingest::Taken;
+use crate::standing::Standing;
 
 /// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
 /// journal with it.
 pub(crate) const ANSWER_BYTES_KEPT: usize = 64 << 10;
 
 /// All who wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Relays {
+    /// How destinations stand, which is why one waits in vain.
+    standing: Arc<Standing>,
     /// By message.
     waiting: Mutex<HashMap<u64, Vec<Waiting>>>,
 }
@@ -58,6 +61,10 @@ enum Ended {
 }
 
 impl Relays {
+    pub(crate) fn new(standing: Arc<Standing>) -> Relays {
+        Relays { standing, waiting: Mutex::default() }
+    }
+
     /// An attempt for a message has ended, and this is what becomes of its delivery.
     /// It was asked by the id `sent`.
     pub(crate) fn tell(
@@ -82,6 +89,11 @@ impl Relays {
                 News::Ended(Ended::Unanswered(format!("{destination} took it without an answer")))
             }
         });
+    }
+
+    /// A message's delivery waited for too long.
+    pub(crate) fn expired(&self, message: u64, destination: &str) {
+        self.tell_each(message, destination, || News::Ended(Ended::Unanswered(too_old(destination))));
     }
 
     /// What ended a delivery stands in the journal. Whoever came between its end and this has heard of neither.
@@ -220,6 +232,7 @@ async fn wait(
     match tokio::task::block_in_place(|| stands(journal, id, destination)) {
         Stands::Ended(ended) => ended,
         Stands::Waiting(why) => {
+            let why = place.relays.standing.hindrance(destination).unwrap_or(why);
             let seconds = from.within.as_secs_f64();
             Ended::Unanswered(format!("{destination} has not answered within {seconds} s: {why}"))
         }
@@ -254,6 +267,10 @@ fn stands(journal: &Journal, id: u64, destination: &str) -> Stands {
     }
 }
 
+fn too_old(destination: &str) -> String {
+    format!("it waited for longer than `expires_after` of {destination}, and is not sent any more")
+}
+
 fn as_it_stands(mut delivery: StoredDelivery) -> Stands {
     let last = delivery.attempts.pop();
     let answer = last.as_ref().map(|last| last.answer.as_slice()).unwrap_or_default();
@@ -270,6 +287,7 @@ fn as_it_stands(mut delivery: StoredDelivery) -> Stands {
             let (answer, sent) = (answer.to_vec(), delivery.control_id.unwrap_or_default());
             Stands::Ended(Ended::Answered { answer, sent })
         }
+        DeliveryState::Expired => ended(too_old(&delivery.destination)),
         state => ended(format!("it is {}", state.name())),
     }
 }
@@ -285,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_hears_of_its_own_message_and_nobody_is_kept() {
-        let relays = Arc::<Relays>::default();
+        let relays = Arc::new(Relays::new(Arc::new(Standing::new())));
         let (lab, hub): (Arc<str>, Arc<str>) = (Arc::from("lab"), Arc::from("hub"));
         let mut waits = [
             relays.wait(1, lab.clone()),

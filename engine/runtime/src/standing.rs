@@ -55,6 +55,12 @@ impl Standing {
         locked(&self.destinations).entry(name.clone()).or_insert_with(fresh).clone()
     }
 
+    /// What keeps a destination from being sent to: for whoever waits for its answer, so without its address.
+    pub(crate) fn hindrance(&self, destination: &str) -> Option<String> {
+        let destination = locked(&self.destinations).get(destination).cloned()?;
+        destination.hindrance(now())
+    }
+
     /// Forgets those that the plan does not have: if they come again, they count from nothing.
     pub(crate) fn follow(&self, plan: &Plan) {
         locked(&self.sources).retain(|name, _| plan.source(name).is_some());
@@ -304,8 +310,26 @@ impl DestinationStanding {
             None => last_failure(reader, delivery)?,
         };
         let (code, text) = failure.unwrap_or_default();
-        let in_seconds = u64::try_from(at_us.saturating_sub(now_us)).unwrap_or(0).div_ceil(1_000_000);
+        let in_seconds = seconds_until(at_us, now_us);
         Ok(Some(NextAttempt { at: time(at_us), in_seconds, code, text }))
+    }
+
+    fn hindrance(&self, now_us: i64) -> Option<String> {
+        let Known { state, since_us, failure, next_attempt, .. } = self.known().clone();
+        match (state, failure) {
+            (DestinationState::Blocked, _) => {
+                Some("it refused a message, and gets nothing more until somebody has looked".to_owned())
+            }
+            (DestinationState::Trying, Some((code, _))) => {
+                let next = next_attempt.map(|(at_us, _)| seconds_until(at_us, now_us));
+                let next = next.map_or("is made now".to_owned(), |seconds| format!("is in {seconds} s"));
+                let since = time(since_us);
+                Some(format!(
+                    "it is tried in vain since {since}: the last attempt failed ({code}), the next one {next}"
+                ))
+            }
+            _ => None,
+        }
     }
 
     /// A refusal keeps everything else from being sent.
@@ -340,6 +364,11 @@ impl DestinationStanding {
     fn known(&self) -> MutexGuard<'_, Known> {
         locked(&self.known)
     }
+}
+
+/// Rounded up; none when the time has come.
+fn seconds_until(at_us: i64, now_us: i64) -> u64 {
+    u64::try_from(at_us.saturating_sub(now_us)).unwrap_or(0).div_ceil(1_000_000)
 }
 
 /// Code and text of a waiting delivery's last attempt.

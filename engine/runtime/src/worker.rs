@@ -273,7 +273,11 @@ impl Worker {
 
     fn record(&mut self, seq: u64, result: Settled) {
         let record = match (self.made.remove(&seq), result) {
-            (_, Settled::Expired { revision, since }) => records::expired(seq, revision, since, now()),
+            (_, Settled::Expired { message, revision, since }) => {
+                self.relays.expired(message, &self.name);
+                self.ending.insert(seq, message);
+                records::expired(seq, revision, since, now())
+            }
             (Some(made), result) => {
                 self.relays.tell(made.message_id, &self.name, result, &made.attempt, &made.control_id);
                 if ends(result) {
@@ -361,6 +365,7 @@ fn judged(attempt: &Attempt) -> Attempted<'_> {
 fn item(waiting: WaitingDelivery) -> Item {
     Item {
         seq: waiting.seq,
+        message: waiting.message_id,
         class: Class::numbered(waiting.place.class),
         revision: waiting.revision,
         lanes: waiting.place.lanes,

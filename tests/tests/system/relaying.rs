@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, mpsc};
 
 use orderly_hl7v2::AckCode;
-use orderly_journal::DeliveryState::{Delivered, Failed, Filtered, Parked, Waiting};
+use orderly_journal::DeliveryState::{Delivered, Expired, Failed, Filtered, Parked, Waiting};
 use orderly_tests::peers::{PATIENCE, Peer, Sender, acknowledgement, control_id, framed};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
@@ -257,4 +257,45 @@ async fn what_is_about_another_message_is_passed_on_to_nobody() {
         none(&mut portal, id, "TESTER", "about another message").await;
     }
     assert_eq!(answer(&mut portal, &query("Q3", "TESTER")).await, response("Q3", "AA"));
+}
+
+/// An address at which nobody listens.
+fn nowhere() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn whoever_waits_in_vain_is_told_what_the_destination_is_waited_for() {
+    let site = asking(nowhere(), "300ms");
+    site.amend("orderly.yaml", "then: 50ms", "then: 10m");
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
+    // The second was never tried: what it waits for is the destination.
+    for id in ["Q1", "Q2"] {
+        let told = String::from_utf8(answer(&mut portal, &query(id, "TESTER")).await).unwrap();
+        assert!(
+            told.contains("hospital has not answered within 0.3 s: it is tried in vain since "),
+            "{told}"
+        );
+        assert!(told.contains("the last attempt failed (connect-refused), the next one is in "), "{told}");
+        assert!(!told.contains("127.0.0.1"), "no address of ours: {told}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_expires_is_told_at_once() {
+    let site = asking(nowhere(), "60s");
+    site.amend(
+        "orderly.yaml",
+        "    mllp:\n      address",
+        "    expires_after: 200ms\n    mllp:\n      address",
+    );
+    site.amend("orderly.yaml", "  clinic:", "  clinic:\n    repeats:\n      within: 1h");
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
+    // The second time from the journal.
+    for _ in 0..2 {
+        none(&mut portal, "Q1", "TESTER", "it waited for longer than `expires_after` of hospital").await;
+    }
+    assert_eq!(site.state_of(1), [Expired]);
 }

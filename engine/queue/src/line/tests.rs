@@ -9,7 +9,7 @@ use crate::retry::RetrySchedule;
 pub(super) const FAILED: Ending = Ending::Retryable { asked: None, answered: false };
 pub(super) const BUSY: Ending = Ending::Retryable { asked: None, answered: true };
 fn expired(since: Micros) -> Settled {
-    Settled::Expired { revision: 0, since: Some(since) }
+    Settled::Expired { message: 0, revision: 0, since: Some(since) }
 }
 pub(super) const SECOND: Micros = 1_000_000;
 
@@ -19,6 +19,7 @@ fn item(seq: u64) -> Item {
     let class = Class::Normal;
     Item {
         seq,
+        message: 0,
         class,
         lanes,
         revision: 0,
