@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage};
+use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage, Unseen};
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
     Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, is_answerable, members,
@@ -239,6 +239,7 @@ impl Ingest {
             drop(held);
             if let Ok(accepted) = &result {
                 note_stored(&source, &standing, (id, fate), accepted.earlier.as_ref());
+                note_unseen(&source, &standing, id, &accepted.unseen);
             }
             // A connection that has gone away waits for no answer; the message is stored all the same.
             let _ = done.send(result);
@@ -383,6 +384,24 @@ fn note_stored(
         }
     }
 }
+
+/// Counts a message that may be a repeat, and tells of each file that leaves it open: the first time aloud.
+fn note_unseen(source: &str, standing: &SourceStanding, id: u64, unseen: &[Arc<Unseen>]) {
+    if unseen.is_empty() {
+        return;
+    }
+    for file in standing.unsure(unseen) {
+        let (code, problem) = ("repeat-unsure", &file.problem);
+        warn!(
+            source,
+            id,
+            code,
+            "taken as new, it may repeat a message of a file that cannot be read: {problem}; {UNSURE}"
+        );
+    }
+}
+
+const UNSURE: &str = "further ones are counted (`orderly status`) and not told here";
 
 const REUSED: &str = "both are delivered; further ones are counted (`orderly status`) and not told here";
 

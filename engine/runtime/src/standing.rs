@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use orderly_journal::{Fate, JournalError, Reader};
+use orderly_journal::{Fate, JournalError, Reader, Unseen};
 use orderly_pipeline::Plan;
 use orderly_queue::line::Ending;
 use orderly_transport::destinations::Outcome;
@@ -17,7 +17,7 @@ use orderly_transport::listeners::Place;
 use crate::kept::Kept;
 use crate::status::{
     DestinationState, DestinationStatus, Fates, LastError, NextAttempt, PeerStatus, SourceState,
-    SourceStatus, Status, ToleranceStatus,
+    SourceStatus, Status, ToleranceStatus, Unsure,
 };
 
 /// How many peers of a source are kept: a source has one sender or a few, and whoever scans the network fills no memory. The
@@ -107,6 +107,9 @@ struct SourceCounts {
     connections: u64,
     messages: Fates,
     reused_ids: u64,
+    /// Messages that may be repeats, and what is wrong with the files that leave it open, by number.
+    unsure: u64,
+    unseen: BTreeMap<u32, String>,
     peers: HashMap<IpAddr, Peer>,
 }
 
@@ -192,6 +195,14 @@ impl SourceStanding {
         counts.reused_ids == 1
     }
 
+    /// A message was taken as new although these files could not be looked into. Gives those that are not known yet.
+    pub(crate) fn unsure<'u>(&self, unseen: &'u [Arc<Unseen>]) -> Vec<&'u Unseen> {
+        let mut counts = self.counts();
+        counts.unsure += 1;
+        let mut is_new = |file: &Unseen| counts.unseen.insert(file.number, file.problem.clone()).is_none();
+        unseen.iter().map(Arc::as_ref).filter(|file| is_new(file)).collect()
+    }
+
     fn status(&self) -> SourceStatus {
         let counts = self.counts();
         let (state, place) = match &*locked(&self.place) {
@@ -209,6 +220,7 @@ impl SourceStanding {
             connections: counts.connections,
             messages: counts.messages,
             reused_ids: counts.reused_ids,
+            unsure: Unsure { messages: counts.unsure, files: counts.unseen.values().cloned().collect() },
             peers: peers.into_iter().map(|(address, peer)| peer.status(*address)).collect(),
         }
     }

@@ -31,8 +31,19 @@ pub struct SourceStatus {
     pub messages: Fates,
     /// So many of them had the control id of another one, and other bytes; where the source declares repeats.
     pub reused_ids: u64,
+    /// Those that were taken as new although they may be repeats.
+    pub unsure: Unsure,
     /// Who connected, by address; of a queue, the brokers that it was consumed at.
     pub peers: Vec<PeerStatus>,
+}
+
+/// Messages of which nobody knows whether they are repeats, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Unsure {
+    /// How many.
+    pub messages: u64,
+    /// The files of the journal in which the first of them may stand, with what is wrong with each.
+    pub files: Vec<String>,
 }
 
 /// How messages come in.

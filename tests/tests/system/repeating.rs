@@ -235,3 +235,33 @@ async fn what_is_posted_or_dropped_once_more_is_known_too() {
     assert_eq!(fates(&site, [5, 6, 7, 8]), [Fate::Routed, Fate::Routed, Fate::Duplicate, Fate::Routed]);
     orderly(&site, ["balance"]).await.ended(0);
 }
+
+#[tokio::test]
+async fn a_file_of_the_journal_that_cannot_be_read_stops_no_source_and_is_told() {
+    let hospital = Peer::accepting().await;
+    let site = knowing(hospital.address, "24h");
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    for id in ["U1", "U2", "U3"] {
+        assert!(answer(&mut clinic, &admission(id)).await.contains("MSA|AA|"));
+    }
+    until("the deliveries", || (site.state_of(3) == [DeliveryState::Delivered]).then_some(())).await;
+    until("the first file to be sealed", || {
+        let log = fs::metadata(site.path("journal/segments/00000002.db-wal"));
+        log.map_or(true, |log| log.len() == 0).then_some(())
+    })
+    .await;
+    engine.stop().await;
+    fs::write(site.path("journal/segments/00000002.db"), [b'x'; 8192]).unwrap();
+
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    for id in ["U4", "U5"] {
+        assert!(answer(&mut clinic, &admission(id)).await.contains(&format!("MSA|AA|{id}\r")));
+    }
+    hospital.received(5).await;
+    engine.logged_times("repeat-unsure", 1).await;
+    let ran = orderly(&site, ["status"]).await.ended(0);
+    let told = "clinic: 2 taken as new that may be repeats, because a file of the journal cannot be read: ";
+    assert!(ran.out.contains(told) && ran.out.contains("00000002.db"), "{}", ran.out);
+}
