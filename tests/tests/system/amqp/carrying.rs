@@ -8,7 +8,7 @@ use orderly_journal::{DeliveryState, Fate};
 use orderly_queue::planted::Fault;
 use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, TLS_NAME, pika, to_queue};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
-use orderly_tests::running::{Running, orderly};
+use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::amqp::{Connection, ConsumerSettings, Declaration, ExchangeKind, QueueKind};
 use serde_json::Value;
@@ -318,7 +318,9 @@ async fn what_is_too_large_holds_nothing_up() {
         sender.send(&message).await;
     }
     assert_eq!(comes_out(&connection, "large-out", 1).await, ["L3"]);
-    assert_eq!([site.state_of(1), site.state_of(2)], [[DeliveryState::Parked], [DeliveryState::Failed]]);
+    // Its result is written a moment after the next one has gone out.
+    until("the refusal", || (site.state_of(1) == [DeliveryState::Parked]).then_some(())).await;
+    assert_eq!(site.state_of(2), [DeliveryState::Failed]);
     let shown = orderly(&site, ["show", "1"]).await.ended(0).out;
     assert!(shown.contains("the broker takes no message of this size"), "{shown}");
     let shown = orderly(&site, ["show", "2"]).await.ended(0).out;
