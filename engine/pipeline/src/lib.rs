@@ -39,7 +39,7 @@ pub use process::{
     members, not_whole, process, process_traced,
 };
 pub use relay::{is_answerable, relayed, too_many};
-pub use site::journal_folder;
 pub use site::secret::names_secret;
+pub use site::{declared_lane, journal_folder};
 pub use stream::{Member, Stream};
 pub use tolerances::{FRAME_TOLERANCES, tolerances, tolerated};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use orderly_journal::{DeliveryState, Indexer, Journal, JournalError, Options, Reader, Writer};
-use orderly_pipeline::Plan;
+use orderly_pipeline::{Diagnostic, Plan};
 use orderly_transport::listeners::{BindError, Place};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::configuration::Configuration;
 use crate::control::Control;
 use crate::house::{House, note};
+use crate::lanes;
 use crate::lines::Lines;
 use crate::part;
 use crate::plans::Plans;
@@ -61,6 +62,9 @@ pub enum StartError {
         /// What the system said.
         error: BindError,
     },
+    /// A destination's lanes are declared otherwise than what waits for it has them.
+    #[error("{0}")]
+    LaneHeld(Diagnostic),
     /// The socket for commands cannot be made.
     #[error("the socket for commands {path}: {error}", path = path.display())]
     Control {
@@ -103,6 +107,10 @@ impl Engine {
 
     async fn begin(settings: Settings, journal: Journal) -> Result<Engine, StartError> {
         let Settings { base, plan, journal: options, configuration } = settings;
+        let held = tokio::task::block_in_place(|| lanes::changed_since_then(&journal.reader(), &plan))?;
+        if let Some(diagnostic) = held {
+            return Err(StartError::LaneHeld(diagnostic));
+        }
         let plans = Plans::new(plan.clone());
         let standing = Arc::new(Standing::new());
         let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone());

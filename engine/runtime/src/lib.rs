@@ -25,6 +25,7 @@ mod inbox;
 mod ingest;
 mod inject;
 mod kept;
+mod lanes;
 mod lines;
 mod outside;
 mod part;
