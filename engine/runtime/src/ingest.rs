@@ -26,6 +26,7 @@ use tracing::{debug, error, info, warn};
 use crate::convert;
 use crate::file_ingest::Room;
 use crate::plans::{Held, Plans};
+use crate::queue_ingest::Trouble;
 use crate::relay::{Relay, Relays};
 use crate::standing::SourceStanding;
 use crate::told;
@@ -91,6 +92,8 @@ pub(crate) struct Ingest {
     pub(crate) unreleased: Arc<Mutex<Vec<Arc<str>>>>,
     /// Whether the last file could not be stored.
     pub(crate) is_failing: Arc<AtomicBool>,
+    /// What keeps its queue from being consumed.
+    pub(crate) trouble: Mutex<Trouble>,
 }
 
 impl Ingest {
@@ -112,6 +115,7 @@ impl Ingest {
             room: Room::default(),
             unreleased: Arc::default(),
             is_failing: Arc::default(),
+            trouble: Mutex::default(),
         }
     }
 
