@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use orderly_queue::planted::Fault;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -49,6 +50,17 @@ impl Running {
     /// Starts `orderly run` on a site and waits until it has started.
     pub async fn start(site: &Site) -> Running {
         Running::start_as(site, Command::new(binary())).await
+    }
+
+    /// The same with a fault planted, or without.
+    pub async fn start_with(site: &Site, fault: Option<Fault>) -> Running {
+        match fault {
+            None => Running::start(site).await,
+            Some(fault) => {
+                let planted = format!("ORDERLY_PLANTED_FAULT={}", fault as u8);
+                Running::start_under(site, &["env", &planted]).await
+            }
+        }
     }
 
     /// The same by way of another program, such as one that sets limits: `wrapper` gets the binary's path and its

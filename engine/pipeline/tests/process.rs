@@ -265,7 +265,7 @@ fn the_page_names_every_tolerance() {
 /// The blocks under this heading that begin with this line, without their indentation.
 fn of_the_page(heading: &str, first: &str) -> String {
     let page = include_str!("../../../docs/site.md");
-    let section = page.split_once(heading).expect("the heading").1;
+    let section = page.split_once(heading).unwrap().1;
     let block = section.lines().skip_while(|line| line.strip_prefix("    ") != Some(first));
     block.map_while(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect()
 }

@@ -11,6 +11,7 @@ use orderly_journal::{DeliveryState, Journal, StoredDelivery};
 use orderly_pipeline::plan::AnswerFrom;
 use orderly_pipeline::{Facts, Reply, relayed, too_many};
 use orderly_queue::line::Settled;
+use orderly_queue::planted::{self, Fault};
 use orderly_transport::destinations::{Attempt, Outcome};
 use orderly_transport::listeners::Verdict;
 use tokio::sync::oneshot;
@@ -78,6 +79,7 @@ impl Relays {
         if !ends(settled) {
             return;
         }
+        let message = self.meant(message, destination);
         self.tell_each(message, destination, || match (&attempt.answer, &attempt.outcome) {
             (Some(answer), _) => {
                 News::Ended(Ended::Answered { answer: answer.clone(), sent: sent.to_owned() })
@@ -89,6 +91,17 @@ impl Relays {
                 News::Ended(Ended::Unanswered(format!("{destination} took it without an answer")))
             }
         });
+    }
+
+    /// The message whose senders are told.
+    fn meant(&self, message: u64, destination: &str) -> u64 {
+        if !planted::is_planted(Fault::AnswerToAnother) {
+            return message;
+        }
+        let all = self.waiting();
+        let waits = |waiting: &Vec<Waiting>| waiting.iter().any(|one| *one.destination == *destination);
+        let other = all.iter().find(|(other, waiting)| **other != message && waits(waiting));
+        other.map_or(message, |(other, _)| *other)
     }
 
     /// A message's delivery waited for too long.

@@ -383,11 +383,11 @@ fn seconds_until(at_us: i64, now_us: i64) -> u64 {
     u64::try_from(at_us.saturating_sub(now_us)).unwrap_or(0).div_ceil(1_000_000)
 }
 
+/// Code and text of an attempt that failed, as far as they are known.
+type Failure = (Option<String>, Option<String>);
+
 /// Code and text of a waiting delivery's last attempt.
-fn last_failure(
-    reader: &Reader,
-    delivery: u64,
-) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
+fn last_failure(reader: &Reader, delivery: u64) -> Result<Option<Failure>, JournalError> {
     let Some(outgoing) = reader.outgoing(delivery)? else { return Ok(None) };
     let message = reader.message(outgoing.message_id)?;
     let deliveries = message.map(|message| message.deliveries).unwrap_or_default();

@@ -227,14 +227,13 @@ fn stored(site: &Site) -> u64 {
 #[tokio::test]
 async fn a_message_taken_off_too_early_is_seen() {
     let connection = declare("planted", &Broker::shared().address()).await;
-    let planted = format!("ORDERLY_PLANTED_FAULT={}", Fault::TakenOffBeforeCommit as u8);
     // How much is under way when the engine dies is chance.
     for _ in 0..10 {
         let site = site("planted", &Broker::shared().address());
         publish(&connection, "planted-in", numbered(400).iter().map(|id| admission(id))).await;
         let before = connection.queue_state("planted-out").await.unwrap().messages_count;
         let there = u64::from(connection.queue_state("planted-in").await.unwrap().messages_count);
-        let engine = Running::start_under(&site, &["env", &planted]).await;
+        let engine = Running::start_with(&site, Some(Fault::TakenOffBeforeCommit)).await;
         if kill(engine, "planted", &site, &connection, before + 20).await < there {
             return;
         }
