@@ -49,6 +49,7 @@ mod watch;
 mod worker;
 
 pub use alone::{AloneError, perform_without_engine};
+pub use carrier::clear_broker;
 pub use carrier::control::{Control, Pausing};
 pub use carrier::envelope::{Envelope, Unreadable};
 pub use carrier::nodes::{AllFound, NodeFound, NodeStatus};
