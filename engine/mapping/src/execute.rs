@@ -31,6 +31,9 @@ use crate::{Input, Mapping, Outcome, Output};
 /// that feed on their own output are stopped before memory is.
 pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
 
+/// So many segments do most mappings insert at most.
+const SEGMENTS_INSERTED: usize = 4;
+
 /// Applies the mapping. `trace` is told of every rule. What it gives is never nothing.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Vec<Outcome> {
     let case = match trace {
@@ -45,14 +48,15 @@ fn outcomes(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Re
     let slots = mapping.slots;
     match &mapping.form {
         Form::Edit(steps) => {
-            Run::new(case, case.received().clone(), slots, trace).steps(steps, |run| Ok(run.message_and_id()))
+            let run = Run::new(case, case.received().working_copy(), slots, trace);
+            run.steps(steps, |run| Ok(run.message_and_id()))
         }
         Form::Start { version, steps } => {
             let run = Run::new(case, start::message(version, case.input)?, slots, trace);
             run.steps(steps, |run| start::check(&run.message).map(|()| run.message_and_id()))
         }
         Form::Build { rules, build, writing } => {
-            let mut run = Run::new(case, case.received().clone(), slots, trace);
+            let mut run = Run::new(case, case.received().working_copy(), slots, trace);
             let ruled = run.rules(rules, None);
             let built = ruled.and_then(|()| run.built(build, writing));
             let bytes = run.tell_refused(built)?;
@@ -151,10 +155,12 @@ impl<'r, 'm> Run<'r, 'm> {
         trace: Option<&'r mut Trace>,
     ) -> Run<'r, 'm> {
         let next = Id::try_from(message.segments().len()).unwrap_or(Id::MAX);
+        let mut ids = Vec::with_capacity(message.segments().len() + SEGMENTS_INSERTED);
+        ids.extend(0..next);
         Run {
             case,
             message,
-            ids: (0..next).collect(),
+            ids,
             next,
             groups: OnceCell::new(),
             received_groups: OnceCell::new(),
@@ -206,7 +212,7 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn scope<'s>(&'s self, frame: Option<&'s Frame<'s, 's>>) -> Scope<'s, 's> {
-        let working = Tree::new(&self.message, Some(&self.ids), &self.groups);
+        let working = self.working();
         let received = Tree::new(self.case.received(), None, &self.received_groups);
         let here = match frame.map(|frame| frame.at) {
             Some(At::Segment(id)) => {
@@ -284,15 +290,18 @@ impl<'r, 'm> Run<'r, 'm> {
     fn repetitions(&self, at: At<'_>) -> usize {
         match at {
             At::Repetition(id, field, _) => {
-                self.scope(None).working.index(id).map_or(0, |index| self.message.field(index, field).count())
+                self.working().index(id).map_or(0, |index| self.message.field(index, field).count())
             }
             At::Segment(_) | At::Group(..) | At::Member(_) => 0,
         }
     }
 
     fn is_there(&self, at: At<'_>) -> bool {
-        let scope = self.scope(None);
-        matches!(at, At::Member(_)) || scope.span_of(scope.working, at).is_some()
+        matches!(at, At::Member(_)) || self.working().span_of(at).is_some()
+    }
+
+    fn working(&self) -> Tree<'_> {
+        Tree::new(&self.message, Some(&self.ids), &self.groups)
     }
 
     fn name(&mut self, said: &Let, rule: &Span, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {

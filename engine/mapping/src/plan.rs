@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orderly_hl7v2::{Level, Select};
+use orderly_hl7v2::{Level, Position, Select};
 use orderly_record::{Diagnostic, Fault};
 use regex::Regex;
 
@@ -88,6 +88,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// What it names in a segment, where it names no repetition.
+    pub(crate) fn position(&self, segment: usize) -> Position {
+        let (component, subcomponent) = (self.component, self.subcomponent);
+        Position { segment, field: self.field.unwrap_or(0), repetition: None, component, subcomponent }
+    }
+
     /// The level of what it names, `None` for a segment. `start` is that of its start.
     pub(crate) fn level(&self, start: Option<Level>) -> Option<Level> {
         match self {

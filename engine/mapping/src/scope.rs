@@ -189,6 +189,20 @@ impl<'s> Tree<'s> {
         }
     }
 
+    /// The first segment of what a frame stands at, and all of it; of a group what is left of it.
+    pub(crate) fn span_of(&self, at: At<'_>) -> Option<(usize, Range<usize>)> {
+        match at {
+            At::Segment(id) | At::Repetition(id, ..) => self.index(id).map(|index| (index, index..index + 1)),
+            At::Group(first, last, all) => {
+                let index = |id: &Id| self.index(*id);
+                let first = index(&first).or_else(|| all.iter().find_map(index))?;
+                let last = index(&last).or_else(|| all.iter().rev().find_map(index))?;
+                Some((first, first..last + 1))
+            }
+            At::Member(_) => None,
+        }
+    }
+
     fn groups(&self) -> &'s Groups {
         self.groups.get_or_init(|| Groups::of(self.message))
     }
@@ -196,6 +210,16 @@ impl<'s> Tree<'s> {
     fn is(&self, index: usize, name: &str) -> bool {
         self.message.segments().get(index).is_some_and(|segment| segment.is(name))
     }
+}
+
+/// Where the common path leads.
+pub(crate) enum Bare {
+    /// The path is not so plain.
+    No,
+    /// The segment is not there.
+    Missing,
+    /// The segment's index.
+    At(usize),
 }
 
 /// What relative paths start from.
@@ -231,22 +255,17 @@ impl<'f, 's> Scope<'f, 's> {
         Scope { here, ..self }
     }
 
-    /// The common path, a bare name and numbers, without lists of one; `None` when the path is not so plain, `Some(None)` when the
-    /// segment is not there.
-    pub(crate) fn bare(&self, place: &'s Place) -> Result<Option<Option<Position>>, Refusal> {
-        let (Start::Segment { segment, .. }, Some(field), None) =
-            (&place.start, place.part.field, &place.part.repetition)
-        else {
-            return Ok(None);
-        };
-        if !segment.is_bare() {
-            return Ok(None);
+    /// The segment of the common path, a bare name and numbers, without lists of one.
+    pub(crate) fn bare(&self, tree: Tree<'s>, place: &'s Place) -> Result<Bare, Refusal> {
+        match (&place.start, &place.part) {
+            (Start::Segment { segment, .. }, Part { field: Some(_), repetition: None, .. })
+                if segment.is_bare() =>
+            {
+                let found = self.nearest(tree, &segment.name)?;
+                Ok(found.map_or(Bare::Missing, Bare::At))
+            }
+            _ => Ok(Bare::No),
         }
-        let Some(segment) = self.nearest(self.tree(&place.start), &segment.name)? else {
-            return Ok(Some(None));
-        };
-        let (component, subcomponent) = (place.part.component, place.part.subcomponent);
-        Ok(Some(Some(Position { segment, field, repetition: None, component, subcomponent })))
     }
 
     /// The message that a path starts in.
@@ -291,6 +310,11 @@ impl<'f, 's> Scope<'f, 's> {
     /// The same as positions in the working message, to be written to or deleted. `creates` allows places that are not there yet:
     /// the repetition after the last.
     pub(crate) fn positions(&self, place: &'s Place, creates: bool) -> Result<Vec<Position>, Refusal> {
+        match self.bare(self.working, place)? {
+            Bare::At(segment) => return Ok(vec![place.part.position(segment)]),
+            Bare::Missing => return Ok(Vec::new()),
+            Bare::No => {}
+        }
         let (indexes, fixed) = match &place.start {
             Start::Segment { segment, .. } => (self.segments(self.working, segment)?, None),
             Start::Here => match self.frame.map(|frame| frame.at) {
@@ -488,7 +512,7 @@ impl<'f, 's> Scope<'f, 's> {
     pub(crate) fn nearest(&self, tree: Tree<'s>, name: &str) -> Result<Option<usize>, Refusal> {
         let frames = self.frame.into_iter().flat_map(Frame::and_outer);
         for frame in frames {
-            let Some((index, range)) = self.span_of(tree, frame.at) else {
+            let Some((index, range)) = tree.span_of(frame.at) else {
                 // What was deleted is not replaced by another of its name.
                 if self.was(frame.at, name) {
                     return Ok(None);
@@ -516,7 +540,7 @@ impl<'f, 's> Scope<'f, 's> {
         let Some(frame) = frames.find(|frame| !matches!(frame.at, At::Member(_))) else {
             return self.named(tree, name, 0..tree.message.segments().len());
         };
-        let Some((index, range)) = self.span_of(tree, frame.at) else { return Ok(Vec::new()) };
+        let Some((index, range)) = tree.span_of(frame.at) else { return Ok(Vec::new()) };
         if range.len() > 1 {
             return self.named(tree, name, range);
         }
@@ -535,20 +559,6 @@ impl<'f, 's> Scope<'f, 's> {
         Ok(Vec::new())
     }
 
-    /// The first segment of what a frame stands at, and all of it; of a group what is left of it.
-    pub(crate) fn span_of(&self, tree: Tree<'s>, at: At<'_>) -> Option<(usize, Range<usize>)> {
-        match at {
-            At::Segment(id) | At::Repetition(id, ..) => tree.index(id).map(|index| (index, index..index + 1)),
-            At::Group(first, last, all) => {
-                let index = |id: &Id| tree.index(*id);
-                let first = index(&first).or_else(|| all.iter().find_map(index))?;
-                let last = index(&last).or_else(|| all.iter().rev().find_map(index))?;
-                Some((first, first..last + 1))
-            }
-            At::Member(_) => None,
-        }
-    }
-
     /// Whether what a frame stands at had this name in the message as received.
     fn was(&self, at: At<'_>, name: &str) -> bool {
         match at {
@@ -560,13 +570,13 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     fn current(&self, tree: Tree<'s>) -> Option<usize> {
-        self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(index, _)| index)
+        self.frame.and_then(|frame| tree.span_of(frame.at)).map(|(index, _)| index)
     }
 
     /// The occurrences of a group, inside the group of the current occurrence when there is one.
     pub(crate) fn group_occurrences(&self, group: &str) -> Vec<Range<usize>> {
         let tree = self.working;
-        let within = self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(_, range)| range);
+        let within = self.frame.and_then(|frame| tree.span_of(frame.at)).map(|(_, range)| range);
         let inside = |range: &Range<usize>| {
             within.as_ref().is_none_or(|within| range.start >= within.start && range.end <= within.end)
         };
@@ -644,7 +654,7 @@ impl<'f, 's> Scope<'f, 's> {
 }
 
 /// A component or subcomponent of a field or a repetition.
-fn below<'s>(view: View<'s>, part: &Part) -> View<'s> {
+pub(crate) fn below<'s>(view: View<'s>, part: &Part) -> View<'s> {
     let Some(component) = part.component else { return view };
     let repetition = if view.level() == Level::Field { view.child(1) } else { view };
     let component = repetition.child(component);

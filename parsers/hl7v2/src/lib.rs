@@ -43,6 +43,7 @@ pub use batch::{Batch, Member, Splitter, split};
 pub use charset::Charset;
 pub use conformance::validate;
 pub use delimiters::{Delimiters, Encoding};
+pub use edit::Edit;
 pub use escape::Unencodable;
 pub use groups::Groups;
 pub use header::Header;

@@ -10,8 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use nom::bytes::complete::{take_while, take_while_m_n};
-use nom::combinator::recognize;
+use nom::bytes::complete::take_while;
 use nom::{IResult, Parser};
 use orderly_record::{Diagnostic, Fault};
 
@@ -144,7 +143,9 @@ fn headless<'a>(bytes: &'a [u8], settings: &Settings) -> Unreadable<'a> {
         Some(declaration) => declaration.delimiters,
         None => presumed(body),
     };
-    let is_segment = segment_name(body).is_ok_and(|(rest, _)| rest.first() == Some(&delimiters.field));
+    let is_segment = body
+        .split_at_checked(3)
+        .is_some_and(|(name, rest)| is_segment_name(name) && rest.first() == Some(&delimiters.field));
     let read = || tree(leading, body, delimiters, settings, Vec::new()).ok().map(Box::new);
     Unreadable { diagnostic, header: None, tree: is_segment.then(read).flatten() }
 }
@@ -297,7 +298,7 @@ fn segments<'a>(
 /// What was found of a line: which of all starts are its own, or its parts where these do not tell.
 enum Found<'a> {
     Starts(Range<usize>),
-    Parts(Parts<'a>),
+    Parts(Box<Parts<'a>>),
 }
 
 impl Found<'_> {
@@ -313,14 +314,14 @@ fn found<'a>(content: &'a [u8], line: &Line, encoding: &Encoding, starts: &mut V
     let separator = encoding.delimiters.field;
     let text = content.get(line.text.clone()).unwrap_or_default();
     if encoding.charset.is_transcoded() {
-        return Found::Parts(wire::parts(text, encoding.charset, separator));
+        return Found::Parts(Box::new(wire::parts(text, encoding.charset, separator)));
     }
     let before = starts.len();
     match parts::split(text, separator, starts) {
         Some(()) => Found::Starts(before..starts.len()),
         None => {
             let parts = text.split(|byte| *byte == separator).map(Cow::Borrowed);
-            Found::Parts(Parts::own(parts.collect(), Vec::new()))
+            Found::Parts(Box::new(Parts::own(parts.collect(), Vec::new())))
         }
     }
 }
@@ -330,7 +331,7 @@ fn segment<'a>(content: &'a [u8], found: Found<'a>, line: Line, starts: &Arc<[u3
         Found::Starts(own) => {
             Parts::received(content.get(line.text).unwrap_or_default(), Starts::new(starts, own))
         }
-        Found::Parts(parts) => parts,
+        Found::Parts(parts) => *parts,
     };
     Segment::new(parts, content.get(line.terminator).unwrap_or_default())
 }
@@ -374,15 +375,10 @@ fn continuation(segment: &Segment<'_>, name: &[u8]) -> Option<(&'static str, &'s
     }
 }
 
-fn is_segment_name(name: &[u8]) -> bool {
-    segment_name(name).is_ok_and(|(rest, _)| rest.is_empty())
-}
-
 /// A letter, then two letters or digits (chapter 2, "Segments").
-fn segment_name(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let letter = take_while_m_n(1, 1, |byte: u8| byte.is_ascii_uppercase());
-    let rest = take_while_m_n(2, 2, |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    recognize((letter, rest)).parse(input)
+fn is_segment_name(name: &[u8]) -> bool {
+    let is_next = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    matches!(name, [first, rest @ ..] if first.is_ascii_uppercase() && rest.len() == 2 && rest.iter().all(is_next))
 }
 
 /// Where a segment's text and its terminator stand.
@@ -418,8 +414,9 @@ pub(crate) fn line(content: &[u8], start: usize, separator: u8) -> Line {
 
 /// Whether these bytes begin like a segment: a name, then a field separator or the segment's end.
 fn starts_segment(bytes: &[u8], separator: u8) -> bool {
-    segment_name(bytes)
-        .is_ok_and(|(rest, _)| rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte)))
+    bytes.split_at_checked(3).is_some_and(|(name, rest)| {
+        is_segment_name(name) && rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte))
+    })
 }
 
 #[cfg(test)]

@@ -112,6 +112,11 @@ impl<'a> Segment<'a> {
         bytes.extend_from_slice(self.terminator);
     }
 
+    /// Room for its bytes as the tree holds them, terminator included: as many, or a few more.
+    pub(crate) fn room(&self) -> usize {
+        self.parts.room() + self.terminator.len()
+    }
+
     /// How many bytes it takes in the tree, terminator included.
     pub(crate) fn encoded_len(&self) -> usize {
         self.parts.joined_len() + self.terminator.len()
