@@ -19,7 +19,7 @@ use crate::delimiters::{Delimiters, Encoding, begins, declaration, presumed};
 use crate::header::Header;
 use crate::message::Message;
 use crate::parts::{self, Parts, Starts};
-use crate::segment::Segment;
+use crate::segment::{Segment, is_name};
 use crate::view::Presence;
 use crate::wire;
 
@@ -145,7 +145,7 @@ fn headless<'a>(bytes: &'a [u8], settings: &Settings) -> Unreadable<'a> {
     };
     let is_segment = body
         .split_at_checked(3)
-        .is_some_and(|(name, rest)| is_segment_name(name) && rest.first() == Some(&delimiters.field));
+        .is_some_and(|(name, rest)| is_name(name) && rest.first() == Some(&delimiters.field));
     let read = || tree(leading, body, delimiters, settings, Vec::new()).ok().map(Box::new);
     Unreadable { diagnostic, header: None, tree: is_segment.then(read).flatten() }
 }
@@ -341,16 +341,15 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
     if diagnostics.len() >= DIAGNOSTICS_MAX {
         return;
     }
-    let name = segment.parts.get(0).unwrap_or_default();
-    if !is_segment_name(name) {
+    if !segment.is_properly_named() {
         let message = "a line that does not begin with a segment name";
         let help = "a line end within a text must be sent as \\.br\\ or \\X0D\\";
         let diagnostic = Diagnostic::warning("hl7-bad-segment-name", Fault::Sender, message);
         diagnostics.push(diagnostic.in_input(offset, "").with_help(help));
-    } else if let Some((code, message)) = continuation(segment, name) {
-        let path = if name == b"DSC" { "DSC-1" } else { "" };
+    } else if let Some((code, message)) = continuation(segment) {
+        let path = if segment.is("DSC") { "DSC-1" } else { "" };
         diagnostics.push(Diagnostic::warning(code, Fault::Sender, message).in_input(offset, path));
-    } else if index > 0 && name == b"MSH" {
+    } else if index > 0 && segment.is("MSH") {
         let message = "a second header: these are several messages in one";
         diagnostics.push(
             Diagnostic::warning("hl7-several-messages", Fault::Sender, message).in_input(offset, "MSH[2]"),
@@ -360,25 +359,19 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
 
 /// Whether what a message says goes on elsewhere (chapter 2, "Continuation messages and segments"). The parts stay what they are: they are
 /// not put together here.
-fn continuation(segment: &Segment<'_>, name: &[u8]) -> Option<(&'static str, &'static str)> {
+fn continuation(segment: &Segment<'_>) -> Option<(&'static str, &'static str)> {
     let has_pointer = || segment.parts.get(1).is_some_and(|pointer| !pointer.trim_ascii().is_empty());
-    match name {
-        b"ADD" => Some((
+    match () {
+        () if segment.is("ADD") => Some((
             "hl7-segment-continued",
             "the content of the segment before goes on here, and is not read as part of it",
         )),
-        b"DSC" if has_pointer() => Some((
+        () if segment.is("DSC") && has_pointer() => Some((
             "hl7-message-continued",
             "the message goes on in another one, and is not read together with it",
         )),
-        _ => None,
+        () => None,
     }
-}
-
-/// A letter, then two letters or digits (chapter 2, "Segments").
-fn is_segment_name(name: &[u8]) -> bool {
-    let is_next = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    matches!(name, [first, rest @ ..] if first.is_ascii_uppercase() && rest.len() == 2 && rest.iter().all(is_next))
 }
 
 /// Where a segment's text and its terminator stand.
@@ -415,7 +408,7 @@ pub(crate) fn line(content: &[u8], start: usize, separator: u8) -> Line {
 /// Whether these bytes begin like a segment: a name, then a field separator or the segment's end.
 fn starts_segment(bytes: &[u8], separator: u8) -> bool {
     bytes.split_at_checked(3).is_some_and(|(name, rest)| {
-        is_segment_name(name) && rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte))
+        is_name(name) && rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte))
     })
 }
 
