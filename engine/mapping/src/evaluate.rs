@@ -41,7 +41,19 @@ pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'
         }
         Term::Name(slot) => named(*slot, scope),
         Term::Position(slot) => Ok(Value::text(scope.number_of(*slot).to_string())),
-        Term::Piped { value: Some(input), pipe } => pipe.apply(value(input, scope)?, scope),
+        Term::Piped { value: Some(input), pipe } => match scope.case.recorder() {
+            None => pipe.apply(value(input, scope)?, scope),
+            Some(recorder) => {
+                let before = recorder.count();
+                let found = value(input, scope)?;
+                if let Value::List(members) = &found
+                    && let Some(picked) = pipe.picks(members.len())
+                {
+                    recorder.pick(before, members, picked, scope);
+                }
+                pipe.apply(found, scope)
+            }
+        },
         Term::Piped { value: None, pipe } => pipe.apply(Value::Empty, scope),
     }
 }

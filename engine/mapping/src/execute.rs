@@ -19,7 +19,7 @@ use orderly_record::{Diagnostic, Fault, Place};
 
 use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
-use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk};
+use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk, Written};
 use crate::refusal::{Refusal, Refused};
 use crate::scope::{At, Case, Frame, Here, Id, Scope, Tree};
 use crate::trace::Trace;
@@ -47,13 +47,20 @@ fn outcomes(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Re
     mapping.accepts.check(case.input, &mapping.input)?;
     let slots = mapping.slots;
     match &mapping.form {
-        Form::Edit(steps) => {
-            let run = Run::new(case, case.received().working_copy(), slots, trace);
-            run.steps(steps, |run| Ok(run.message_and_id()))
+        Form::Edit { version, charset, steps } => {
+            let message = start::copy(case.received(), charset.as_ref())?;
+            let mut run = Run::new(case, message, slots, trace);
+            let begun = run.begin(*version, charset.as_ref(), &mapping.output);
+            run.tell_refused(begun)?;
+            run.steps(steps, |run| run.message_and_id(charset.as_ref()))
         }
-        Form::Start { version, steps } => {
-            let run = Run::new(case, start::message(version, case.input)?, slots, trace);
-            run.steps(steps, |run| start::check(&run.message).map(|()| run.message_and_id()))
+        Form::Start { version, charset, steps } => {
+            let mut run = Run::new(case, start::message(version, case.input)?, slots, trace);
+            let begun = run.begin(None, charset.as_ref(), &mapping.output);
+            run.tell_refused(begun)?;
+            run.steps(steps, |run| {
+                start::check(&run.message).and_then(|()| run.message_and_id(charset.as_ref()))
+            })
         }
         Form::Build { rules, build, writing } => {
             let mut run = Run::new(case, case.received().working_copy(), slots, trace);
@@ -172,10 +179,14 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     /// The working message, and its control id as it stands, because that is what an answer repeats.
-    fn message_and_id(&self) -> (Vec<u8>, String) {
+    fn message_and_id(&self, written: Option<&Written>) -> Result<(Vec<u8>, String), Refusal> {
         let charset = self.message.encoding().charset;
         let control_id = charset.decode(self.message.field(0, 10).raw()).into_owned();
-        (self.message.encode(), control_id)
+        let bytes = match written {
+            None => self.message.encode(),
+            Some(written) => start::encode(&self.message, written)?,
+        };
+        Ok((bytes, control_id))
     }
 
     fn rules(&mut self, rules: &[Rule], frame: Option<&Frame<'_, '_>>) -> Result<(), Ended> {

@@ -121,6 +121,11 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// Writes a text that no rule says.
+    pub(super) fn write_text(&mut self, at: &Position, text: &str, place: &Span) -> Result<(), Ended> {
+        self.write(at, Write::Text(Cow::Borrowed(text)), place, Vec::new())
+    }
+
     fn write(
         &mut self,
         at: &Position,
