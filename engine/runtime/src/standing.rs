@@ -70,9 +70,10 @@ impl Standing {
         let declared = plan.destinations.iter().filter_map(|declared| destinations.get(&declared.name));
         let mut destinations: Vec<_> = declared.map(|one| kept.with(one.status())).collect();
         destinations.extend(kept.others(DestinationState::Undeclared, self.since_us));
-        let nodes = Vec::new();
+        let (nodes, broker) = Default::default();
         Ok(Status {
             nodes,
+            broker,
             plan: plan.version.clone(),
             since: time(self.since_us),
             sources: sources.map(|source| source.status()).collect(),
@@ -290,12 +291,14 @@ impl DestinationStanding {
         let Known { state, since_us, last_error } = self.known().clone();
         let (name, since) = (self.name.to_string(), time(since_us));
         let (waiting, parked, failed) = (0, 0, 0);
+        let with_broker = 0;
         let (oldest_waiting, last_delivered, paused) = (None, None, None);
         DestinationStatus {
             name,
             state,
             since,
             waiting,
+            with_broker,
             parked,
             failed,
             oldest_waiting,
