@@ -35,7 +35,7 @@ pub(super) fn read(of: &Fields<'_, '_>, problems: &Problems) -> (Queue, bool) {
         let is_amqp = carrier.unwrap_or_default();
         says_broker = fields.has("carrier") && carrier != Some(false);
         let carrier = match is_amqp {
-            true => by_broker(&fields, of, problems).map(Carrier::Amqp),
+            true => by_broker(&fields, of, problems).map(|amqp| Carrier::Amqp(Box::new(amqp))),
             false => {
                 // What is wrong with the carrier's name is told already.
                 if carrier.is_some() || !fields.has("carrier") {
