@@ -4,7 +4,7 @@
 //! who waits in vain is shown the engine's log.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use orderly_queue::planted::Fault;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -51,6 +52,17 @@ impl Running {
         Running::start_as(site, Command::new(binary())).await
     }
 
+    /// The same with a fault planted, or without.
+    pub async fn start_with(site: &Site, fault: Option<Fault>) -> Running {
+        match fault {
+            None => Running::start(site).await,
+            Some(fault) => {
+                let planted = format!("ORDERLY_PLANTED_FAULT={}", fault as u8);
+                Running::start_under(site, &["env", &planted]).await
+            }
+        }
+    }
+
     /// The same by way of another program, such as one that sets limits: `wrapper` gets the binary's path and its
     /// arguments after its own.
     pub async fn start_under(site: &Site, wrapper: &[&str]) -> Running {
@@ -60,19 +72,32 @@ impl Running {
         Running::start_as(site, command).await
     }
 
-    /// Starts it as a node of this name, with its journal in this folder of the site, and with more arguments.
-    pub async fn start_node(site: &Site, node: &str, journal: &str, more: &[&str]) -> Running {
-        let mut arguments =
-            vec!["--node".into(), node.into(), "--journal".into(), site.path(journal).into_os_string()];
-        arguments.extend(more.iter().map(Into::into));
-        Running::start_with(site, Command::new(binary()), arguments).await
+    /// Starts it as a node of several that share a broker, with its journal in this folder of the site, and with more arguments.
+    pub async fn start_node(site: &Site, name: &str, journal: &str, more: &[&str]) -> Running {
+        let journal = site.path(journal);
+        let journal = journal.to_str().expect("a path of text");
+        let running = Running::spawn_node(site, name, &[&["--journal", journal], more].concat(), None);
+        running.logged("started").await;
+        running
+    }
+
+    /// Starts it as a node of several that share a broker, with more arguments, and with a fault planted or without; waits for nothing.
+    #[must_use]
+    pub fn spawn_node(site: &Site, name: &str, arguments: &[&str], fault: Option<Fault>) -> Running {
+        let mut command = Command::new(binary());
+        if let Some(fault) = fault {
+            command.env("ORDERLY_PLANTED_FAULT", (fault as u8).to_string());
+        }
+        Running::spawn(site, command, &[&["--node", name], arguments].concat())
     }
 
     async fn start_as(site: &Site, command: Command) -> Running {
-        Running::start_with(site, command, Vec::new()).await
+        let running = Running::spawn(site, command, &[]);
+        running.logged("started").await;
+        running
     }
 
-    async fn start_with(site: &Site, mut command: Command, arguments: Vec<OsString>) -> Running {
+    fn spawn(site: &Site, mut command: Command, arguments: &[&str]) -> Running {
         command.args(["run", "--config"]).arg(site.path("orderly.yaml")).args(arguments);
         let mut child = command
             .stdin(Stdio::null())
@@ -81,9 +106,7 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = follow(&mut child);
-        let running = Running { child, log };
-        running.logged("started").await;
-        running
+        Running { child, log }
     }
 
     /// Where a source listens, or did last.

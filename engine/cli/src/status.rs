@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status};
+use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status, Unsure};
 use orderly_runtime::{
     BrokerState, BrokerStatus, NodeStatus, Request, Response, destinations_without_engine,
 };
@@ -16,7 +16,8 @@ use crate::messages::JournalArgs;
 use crate::output::{print, print_json, table};
 use crate::site;
 
-/// How the running engine stands: its sources and who sends to them, its destinations and what waits for them.
+/// How the running engine stands: its sources and who sends to them, its destinations and what waits for them, and when what failed is
+/// tried again.
 ///
 /// Of each sender it tells by address what of its frames and messages deviated, by the codes that a source may `refuse`: how often
 /// since the engine was started or the source added, and where last (of `mllp-` codes the byte of the connection, else the byte of the message).
@@ -90,6 +91,11 @@ fn tell(status: &Status, json: bool) {
         print(format_args!("{}\n", told_of_broker(broker)));
     }
     print(sources(&status.sources));
+    status
+        .sources
+        .iter()
+        .filter(|source| source.unsure.messages > 0)
+        .for_each(|source| print(unsure(source)));
     print("");
     print(listed(&status.destinations));
     if let Some(peers) = peers(&status.sources) {
@@ -156,6 +162,16 @@ fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {
         rows.add_row([source.name.clone(), state, connections].into_iter().chain(fates));
     }
     rows
+}
+
+/// What may have come twice, and what keeps that from being known.
+fn unsure(source: &SourceStatus) -> String {
+    let Unsure { messages, files } = &source.unsure;
+    format!(
+        "{}: {messages} taken as new that may be repeats, because a file of the journal cannot be read: {}",
+        source.name,
+        files.join("; ")
+    )
 }
 
 /// Who deviated in which way; nothing when nobody did.

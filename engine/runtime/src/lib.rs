@@ -27,6 +27,7 @@ mod inbox;
 mod ingest;
 mod inject;
 mod kept;
+mod lanes;
 mod lines;
 mod moment;
 mod node;

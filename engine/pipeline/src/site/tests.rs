@@ -477,8 +477,7 @@ fn an_answer_that_cannot_come() {
     for line in
         ["answer: hub", "answer: from hub", "answer: from hub within 10", "answer: from hub within 0s"]
     {
-        let told =
-            "5:13 config-answer `answer` takes a destination and a time | write from lab-system within 10s";
+        let told = "5:13 config-answer `answer` takes one destination and a time | write answer: from lab-system within 10s";
         assert_eq!(wrong(line, &[]), [told], "{line}");
     }
     assert_eq!(

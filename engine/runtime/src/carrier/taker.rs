@@ -68,6 +68,8 @@ enum To {
     Node(Arc<str>),
     /// Whoever delivers to this destination.
     Control,
+    /// The destination's own queue: a question, which comes back.
+    Queue,
     /// A person: what cannot be read. It is acknowledged by this tag.
     Person(Option<u64>),
 }
@@ -224,8 +226,8 @@ impl Taken {
         inside.may_send = None;
         inside.published = 0;
         inside.shelf.lost();
-        // The broker gives it again.
-        inside.said.retain(|said| !matches!(said.to, To::Person(_)));
+        // The broker gives it again; and a new channel asks anew.
+        inside.said.retain(|said| !matches!(said.to, To::Person(_) | To::Queue));
     }
 }
 

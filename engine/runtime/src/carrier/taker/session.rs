@@ -18,7 +18,7 @@ use tracing::{debug, error};
 
 use super::{Said, Taken, To, tell};
 use crate::carrier::control::{Control, Pausing};
-use crate::carrier::envelope::{CONTROL, Envelope, REPORT, Unreadable};
+use crate::carrier::envelope::{CONTROL, ENVELOPE, Envelope, REPORT, Unreadable};
 use crate::inbox::Inbox;
 use crate::moment::now;
 
@@ -27,6 +27,12 @@ const PREFETCH: u16 = 250;
 
 /// How many things may be said and not confirmed: twice the shelf, and what is in flight.
 const WINDOW: usize = 1024;
+
+/// How long a queue that refused something is left alone.
+const REFUSED_WAIT: Duration = Duration::from_millis(200);
+
+/// When nothing came for so long, the queue is asked whether this node is still the one that it gives to.
+const ASK_AFTER: Duration = Duration::from_secs(5);
 
 /// How often the time is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -51,6 +57,11 @@ pub(super) struct Session<'t> {
     kept: Vec<Kept>,
     pause: Option<(u64, Pausing)>,
     began: Instant,
+    /// When the queue last gave something.
+    given_at: Instant,
+    /// Since when it has a question of this node, which it must give back.
+    asked_at: Option<Instant>,
+    is_asking: bool,
     /// Since when it hands over.
     ending: Option<Instant>,
 }
@@ -95,6 +106,9 @@ impl<'t> Session<'t> {
             kept,
             pause,
             began,
+            given_at: began,
+            asked_at: None,
+            is_asking: false,
             ending,
         })
     }
@@ -121,13 +135,36 @@ impl<'t> Session<'t> {
                 }
             };
             tokio::select! {
-                incoming = self.consumer.next() => self.take(incoming?).await?,
+                incoming = self.consumer.next() => {
+                    let incoming = incoming?;
+                    (self.given_at, self.asked_at, self.is_asking) = (Instant::now(), None, false);
+                    self.take(incoming).await?;
+                }
                 told = told => self.hear(told?).await?,
                 Some(confirmed) = confirmed => self.confirmed(confirmed).await?,
                 () = self.taken.said.notified() => {}
-                _ = look.tick() => {}
+                _ = look.tick() => self.ask()?,
             }
         }
+    }
+
+    /// A queue that was deleted by force, and made anew by another node, tells its old consumer nothing: so while nothing comes, this node asks by
+    /// way of the queue, and ends its time there when the question does not come back.
+    fn ask(&mut self) -> Result<(), BrokerError> {
+        let mut inside = self.taken.inside();
+        if self.control.is_none() || inside.shelf.len() > usize::from(PREFETCH) / 2 {
+            // Another one has its turn, or the broker gives no more at a time.
+            self.asked_at = None;
+            return Ok(());
+        }
+        if self.asked_at.is_some_and(|since| since.elapsed() > ASK_AFTER) {
+            return Err(BrokerError::Lost("its queue gives to another node, or was made anew".to_owned()));
+        }
+        if !self.is_asking && self.given_at.elapsed() > ASK_AFTER {
+            self.is_asking = true;
+            inside.said.push_back(Said { to: To::Queue, body: Vec::new(), place: None });
+        }
+        Ok(())
     }
 
     /// Whether there is nothing more to do here.
@@ -197,6 +234,7 @@ impl<'t> Session<'t> {
             let Some(said) = inside.said.get(inside.published) else { break };
             let (queue, content_type) = match &said.to {
                 To::Node(node) => (settings.results(node), REPORT),
+                To::Queue => (settings.queue(&self.taken.destination), ENVELOPE),
                 To::Control => (settings.control(&self.taken.destination), CONTROL),
                 To::Person(_) => (settings.unreadable(), "application/octet-stream"),
             };
@@ -348,6 +386,15 @@ impl<'t> Session<'t> {
         Ok(())
     }
 
+    /// Says everything that is not confirmed once more, on a new channel: of a queue whose leader is not found yet the broker refuses what a channel
+    /// publishes first. What is with the destination goes on, and nothing that was taken goes back.
+    async fn publish_anew(&mut self) -> Result<(), BrokerError> {
+        tokio::time::sleep(REFUSED_WAIT).await;
+        self.publisher = self.connection.publisher(WINDOW).await?;
+        self.taken.inside().published = 0;
+        Ok(())
+    }
+
     async fn acknowledge(&mut self, tag: u64) -> Result<(), BrokerError> {
         match tag {
             ACKNOWLEDGED => Ok(()),
@@ -360,7 +407,7 @@ impl<'t> Session<'t> {
         let lost = |text: String| Err(BrokerError::Lost(text));
         match confirmed.verdict {
             Verdict::Acknowledged => {}
-            Verdict::Refused => return lost("the broker refused a result".to_owned()),
+            Verdict::Refused => return self.publish_anew().await,
             Verdict::Returned(_, text) => {
                 let mut inside = self.taken.inside();
                 if let Some(To::Node(node)) = inside.said.front().map(|said| &said.to) {
@@ -376,6 +423,10 @@ impl<'t> Session<'t> {
             inside.published = inside.published.saturating_sub(1);
             match inside.said.pop_front() {
                 Some(Said { to: To::Person(tag), .. }) => (None, tag),
+                Some(Said { to: To::Queue, .. }) => {
+                    self.asked_at = self.is_asking.then(Instant::now);
+                    (None, None)
+                }
                 Some(Said { place: Some(place), .. }) => (Some(place), inside.shelf.confirmed(place)),
                 Some(Said { place: None, .. }) | None => (None, None),
             }
