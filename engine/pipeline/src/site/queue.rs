@@ -243,8 +243,8 @@ mod tests {
             (
                 with(&["nodes: 3"]),
                 vec![
-                    "7:3 config-unknown-key the queue has no key `nodes` | there are carrier, tls, brokers, virtual_host, user, \
-                     password, heartbeat, connect_timeout, prefix, ahead"
+                    "7:3 config-unknown-key the queue has no key `nodes` | there are carrier, brokers, virtual_host, user, \
+                     password, heartbeat, connect_timeout, tls, prefix, ahead"
                         .to_owned(),
                 ],
             ),
