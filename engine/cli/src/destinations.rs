@@ -60,7 +60,7 @@ pub(crate) fn listed(destinations: &[DestinationStatus]) -> String {
         rows.add_row([
             destination.name.clone(),
             state(destination),
-            destination.waiting.to_string(),
+            waiting(destination),
             oldest.map(|oldest| age(now.duration_since(oldest))).unwrap_or_default(),
             destination.parked.to_string(),
             destination.failed.to_string(),
@@ -86,6 +86,13 @@ fn said(next: &NextAttempt) -> String {
         (None, None) => "nothing more is known of it".to_owned(),
     };
     format!("next attempt {at}, in {wait:#}, because the last one failed ({why})")
+}
+
+fn waiting(destination: &DestinationStatus) -> String {
+    match destination.with_broker {
+        0 => destination.waiting.to_string(),
+        count => format!("{} ({count} with the broker)", destination.waiting),
+    }
 }
 
 fn state(destination: &DestinationStatus) -> String {

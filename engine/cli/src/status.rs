@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status, Unsure};
-use orderly_runtime::{NodeStatus, Request, Response, destinations_without_engine};
+use orderly_runtime::{
+    BrokerState, BrokerStatus, NodeStatus, Request, Response, destinations_without_engine,
+};
 use serde::Serialize;
 
 use crate::destinations::listed;
@@ -85,6 +87,9 @@ fn tell(status: &Status, json: bool) {
         return print_json(&Answer { running: true, status: Some(status), destinations: None });
     }
     print(format_args!("running since {} with the configuration {}\n", status.since, status.plan));
+    if let Some(broker) = &status.broker {
+        print(format_args!("{}\n", told_of_broker(broker)));
+    }
     print(sources(&status.sources));
     status
         .sources
@@ -99,6 +104,19 @@ fn tell(status: &Status, json: bool) {
     if let Some(nodes) = nodes(&status.nodes) {
         print(format_args!("\n{nodes}"));
     }
+}
+
+/// This node and its way to the broker, in a line.
+fn told_of_broker(broker: &BrokerStatus) -> String {
+    let BrokerStatus { node, address, state, since, reason } = broker;
+    let address = address.as_deref().unwrap_or("never reached");
+    let state = match state {
+        BrokerState::Connected => "connected",
+        BrokerState::Blocked => "blocked by an alarm",
+        BrokerState::Lost => "not reached",
+    };
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("node {node}, carrier amqp, broker {address}: {state} since {since}{reason}")
 }
 
 /// Who shares the broker; nothing where no broker carries deliveries.

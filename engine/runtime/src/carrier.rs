@@ -30,6 +30,7 @@ pub(crate) mod nodes;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod sender;
+pub(crate) mod standing;
 pub(crate) mod taker;
 
 use std::path::Path;

@@ -54,6 +54,7 @@ pub use carrier::control::{Control, Pausing};
 pub use carrier::envelope::{Envelope, Unreadable};
 pub use carrier::nodes::{AllFound, NodeFound, NodeStatus};
 pub use carrier::report::{News, Report};
+pub use carrier::standing::{BrokerState, BrokerStatus};
 pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};

@@ -82,9 +82,10 @@ impl Standing {
         };
         let mut destinations = declared.map(one).collect::<Result<Vec<_>, JournalError>>()?;
         destinations.extend(kept.others(DestinationState::Undeclared, self.since_us));
-        let nodes = Vec::new();
+        let (nodes, broker) = Default::default();
         Ok(Status {
             nodes,
+            broker,
             plan: plan.version.clone(),
             since: time(self.since_us),
             sources: sources.map(|source| source.status()).collect(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::carrier::nodes::NodeStatus;
+use crate::carrier::standing::BrokerStatus;
 
 /// A running engine's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Status {
     /// Its destinations, in the order of the configuration; then those for which deliveries wait or are held although the
     /// configuration no longer has them.
     pub destinations: Vec<DestinationStatus>,
+    /// How its way to the broker stands; nothing where no broker carries deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<BrokerStatus>,
     /// The nodes with which it shares a broker, by name, itself among them; none where no broker carries deliveries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStatus>,
@@ -115,6 +119,9 @@ pub struct DestinationStatus {
     pub since: String,
     /// Deliveries that wait for it.
     pub waiting: u64,
+    /// So many of them are with the broker.
+    #[serde(default)]
+    pub with_broker: u64,
     /// Deliveries that are set aside.
     pub parked: u64,
     /// Deliveries that failed.

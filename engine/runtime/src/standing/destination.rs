@@ -114,6 +114,7 @@ impl DestinationStanding {
             state,
             since,
             waiting,
+            with_broker: 0,
             parked,
             failed,
             oldest_waiting,
