@@ -181,7 +181,7 @@ impl Nodes {
             number
         };
         let asker = self.settings.node.to_string();
-        self.say(To::All, Word::Find { number, nodes: nodes.clone(), find, asker });
+        self.say(To::All, Word::Find { number, nodes: nodes.clone(), find: Box::new(find), asker });
         let until = Instant::now() + SEARCH_TIME_MAX;
         let mut found: Vec<NodeFound> = Vec::new();
         while Instant::now() < until && !self.is_answered(&nodes, &found) {

@@ -41,7 +41,7 @@ pub(crate) enum Word {
     /// To all: a node ends in good order.
     Gone { node: String },
     /// To all, or to those of these names: search.
-    Find { number: u64, asker: String, nodes: Vec<String>, find: Find },
+    Find { number: u64, asker: String, nodes: Vec<String>, find: Box<Find> },
     /// To the node that asked.
     Found { number: u64, answer: NodeFound },
 }
@@ -238,7 +238,7 @@ mod tests {
         for said in [
             Word::Here { node: "north".to_owned(), delivers: vec![turn] },
             Word::Gone { node: "north".to_owned() },
-            Word::Find { number: 1, asker: "north".to_owned(), nodes: Vec::new(), find },
+            Word::Find { number: 1, asker: "north".to_owned(), nodes: Vec::new(), find: Box::new(find) },
             Word::Found { number: 1, answer },
         ] {
             let body = written(&Line { version: VERSION, word: said.clone() }, &[]);
