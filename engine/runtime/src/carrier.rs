@@ -156,6 +156,18 @@ impl CarrierSettings {
     }
 }
 
+/// Whether the broker of this plan can be used by a node.
+///
+/// # Errors
+///
+/// Why not.
+pub async fn reach_broker(plan: &Plan, node: &Node, base: &Path) -> Result<(), BrokerError> {
+    match CarrierSettings::of(plan, node, base) {
+        Some(settings) => Broker::new(settings.broker).connect().await.map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Takes away all that stands at the broker for this plan and these nodes, with all that is in it: for networks that nobody needs any more.
 ///
 /// # Errors
