@@ -4,7 +4,7 @@
 //! who waits in vain is shown the engine's log.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -53,6 +53,11 @@ impl Running {
         Running::start_as(site, Command::new(binary())).await
     }
 
+    /// The same with a fault planted, or without.
+    pub async fn start_with(site: &Site, fault: Option<Fault>) -> Running {
+        Running::start_planted(site, &[], fault).await
+    }
+
     /// The same by way of another program, such as one that sets limits: `wrapper` gets the binary's path and its
     /// arguments after its own.
     pub async fn start_under(site: &Site, wrapper: &[&str]) -> Running {
@@ -62,12 +67,11 @@ impl Running {
         Running::start_as(site, command).await
     }
 
-    /// Starts it as a node of this name, with its journal in this folder of the site, and with more arguments.
-    pub async fn start_node(site: &Site, node: &str, journal: &str, more: &[&str]) -> Running {
-        let mut arguments =
-            vec!["--node".into(), node.into(), "--journal".into(), site.path(journal).into_os_string()];
-        arguments.extend(more.iter().map(Into::into));
-        Running::started(Running::spawn(site, Command::new(binary()), arguments)).await
+    /// Starts it as a node of several that share a broker, with its journal in this folder of the site, and with more arguments.
+    pub async fn start_node(site: &Site, name: &str, journal: &str, more: &[&str]) -> Running {
+        let journal = site.path(journal);
+        let journal = journal.to_str().expect("a path of text");
+        Running::start_planted(site, &[&["--node", name, "--journal", journal], more].concat(), None).await
     }
 
     /// Starts it with more arguments, and with a fault planted or without.
@@ -76,11 +80,11 @@ impl Running {
         if let Some(fault) = fault {
             command.env("ORDERLY_PLANTED_FAULT", (fault as u8).to_string());
         }
-        Running::started(Running::spawn(site, command, arguments.iter().map(Into::into).collect())).await
+        Running::started(Running::spawn(site, command, arguments)).await
     }
 
     async fn start_as(site: &Site, command: Command) -> Running {
-        Running::started(Running::spawn(site, command, Vec::new())).await
+        Running::started(Running::spawn(site, command, &[])).await
     }
 
     async fn started(running: Running) -> Running {
@@ -88,7 +92,7 @@ impl Running {
         running
     }
 
-    fn spawn(site: &Site, mut command: Command, arguments: Vec<OsString>) -> Running {
+    fn spawn(site: &Site, mut command: Command, arguments: &[&str]) -> Running {
         command.args(["run", "--config"]).arg(site.path("orderly.yaml")).args(arguments);
         let mut child = command
             .stdin(Stdio::null())

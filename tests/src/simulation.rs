@@ -114,6 +114,7 @@ impl World {
             let (not_before, since, failing_since) = (None, None, None);
             let item = Item {
                 seq,
+                message: seq,
                 class,
                 revision: 0,
                 lanes,

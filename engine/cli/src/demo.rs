@@ -1,5 +1,6 @@
 //! `orderly demo`: the sample network, all of it in one process on loopback, and whether every message met its fate.
 
+mod broker;
 mod network;
 mod report;
 mod stage;
@@ -8,9 +9,11 @@ mod tables;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use orderly_transport::amqp::BrokerUrl;
 
 use self::network::Network;
 use self::report::Report;
@@ -38,6 +41,10 @@ pub(crate) struct DemoArgs {
     /// One JSON object for programs instead of the table; ends after it.
     #[arg(long)]
     json: bool,
+    /// Have a RabbitMQ carry the deliveries from the node that takes in to another one, which delivers them:
+    /// amqp://user:password@host:5672/virtual-host. Names there begin with orderly-demo, and are taken away at the end.
+    #[arg(long, value_name = "URL", value_parser = BrokerUrl::from_str)]
+    amqp: Option<BrokerUrl>,
     /// Keep the network's files and its journal in this folder, which must not exist yet, instead of a temporary one.
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
@@ -49,6 +56,9 @@ pub(crate) fn run(args: DemoArgs) -> CommandResult {
     let home = Home::new(args.keep.clone())?;
     let network = Network::unpack(home.path())?;
     runtime()?.block_on(async {
+        if let Some(url) = &args.amqp {
+            broker::carry(home.path(), url)?;
+        }
         let stage = Stage::set_up(home.path(), &network).await?;
         let report = play(&stage, &network).await?;
         if args.json {
@@ -60,7 +70,7 @@ pub(crate) fn run(args: DemoArgs) -> CommandResult {
             print(stage.invitation(home.path()));
             StopSignal::hear()?.wait().await;
         }
-        stage.strike().await;
+        stage.strike().await?;
         Ok(if report.all_as_expected() { ExitCode::SUCCESS } else { ANSWER_IS_NO })
     })
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use orderly_runtime::status::{DestinationState, DestinationStatus};
+use orderly_runtime::status::{DestinationState, DestinationStatus, NextAttempt};
 use orderly_runtime::{Request, Response};
 
 use crate::engine::{Engine, other_version};
@@ -15,7 +15,8 @@ use crate::status::stopped;
 
 /// How each destination stands: what it does, what waits for it and since when, what it took last, what is parked or failed.
 ///
-/// WAITING with AGE is how many deliveries wait, and how long ago the first of them came in. Works beside a running engine and without one.
+/// WAITING with AGE is how many deliveries wait, and how long ago the first of them came in. Below the table stands when each is tried
+/// again that failed, and why. Works beside a running engine and without one.
 /// `orderly pause`, `resume`, `drain`, `skip` and `cancel` change how it stands.
 #[derive(Args)]
 pub(crate) struct DestinationsArgs {
@@ -59,7 +60,7 @@ pub(crate) fn listed(destinations: &[DestinationStatus]) -> String {
         rows.add_row([
             destination.name.clone(),
             state(destination),
-            destination.waiting.to_string(),
+            waiting(destination),
             oldest.map(|oldest| age(now.duration_since(oldest))).unwrap_or_default(),
             destination.parked.to_string(),
             destination.failed.to_string(),
@@ -67,7 +68,31 @@ pub(crate) fn listed(destinations: &[DestinationStatus]) -> String {
             error.unwrap_or_default(),
         ]);
     }
-    rows.trim_fmt()
+    let mut text = rows.trim_fmt();
+    for destination in destinations {
+        let next = destination.next_attempt.as_ref();
+        text.extend(next.map(|next| format!("\n{}: {}", destination.name, said(next))));
+    }
+    text
+}
+
+/// When the next attempt is and why not sooner, in a sentence.
+fn said(next: &NextAttempt) -> String {
+    let at = next.at.parse::<Timestamp>().map_or_else(|_| next.at.clone(), |at| format!("{at:.0}"));
+    let wait = SignedDuration::from_secs(i64::try_from(next.in_seconds).unwrap_or(i64::MAX));
+    let why = match (&next.code, &next.text) {
+        (Some(code), Some(text)) => format!("{code}: {text}"),
+        (Some(word), None) | (None, Some(word)) => word.clone(),
+        (None, None) => "nothing more is known of it".to_owned(),
+    };
+    format!("next attempt {at}, in {wait:#}, because the last one failed ({why})")
+}
+
+fn waiting(destination: &DestinationStatus) -> String {
+    match destination.with_broker {
+        0 => destination.waiting.to_string(),
+        count => format!("{} ({count} with the broker)", destination.waiting),
+    }
 }
 
 fn state(destination: &DestinationStatus) -> String {
@@ -106,5 +131,19 @@ mod tests {
         {
             assert_eq!(age(SignedDuration::from_secs(seconds)), said);
         }
+    }
+
+    #[test]
+    fn a_next_attempt_is_said_by_the_clock_and_from_now() {
+        let next = NextAttempt {
+            at: "2026-03-05T03:12:40.000Z".to_owned(),
+            in_seconds: 245,
+            code: Some("connect-refused".to_owned()),
+            text: Some("nobody listens there".to_owned()),
+        };
+        assert_eq!(
+            said(&next),
+            "next attempt 2026-03-05T03:12:40Z, in 4m 5s, because the last one failed (connect-refused: nobody listens there)"
+        );
     }
 }

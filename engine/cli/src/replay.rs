@@ -15,6 +15,7 @@ use crate::messages::JournalArgs;
 use crate::output::{print, print_json, progress};
 use crate::pace::{self, Pace, Rate};
 use crate::site::plural;
+pub(crate) use foreseen::although_taken_back;
 
 /// How many messages are asked for at a time: the running engine serves one request after the other, and the progress
 /// bar moves.

@@ -14,13 +14,14 @@ use crate::hand::CommonArgs;
 use crate::newer::{Newer, Since};
 use crate::output::{print, print_json, table};
 use crate::pace::{self, Pace, Rate};
+use crate::replay::although_taken_back;
 
 /// Send again what was made of messages, exactly as it is stored; `orderly replay` makes it anew.
 ///
 /// What is not delivered yet (waiting, parked, failed) is tried at once, at its place in the order. What is settled (delivered, cancelled,
 /// expired) is sent once more, as a new delivery at the end of the order. Run it with --dry-run first: it says how many go to
-/// whom, which of them were delivered already, and for which the destination has since received something newer, most of all of the
-/// same patient. Exit code 1 when something could not be sent again.
+/// whom, which of them were delivered already or taken back by a person, and for which the destination has since received something
+/// newer, most of all of the same patient. Exit code 1 when something could not be sent again.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  orderly resend 4711 --destination hospital-ehr\n  orderly resend --state parked --destination billing --since 1d --dry-run\n  \
@@ -68,6 +69,7 @@ pub(crate) fn run(args: &ResendArgs) -> CommandResult {
 struct Target {
     delivery: Delivery,
     state: DeliveryState,
+    taken_back: bool,
     has_payload: bool,
 }
 
@@ -96,6 +98,7 @@ fn targets(reader: &Reader, id: u64, filters: &Filters) -> Result<Vec<Target>, F
             destination: delivery.destination.clone(),
         },
         state: delivery.state,
+        taken_back: delivery.is_taken_back(),
         has_payload: delivery.payload.is_some(),
     };
     Ok(wanted.into_iter().map(target).collect())
@@ -110,6 +113,8 @@ struct Foreseen {
     again: usize,
     /// Of both, so many were delivered before.
     delivered_before: usize,
+    /// Of both, so many that a person took back.
+    taken_back: usize,
     /// Of both, so many of patients of whom the destination has received something newer since.
     newer_of_patient: usize,
     /// Of both, so many after which the destination has received others.
@@ -133,6 +138,7 @@ fn foresee(reader: Reader, targets: &[Target], json: bool) -> CommandResult {
             false => foreseen.in_place += 1,
         }
         foreseen.delivered_before += usize::from(target.state == DeliveryState::Delivered);
+        foreseen.taken_back += usize::from(target.taken_back);
         match newer.since(*message_id, destination)? {
             Since::Nothing => {}
             Since::Others => foreseen.newer_of_others += 1,
@@ -164,6 +170,7 @@ fn table_of(destinations: &BTreeMap<&str, Foreseen>) -> String {
             in_place,
             again,
             delivered_before,
+            taken_back: _,
             newer_of_patient,
             newer_of_others,
             nothing_to_send,
@@ -171,5 +178,6 @@ fn table_of(destinations: &BTreeMap<&str, Foreseen>) -> String {
         let counts = [in_place, again, delivered_before, newer_of_patient, newer_of_others, nothing_to_send];
         rows.add_row([(*name).to_owned()].into_iter().chain(counts.map(ToString::to_string)));
     }
-    rows.trim_fmt()
+    let taken_back = destinations.values().map(|foreseen| foreseen.taken_back).sum();
+    rows.trim_fmt() + &although_taken_back(taken_back)
 }

@@ -3,6 +3,7 @@
 mod document;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use clap::Args;
 use orderly_ccda::{Document, Limits};
 use orderly_hl7v2::{Message, Unreadable, normalize, parse, validate};
 use orderly_journal::{Fate, StoredDelivery, StoredMessage};
-use orderly_pipeline::{Format, members};
+use orderly_pipeline::{FhirIssue, Format, fhir_issues, members};
 use orderly_record::{Diagnostic, Record};
 use serde_json::{Value, json};
 
@@ -332,6 +333,34 @@ fn fate(stored: &StoredMessage) -> String {
             ]);
         }
         text.push_str(&format!("{}\n", deliveries.trim_fmt()));
+    }
+    text.extend(stored.deliveries.iter().map(remarks));
+    text
+}
+
+/// So many issues of an answer are shown; `--json` has all.
+const ISSUES_SHOWN_MAX: usize = 20;
+
+/// What a FHIR server remarked about what it was sent last: how many issues of each severity, and each of them. Nothing of other answers.
+fn remarks(delivery: &StoredDelivery) -> String {
+    let issues = delivery.attempts.last().map(|last| fhir_issues(&last.answer)).unwrap_or_default();
+    if issues.is_empty() {
+        return String::new();
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    issues.iter().for_each(|issue| *counts.entry(&issue.severity).or_default() += 1);
+    let counts: Vec<_> =
+        counts.iter().map(|(severity, count)| format!("{count} {}", visible(severity))).collect();
+    let mut text =
+        format!("delivery {}: {} answered with {}\n", delivery.seq, delivery.destination, counts.join(", "));
+    for FhirIssue { entry, severity, code, place, text: words } in issues.iter().take(ISSUES_SHOWN_MAX) {
+        let entry = entry.map(|number| format!(" entry {number}")).unwrap_or_default();
+        let place = place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
+        let words = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+        text.push_str(&format!("  {}\n", visible(&format!("{severity}[{code}]{entry}{place}{words}"))));
+    }
+    if issues.len() > ISSUES_SHOWN_MAX {
+        text.push_str("  ...\n");
     }
     text
 }

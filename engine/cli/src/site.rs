@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use orderly_pipeline::plan::Source;
 use orderly_pipeline::suite::{Suite, TestText, Tested, compile_suites};
 use orderly_pipeline::{Compiled, Diagnostic, Plan, Severity, Text, Texts, compile};
-use orderly_record::Fault;
+use orderly_record::{Fault, Place};
 use orderly_runtime::check_outside;
 
 use crate::diagnostics;
@@ -158,12 +158,28 @@ impl Site {
     pub(crate) fn rendered(&self) -> impl Iterator<Item = String> {
         let mut texts = self.texts.by_name();
         texts.extend(self.tests.iter().map(|test| (test.text.file.clone(), test.text.text.clone())));
-        self.compiled.diagnostics.iter().map(move |diagnostic| diagnostics::render(diagnostic, &texts))
+        self.diagnostics().into_iter().map(move |diagnostic| diagnostics::render(diagnostic, &texts))
     }
 
-    /// The diagnostics.
-    pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
-        &self.compiled.diagnostics
+    /// The diagnostics: errors before warnings, of each those of the site's file first, then file by file and line by line; at last what
+    /// stands nowhere.
+    pub(crate) fn diagnostics(&self) -> Vec<&Diagnostic> {
+        let mut sorted: Vec<&Diagnostic> = self.compiled.diagnostics.iter().collect();
+        sorted.sort_by_key(|diagnostic| {
+            let severity = match diagnostic.severity {
+                Severity::Error => 0,
+                Severity::Warning => 1,
+                Severity::Note => 2,
+            };
+            let place = match &diagnostic.place {
+                Place::File { file, span, .. } => {
+                    (0, **file != *self.texts.site.file, file.to_string(), span.start)
+                }
+                Place::Input { .. } | Place::None => (1, true, String::new(), 0),
+            };
+            (severity, place)
+        });
+        sorted
     }
 
     /// How many routes and mappings were read.

@@ -48,7 +48,7 @@ impl Configuration for SiteFiles {
 }
 
 fn loaded(site: Site) -> Loaded {
-    let found = site.diagnostics().iter().map(|diagnostic| Finding {
+    let found = site.diagnostics().into_iter().map(|diagnostic| Finding {
         is_error: diagnostic.severity == Severity::Error,
         line: diagnostic.to_string(),
         text: site.shown(diagnostic),

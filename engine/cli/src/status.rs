@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status};
-use orderly_runtime::{NodeStatus, Request, Response, destinations_without_engine};
+use orderly_runtime::status::{DestinationStatus, Fates, SourceState, SourceStatus, Status, Unsure};
+use orderly_runtime::{
+    BrokerState, BrokerStatus, NodeStatus, Request, Response, destinations_without_engine,
+};
 use serde::Serialize;
 
 use crate::destinations::listed;
@@ -14,7 +16,8 @@ use crate::messages::JournalArgs;
 use crate::output::{print, print_json, table};
 use crate::site;
 
-/// How the running engine stands: its sources and who sends to them, its destinations and what waits for them.
+/// How the running engine stands: its sources and who sends to them, its destinations and what waits for them, and when what failed is
+/// tried again.
 ///
 /// Of each sender it tells by address what of its frames and messages deviated, by the codes that a source may `refuse`: how often
 /// since the engine was started or the source added, and where last (of `mllp-` codes the byte of the connection, else the byte of the message).
@@ -84,7 +87,15 @@ fn tell(status: &Status, json: bool) {
         return print_json(&Answer { running: true, status: Some(status), destinations: None });
     }
     print(format_args!("running since {} with the configuration {}\n", status.since, status.plan));
+    if let Some(broker) = &status.broker {
+        print(format_args!("{}\n", told_of_broker(broker)));
+    }
     print(sources(&status.sources));
+    status
+        .sources
+        .iter()
+        .filter(|source| source.unsure.messages > 0)
+        .for_each(|source| print(unsure(source)));
     print("");
     print(listed(&status.destinations));
     if let Some(peers) = peers(&status.sources) {
@@ -93,6 +104,19 @@ fn tell(status: &Status, json: bool) {
     if let Some(nodes) = nodes(&status.nodes) {
         print(format_args!("\n{nodes}"));
     }
+}
+
+/// This node and its way to the broker, in a line.
+fn told_of_broker(broker: &BrokerStatus) -> String {
+    let BrokerStatus { node, address, state, since, reason } = broker;
+    let address = address.as_deref().unwrap_or("never reached");
+    let state = match state {
+        BrokerState::Connected => "connected",
+        BrokerState::Blocked => "blocked by an alarm",
+        BrokerState::Lost => "not reached",
+    };
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("node {node}, carrier amqp, broker {address}: {state} since {since}{reason}")
 }
 
 /// Who shares the broker; nothing where no broker carries deliveries.
@@ -138,6 +162,16 @@ fn sources(sources: &[SourceStatus]) -> impl std::fmt::Display + use<> {
         rows.add_row([source.name.clone(), state, connections].into_iter().chain(fates));
     }
     rows
+}
+
+/// What may have come twice, and what keeps that from being known.
+fn unsure(source: &SourceStatus) -> String {
+    let Unsure { messages, files } = &source.unsure;
+    format!(
+        "{}: {messages} taken as new that may be repeats, because a file of the journal cannot be read: {}",
+        source.name,
+        files.join("; ")
+    )
 }
 
 /// Who deviated in which way; nothing when nobody did.

@@ -4,6 +4,8 @@
 //! replay changes meanwhile keeps the note, as one whose envelope is to come back. A file with such a note is not sealed. A result that is
 //! told twice counts once.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::catalog::FileState;
@@ -145,6 +147,29 @@ impl Reader {
             })?;
         }
         Ok(count)
+    }
+
+    /// The same by destination; those of which none is are left out.
+    pub fn carried_counts(&self) -> Result<BTreeMap<String, u64>, JournalError> {
+        let mut counts = BTreeMap::new();
+        for file in self.files.list()?.iter().filter(|file| file.state == FileState::Open) {
+            let database = self.pool.segment(file.number)?;
+            // An earlier program wrote it last.
+            if database.schema_version()? < VERSION {
+                continue;
+            }
+            let found: Vec<(String, u64)> = database.run(|connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT n.name, count(*) FROM delivery d INDEXED BY delivery_carried JOIN name n ON n.id = d.destination
+                         WHERE d.carried IS NOT NULL GROUP BY d.destination",
+                    )?
+                    .query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?
+                    .collect()
+            })?;
+            found.into_iter().for_each(|(name, count)| *counts.entry(name).or_default() += count);
+        }
+        Ok(counts)
     }
 
     /// The deliveries of a message that wait and are not with the broker.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::catalog::FileState;
 use crate::error::JournalError;
 use crate::message::DeliveryState;
 use crate::reader::Reader;
@@ -45,19 +46,27 @@ const SINCE: &str = "coalesce((SELECT m.accepted_at_us FROM message m WHERE m.id
     (SELECT p.at_us FROM processing p WHERE p.message = d.message ORDER BY p.id DESC LIMIT 1), 0)";
 
 impl Reader {
-    /// The destinations that ever had a delivery, by name.
+    /// The destinations that ever had a delivery, by name. A sealed file that cannot be read is passed over: nothing in it waits or is held.
     pub fn destinations(&self) -> Result<BTreeMap<String, DestinationFigures>, JournalError> {
         let mut destinations: BTreeMap<String, DestinationFigures> = BTreeMap::new();
-        for count in self.counts()?.deliveries {
-            let figures = destinations.entry(count.destination).or_default();
-            match count.state {
-                DeliveryState::Waiting => figures.waiting = count.count,
-                DeliveryState::Parked => figures.parked = count.count,
-                DeliveryState::Failed => figures.failed = count.count,
-                _ => {}
+        let listed = self.files.list()?;
+        let mut files = Vec::with_capacity(listed.len());
+        for file in listed.iter() {
+            let counts = match self.deliveries_counted_in(file.number) {
+                Err(_) if file.state == FileState::Sealed => continue,
+                counts => counts?,
+            };
+            files.push(file);
+            for (destination, state, count) in counts {
+                let figures = destinations.entry(destination).or_default();
+                match state {
+                    DeliveryState::Waiting => figures.waiting += count,
+                    DeliveryState::Parked => figures.parked += count,
+                    DeliveryState::Failed => figures.failed += count,
+                    _ => {}
+                }
             }
         }
-        let files = self.files.list()?;
         for (name, figures) in &mut destinations {
             for file in files.iter().filter(|_| figures.waiting > 0) {
                 let oldest = oldest_waiting(&*self.pool.segment(file.number)?, name)?;

@@ -152,6 +152,12 @@ impl Journal {
         &self.handle.shared.book
     }
 
+    /// What seals and removes, for a test to say when.
+    #[cfg(test)]
+    pub(crate) fn retention(&self) -> retention::Retention {
+        retention::Retention::new(Arc::clone(&self.handle.shared))
+    }
+
     /// While it is held, no file is judged and none loses its seal.
     #[cfg(test)]
     pub(crate) fn older(&self) -> &std::sync::Mutex<()> {

@@ -87,7 +87,7 @@ pub use reader::{
     Counts, DeliveryCount, MessageCount, Reader, StoredAttempt, StoredDelivery, StoredMessage, StoredOrigin,
 };
 pub use repairs::Repair;
-pub use repeats::{Earlier, Identity};
+pub use repeats::{Earlier, Identity, Unseen};
 pub use search::{KeyMatch, Match, Query, Summary, SummaryDelivery};
 pub use waiting::{Outgoing, Place, WaitingBatch, WaitingDelivery, WaitingQuery};
 pub use writer::Writer;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::codes::UnmappedCode;
 use crate::intake::Origin;
 use crate::keys::Key;
-use crate::repeats::{Earlier, Identity};
+use crate::repeats::{Earlier, Identity, Unseen};
 use crate::waiting::Place;
 
 /// A message as accepted, with all deliveries that follow from it; stored by one commit.
@@ -80,6 +80,8 @@ pub struct Accepted {
     pub deliveries: Range<u64>,
     /// The message that it repeats, or that has its name and other bytes; of what has an identity.
     pub earlier: Option<Earlier>,
+    /// Files in which the message that it may repeat could not be looked for: it was taken as new.
+    pub unseen: Vec<Arc<Unseen>>,
 }
 
 /// The result of one attempt to deliver, or what becomes of a delivery without one.

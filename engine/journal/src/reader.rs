@@ -190,6 +190,19 @@ impl Reader {
         Ok(Some(message))
     }
 
+    /// What has become of a message by now, and by which plan; without anything of what is in it.
+    pub(crate) fn fate_of(&self, id: u64) -> Result<Option<(Fate, String)>, JournalError> {
+        let mut latest = None;
+        for number in self.files_of(id)? {
+            let found = match latest {
+                None => fate_in(&*self.pool.segment(number)?, id)?,
+                Some(_) => self.processing_in(number, id)?.map(|(fate, _, plan)| (fate, plan)),
+            };
+            latest = found.or(latest);
+        }
+        Ok(latest)
+    }
+
     /// The file that has the message, then the later files with replays of it; empty when there is no such message.
     pub(crate) fn files_of(&self, id: u64) -> Result<Vec<u32>, JournalError> {
         let mut later = Vec::new();
@@ -266,23 +279,29 @@ impl Reader {
 
     /// A replay in a later file has the last word on the message's fate.
     fn overlay_processing(&self, number: u32, message: &mut StoredMessage) -> Result<(), JournalError> {
-        let latest = self.pool.segment(number)?.run(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT p.fate, p.reason, n.name FROM processing p JOIN name n ON n.id = p.plan
-                     WHERE p.message = ?1 ORDER BY p.id DESC LIMIT 1",
-                )?
-                .query_row([int(message.id)], |row| {
-                    Ok((coded(row, 0, Fate::from_code)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()
-        })?;
-        if let Some((fate, reason, plan)) = latest {
+        if let Some((fate, reason, plan)) = self.processing_in(number, message.id)? {
             message.fate = fate;
             message.reason = reason;
             message.plan = plan;
         }
         Ok(())
+    }
+
+    /// Fate, reason and plan of a message's latest replay in a file.
+    fn processing_in(
+        &self,
+        number: u32,
+        id: u64,
+    ) -> Result<Option<(Fate, Option<String>, String)>, JournalError> {
+        self.pool.segment(number)?.run(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT p.fate, p.reason, n.name FROM processing p JOIN name n ON n.id = p.plan
+                     WHERE p.message = ?1 ORDER BY p.id DESC LIMIT 1",
+                )?
+                .query_row([int(id)], |row| Ok((coded(row, 0, Fate::from_code)?, row.get(1)?, row.get(2)?)))
+                .optional()
+        })
     }
 
     fn deliveries_in(
@@ -360,6 +379,18 @@ impl Reader {
         })
     }
 
+    /// How many deliveries of each destination are in each state in a file.
+    pub(crate) fn deliveries_counted_in(
+        &self,
+        number: u32,
+    ) -> Result<Vec<(String, DeliveryState, u64)>, JournalError> {
+        let tally = self.tally_in(number)?.into_iter();
+        let deliveries = tally.filter(|(ledger, ..)| *ledger == LEDGER_DELIVERIES);
+        let known = deliveries
+            .filter_map(|(_, name, code, count)| Some((name, DeliveryState::from_code(code)?, count)));
+        Ok(known.collect())
+    }
+
     fn tally_in(&self, number: u32) -> Result<Vec<(i64, String, i64, u64)>, JournalError> {
         self.pool.segment(number)?.run(|connection| {
             connection
@@ -405,4 +436,16 @@ fn attempts(connection: &rusqlite::Connection, delivery: u64) -> rusqlite::Resul
             })
         })?
         .collect()
+}
+
+/// The fate and the plan that the file with a message has of it.
+pub(crate) fn fate_in(database: &Database, id: u64) -> Result<Option<(Fate, String)>, JournalError> {
+    database.run(|connection| {
+        connection
+            .prepare_cached(
+                "SELECT m.fate, n.name FROM message m JOIN name n ON n.id = m.plan WHERE m.id = ?1",
+            )?
+            .query_row([int(id)], |row| Ok((coded(row, 0, Fate::from_code)?, row.get(1)?)))
+            .optional()
+    })
 }

@@ -2,10 +2,12 @@
 //!
 //! What always holds: a message is looked up, and what it is known by written, in the transaction that stores it; so of several that are
 //! the same, on whatever connections they come, exactly one is the first, also over a crash. A repeat is known by the first, never by
-//! another repeat. What messages are known by goes with their segment file. Nothing here knows what a name is made of.
+//! another repeat. What messages are known by goes with their segment file; where an earlier file cannot be read, a message that may repeat one of
+//! it is new, and says so. Nothing here knows what a name is made of.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -13,6 +15,7 @@ use crate::catalog::FileEntry;
 use crate::error::JournalError;
 use crate::journal::Shared;
 use crate::message::{Fate, NewMessage};
+use crate::reader::fate_in;
 use crate::segment::SegmentFile;
 use crate::sqlite::{Database, coded, int, unsigned};
 
@@ -83,23 +86,86 @@ struct Seen {
     told: Vec<u8>,
 }
 
+/// A file of the journal that cannot be read, so that nobody knows whether a message repeats one of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// The file's number.
+    pub number: u32,
+    /// What is wrong, with the file.
+    pub problem: String,
+}
+
+/// What is known of the message that came earlier.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) earlier: Option<Earlier>,
+    /// Where it could not be looked for; nothing when it was found.
+    pub(crate) unseen: Vec<Arc<Unseen>>,
+}
+
 /// The names that files before the current one have, a half of each: nothing is added to those files any more, and asking each of them for
 /// each message would cost more than storing it. Four bytes a message of the time for which any is known.
 #[derive(Default)]
 pub(crate) struct Names {
-    by_file: HashMap<u32, Box<[u32]>>,
+    by_file: HashMap<u32, Known>,
     /// The longest time for which any message was known.
     within_us: i64,
 }
 
+enum Known {
+    Names(Box<[u32]>),
+    /// It could not be read: until that time it is not tried again.
+    Unseen(Arc<Unseen>, Instant),
+}
+
+/// How long a file that could not be read is left alone: opening it for each message would hold up all of them.
+const UNSEEN_PAUSE: Duration = Duration::from_secs(60);
+
 impl Names {
-    /// Whether a file may have the name; when not, it has not. Reads the file when it is asked for the first time.
-    fn may_be_in(&mut self, shared: &Shared, number: u32, name: u64) -> Result<bool, JournalError> {
-        let names = match self.by_file.entry(number) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(names_in(&*shared.pool.segment(number)?)?),
+    /// Reads the names of all files in which these messages may be looked for, as far as they are not known: before the transaction, because
+    /// of a busy day that takes a while.
+    pub(crate) fn prepare<'m>(
+        &mut self,
+        shared: &Shared,
+        current: u32,
+        messages: impl Iterator<Item = &'m NewMessage>,
+    ) -> Result<(), JournalError> {
+        let since = |message: &NewMessage| message.identity.as_ref().map(|known| known.since_us(message));
+        let Some(since_us) = messages.filter_map(since).min() else { return Ok(()) };
+        for number in files_since(shared, current, since_us)? {
+            if number != current {
+                self.of(shared, number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file may have the name; when not, it has not.
+    fn may_be_in(&mut self, shared: &Shared, number: u32, name: u64) -> Result<bool, Arc<Unseen>> {
+        match self.of(shared, number) {
+            Known::Names(names) => Ok(names.binary_search(&half(name)).is_ok()),
+            Known::Unseen(unseen, _) => Err(Arc::clone(unseen)),
+        }
+    }
+
+    /// What is known of a file; reads it when it is asked for the first time.
+    fn of(&mut self, shared: &Shared, number: u32) -> &Known {
+        let read = || match shared.pool.segment(number).and_then(|database| names_in(&database)) {
+            Ok(names) => Known::Names(names),
+            Err(error) => Known::Unseen(unseen(number, &error), Instant::now() + UNSEEN_PAUSE),
         };
-        Ok(names.binary_search(&half(name)).is_ok())
+        let known = self.by_file.entry(number).or_insert_with(read);
+        if matches!(known, Known::Unseen(_, again) if *again <= Instant::now()) {
+            *known = read();
+        }
+        known
+    }
+
+    /// A file cannot be read any more. Gives what is told of it.
+    fn lose(&mut self, number: u32, error: &JournalError) -> Arc<Unseen> {
+        let unseen = unseen(number, error);
+        self.by_file.insert(number, Known::Unseen(Arc::clone(&unseen), Instant::now() + UNSEEN_PAUSE));
+        unseen
     }
 
     /// Forgets files that are not there any more, and those in which nothing is known any more at this time.
@@ -115,6 +181,10 @@ impl Names {
             .collect();
         self.by_file.retain(|number, _| asked.contains(number));
     }
+}
+
+fn unseen(number: u32, error: &JournalError) -> Arc<Unseen> {
+    Arc::new(Unseen { number, problem: error.to_string() })
 }
 
 /// A hash is as good by its half as a whole one, as long as a hit is looked at.
@@ -137,44 +207,78 @@ fn names_in(database: &Database) -> Result<Box<[u32]>, JournalError> {
     Ok(names.into_boxed_slice())
 }
 
-/// Finds the earlier one of a message that is about to be stored in this file.
+/// Finds the earlier one of a message that is about to be stored in this file. A file before it that cannot be read holds up nobody: what may
+/// repeat a message of it is taken as new, because delivering twice does less harm than refusing everything.
 pub(crate) fn look(
     shared: &Shared,
     names: &mut Names,
     file: &SegmentFile,
     message: &NewMessage,
-) -> Result<Option<Earlier>, JournalError> {
-    let Some(identity) = &message.identity else { return Ok(None) };
+) -> Result<Found, JournalError> {
+    let Some(identity) = &message.identity else { return Ok(Found::default()) };
     names.within_us = names.within_us.max(identity.within_us);
-    let since_us = message.accepted_at_us.saturating_sub(identity.within_us);
-    let (mut namesake, mut is_looked_for) = (None, true);
+    let since_us = identity.since_us(message);
+    let mut search =
+        Search { shared, file, plan: &message.plan, identity, since_us, namesake: None, is_over: false };
+    let mut unseen = Vec::new();
     for number in files_since(shared, file.number, since_us)? {
-        let lent;
-        let database = if number == file.number {
-            &file.database
+        let found = if number == file.number {
+            search.look_in(number, &file.database)?
         } else {
-            if !names.may_be_in(shared, number, identity.name)? {
-                continue;
+            match names.may_be_in(shared, number, identity.name) {
+                Ok(false) => None,
+                Ok(true) => {
+                    let found = shared.pool.segment(number).and_then(|lent| search.look_in(number, &lent));
+                    found.unwrap_or_else(|error| {
+                        unseen.push(names.lose(number, &error));
+                        None
+                    })
+                }
+                Err(known) => {
+                    unseen.push(known);
+                    None
+                }
             }
-            lent = shared.pool.segment(number)?;
-            &*lent
         };
-        if is_looked_for && let Some(seen) = same(database, identity)? {
-            let Now { fate, plan } = now(shared, file, number, &seen)?;
+        if found.is_some() {
+            return Ok(Found { earlier: found, unseen: Vec::new() });
+        }
+    }
+    Ok(Found { earlier: search.namesake.map(|id| Earlier::Namesake { id }), unseen })
+}
+
+/// What is looked for, and what was found of it so far.
+struct Search<'s> {
+    shared: &'s Shared,
+    file: &'s SegmentFile,
+    plan: &'s str,
+    identity: &'s Identity,
+    since_us: i64,
+    namesake: Option<u64>,
+    /// The latest one that is the same is not repeated any more: it decides.
+    is_over: bool,
+}
+
+impl Search<'_> {
+    /// Looks in one file; gives the one that is the same.
+    fn look_in(&mut self, number: u32, database: &Database) -> Result<Option<Earlier>, JournalError> {
+        if !self.is_over
+            && let Some(seen) = same(database, self.identity)?
+        {
+            let Now { fate, plan } = now(self.shared, self.file, number, &seen)?;
             // What a changed configuration may be able to read comes in as if for the first time.
-            let may_be_read = fate == Fate::Quarantined && plan != *message.plan;
-            if seen.at_us >= since_us && !may_be_read {
+            let may_be_read = fate == Fate::Quarantined && plan != *self.plan;
+            if seen.at_us >= self.since_us && !may_be_read {
                 let told = (fate == seen.fate).then_some(seen.told);
                 return Ok(Some(Earlier::Same { id: seen.message, told }));
             }
-            // The latest one decides.
-            is_looked_for = false;
+            self.is_over = true;
         }
-        if namesake.is_none() {
-            namesake = other(database, identity, since_us)?;
+        if self.namesake.is_none() {
+            self.namesake = other(database, self.identity, self.since_us)?;
         }
+        Ok(None)
     }
-    Ok(namesake.map(|id| Earlier::Namesake { id }))
 }
 
 /// The current file, and those before it that may hold messages accepted since; newest first.
@@ -235,24 +339,21 @@ struct Now {
 
 /// Replays may have changed it. Only what nothing came of needs to be looked at: all others stay what they are to their sender.
 fn now(shared: &Shared, file: &SegmentFile, number: u32, seen: &Seen) -> Result<Now, JournalError> {
-    let unchanged = || Now { fate: seen.fate, plan: String::new() };
-    if !matches!(seen.fate, Fate::Failed | Fate::Quarantined) {
-        return Ok(unchanged());
+    let found = match seen.fate {
+        Fate::Failed | Fate::Quarantined if number != file.number => shared.reader().fate_of(seen.message)?,
+        // It may be of the same transaction, which no other connection sees.
+        Fate::Failed | Fate::Quarantined => fate_in(&file.database, seen.message)?,
+        _ => None,
+    };
+    let (fate, plan) = found.unwrap_or_else(|| (seen.fate, String::new()));
+    Ok(Now { fate, plan })
+}
+
+impl Identity {
+    /// No message that was accepted before this time is repeated by this one.
+    fn since_us(&self, message: &NewMessage) -> i64 {
+        message.accepted_at_us.saturating_sub(self.within_us)
     }
-    if number != file.number {
-        let message = shared.reader().message(seen.message)?;
-        return Ok(message.map_or_else(unchanged, |found| Now { fate: found.fate, plan: found.plan }));
-    }
-    // It may be of the same transaction, which no other connection sees.
-    file.database.run(|connection| {
-        connection
-            .prepare_cached(
-                "SELECT m.fate, n.name FROM message m JOIN name n ON n.id = m.plan WHERE m.id = ?1",
-            )?
-            .query_row([int(seen.message)], |row| {
-                Ok(Now { fate: coded(row, 0, Fate::from_code)?, plan: row.get(1)? })
-            })
-    })
 }
 
 impl SegmentFile {
@@ -324,7 +425,7 @@ mod tests {
             next_delivery: 0,
         };
         let files = [file(2, 1_000), file(3, 2_000), file(4, 3_000)];
-        let by_file = (1..=4).map(|number| (number, Box::default())).collect();
+        let by_file = (1..=4).map(|number| (number, Known::Names(Box::default()))).collect();
         let mut names = Names { by_file, within_us: 500 };
         let mut left = |now_us| {
             names.follow(&files, now_us);

@@ -148,11 +148,11 @@ pub(crate) fn remove_files(options: &Options, number: u32) -> Result<(), Journal
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::samples::{delivery, message};
-    use crate::{AttemptOutcome, AttemptRecord, DeliveryState, NewMessage, open};
+    use crate::{AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Journal, NewMessage, open};
 
     /// A delivery's success, told late and again.
     fn success() -> AttemptRecord {
@@ -177,32 +177,90 @@ mod tests {
         files.iter().map(|file| (file.number, file.state)).collect()
     }
 
+    /// Stores message 1 with a delivery, and message 2. The file that a journal begins with is followed at once: they are in files 2 and 3.
+    fn two_files(journal: &Journal) {
+        for id in [1, 2] {
+            let (send, receive) = mpsc::channel();
+            let message = NewMessage { deliveries: vec![delivery()], ..message(id) };
+            journal.accept(message, move |result| send.send(result.map(drop)).unwrap());
+            receive.recv().unwrap().unwrap();
+        }
+    }
+
+    fn record_success(journal: &Journal) -> Result<(), CommitError> {
+        let (send, receive) = mpsc::channel();
+        journal.record(success(), move |result| send.send(result).unwrap());
+        receive.recv().unwrap()
+    }
+
+    /// A file is old enough to go, and before it is taken away a success that comes late takes its seal off.
+    #[test]
+    fn a_file_that_loses_its_seal_meanwhile_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { segment_bytes_max: 1, ..Options::new(folder.path()) };
+        let (journal, writer, _indexer) = open(options).unwrap();
+        let thread = std::thread::spawn(|| writer.run());
+        two_files(&journal);
+        record_success(&journal).unwrap();
+        let mut retention = journal.retention();
+        let reader = journal.reader();
+        let state = || {
+            let files = reader.files.list().unwrap();
+            files.iter().find(|file| file.number == 2).map(|file| file.state)
+        };
+        retention.turn().unwrap();
+        assert_eq!(state(), Some(FileState::Sealed));
+        let is_old = |file: &FileEntry| file.state == FileState::Sealed;
+
+        record_success(&journal).unwrap();
+        assert_eq!(state(), Some(FileState::Open), "the seal is off");
+        assert!(!retention.give_up(2, is_old).unwrap());
+        let path = layout::segment(folder.path(), 2);
+        let catalogued = Catalog::open_reading(journal.options()).unwrap().files().unwrap();
+        assert_eq!(states(&catalogued), states(&reader.files.list().unwrap()));
+        assert_eq!((state(), path.exists()), (Some(FileState::Open), true));
+        let attempts = reader.message(1).unwrap().unwrap().deliveries.remove(0).attempts.len();
+        assert_eq!(attempts, 2, "what came late is kept");
+
+        // Settled again, it goes, and what comes later still finds nothing.
+        retention.turn().unwrap();
+        retention.remove_older_than(i64::MAX).unwrap();
+        assert_eq!((state(), path.exists(), reader.message(1).unwrap()), (None, false, None));
+        assert_eq!(record_success(&journal), Err(CommitError::NoSuchDelivery { delivery: 1 }));
+        journal.close();
+        thread.join().unwrap();
+    }
+
     /// Each success takes the seal off, and each turn of retention sets it again.
     #[test]
     fn the_catalog_says_what_the_engine_knows_whatever_comes_late() {
         let folder = tempfile::tempdir().unwrap();
-        let retention_interval = Duration::from_millis(1);
-        let options = Options { segment_bytes_max: 1, retention_interval, ..Options::new(folder.path()) };
+        let (retention_interval, index_interval) = (Duration::from_millis(1), Duration::from_millis(1));
+        let options = Options {
+            segment_bytes_max: 1,
+            retention_interval,
+            index_interval,
+            ..Options::new(folder.path())
+        };
         let (journal, writer, indexer) = open(options).unwrap();
         let threads = [std::thread::spawn(|| writer.run()), std::thread::spawn(|| indexer.run())];
-        let (send, receive) = mpsc::channel();
-        for id in [1, 2] {
-            let message = NewMessage { deliveries: vec![delivery()], ..message(id) };
-            let send = send.clone();
-            journal.accept(message, move |result| send.send(result.map(drop)).unwrap());
-            receive.recv().unwrap().unwrap();
-        }
+        two_files(&journal);
         let reader = journal.reader();
         let mut seals = 0;
-        for _ in 0..100 {
-            let send = send.clone();
-            journal.record(success(), move |result| send.send(result).unwrap());
-            receive.recv().unwrap().unwrap();
+        for round in 0..100 {
+            record_success(&journal).unwrap();
+            // Mostly it is looked at while the seal is being set, now and then when it is.
+            let is_sealed = || states(&reader.files.list().unwrap()).contains(&(2, FileState::Sealed));
+            let until = Instant::now() + Duration::from_secs(30);
+            while round % 4 == 0 && !is_sealed() {
+                assert!(Instant::now() < until, "it is never sealed again");
+                std::thread::yield_now();
+            }
             let _nothing_changes = journal.older().lock().unwrap();
             let catalogued = Catalog::open_reading(journal.options()).unwrap().files().unwrap();
             let known = states(&reader.files.list().unwrap());
             assert_eq!(states(&catalogued), known);
-            seals += usize::from(known.contains(&(1, FileState::Sealed)));
+            seals += usize::from(known.contains(&(2, FileState::Sealed)));
         }
         assert!(seals > 0, "it was never sealed in between");
         journal.close();

@@ -68,6 +68,8 @@ pub struct WaitingQuery<'q> {
 pub struct WaitingDelivery {
     /// Its number: its place in its destination's order.
     pub seq: u64,
+    /// The message that it comes from.
+    pub message_id: u64,
     /// It is parked, and not to be sent.
     pub parked: bool,
     /// How often a replay replaced it; goes into the record of what becomes of it without an attempt.
@@ -202,16 +204,16 @@ pub(crate) fn name_in(connection: &Connection, name: &str) -> rusqlite::Result<O
 }
 
 const WAITING: &str =
-    "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision
+    "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision, message
     FROM delivery INDEXED BY delivery_waiting
     WHERE state = 0 AND destination = ?1 AND class = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
 
 /// Both parts are read in the order of their index, and no further than the limit.
 const WAITING_OR_PARKED: &str =
-    "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision
+    "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision, message
     FROM delivery INDEXED BY delivery_waiting
     WHERE state = 0 AND destination = ?1 AND class = ?2 AND seq > ?3
-    UNION ALL SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision
+    UNION ALL SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, revision, message
     FROM delivery INDEXED BY delivery_held
     WHERE state IN (3, 4) AND state = 3 AND destination = ?1 AND class = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
 
@@ -226,6 +228,7 @@ pub(crate) fn waiting_delivery(row: &Row<'_>) -> rusqlite::Result<WaitingDeliver
         since_us: row.get(6)?,
         failing_since_us: row.get(7)?,
         revision: row.get(8)?,
+        message_id: unsigned(row, 9)?,
     })
 }
 

@@ -261,6 +261,11 @@ impl Writer {
         let Some(file) = open.get_mut(index) else {
             return Err(JournalError::Missing { path: layout::segment(&shared.options.folder, number) });
         };
+        let accepted = requests.iter().filter_map(|request| match request {
+            Request::Accept(message, _) => Some(message),
+            _ => None,
+        });
+        names.prepare(&shared, file.number, accepted)?;
         file.begin()?;
         let mut written = Written::default();
         for request in requests {

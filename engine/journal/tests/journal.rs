@@ -35,7 +35,7 @@ fn what_was_accepted_is_there_after_reopening_and_numbers_go_on() {
     assert_eq!(waiting(&reader, "lab"), []);
     assert_eq!(waiting(&reader, "ehr"), [first.deliveries.start + 1]);
     let second = running.accept(running.message("MSH|2", &["ehr"])).unwrap();
-    assert_eq!(second, Accepted { seq: 2, deliveries: 3..4, earlier: None });
+    assert_eq!(second, Accepted { seq: 2, deliveries: 3..4, earlier: None, unseen: Vec::new() });
     assert!(reader.message(2).unwrap().is_some());
     assert!(reader.message(3).unwrap().is_none());
 }

@@ -160,6 +160,80 @@ fn repeats_are_found_in_sealed_files_and_files_of_an_earlier_program_have_none()
     assert_eq!(running.journal().reader().message(1).unwrap().unwrap().earlier, None);
 }
 
+/// Three messages without deliveries in files 2, 3 and 4, of which the first are sealed.
+fn in_sealed_files(options: impl Fn() -> Options, of: impl Fn(NewMessage) -> NewMessage) {
+    let folder = options().folder;
+    let running = Running::open(options());
+    for content in 0..3 {
+        let message = NewMessage { deliveries: Vec::new(), ..named(&running, 1, content, 1000) };
+        running.accept(of(message)).unwrap();
+    }
+    for number in [2, 3] {
+        let log = folder.join(format!("segments/0000000{number}.db-wal"));
+        eventually("a file to be sealed", || std::fs::metadata(&log).map_or(true, |log| log.len() == 0));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_holds_up_nobody_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || Options {
+        segment_bytes_max: 1,
+        retention_interval: std::time::Duration::from_millis(5),
+        ..Options::new(folder.path())
+    };
+    in_sealed_files(options, |message| message);
+    let file = folder.path().join("segments/00000002.db");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, b"no database any more, but long enough to be looked at as one".repeat(100))
+        .unwrap();
+    {
+        let running = Running::open(options());
+        let message = named(&running, 2, 7, 1000);
+        let id = message.id;
+        let taken = running.accept(message).unwrap();
+        let [unseen] = taken.unseen.as_slice() else { panic!("{taken:?}") };
+        assert_eq!((unseen.number, unseen.problem.contains("00000002.db")), (2, true), "{unseen:?}");
+        let again = running.accept(named(&running, 2, 7, 1000)).unwrap();
+        assert_eq!((again.earlier, again.unseen.len()), (same(id), 0), "it was found");
+        // What another file or the current one has is still known.
+        assert_eq!(earlier(&running, named(&running, 1, 1, 1000)), same(2));
+        let taken = running.accept(named(&running, 1, 0, 1000)).unwrap();
+        assert_eq!(
+            (taken.earlier, taken.unseen.len()),
+            (Some(Earlier::Namesake { id: 3 }), 1),
+            "it may be the first"
+        );
+    }
+    std::fs::write(&file, whole).unwrap();
+    let running = Running::open(options());
+    let taken = running.accept(named(&running, 3, 0, 1000)).unwrap();
+    assert_eq!((taken.earlier, taken.unseen), (None, Vec::new()), "restored from a backup");
+}
+
+#[test]
+fn what_became_of_the_first_is_known_without_reading_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || Options {
+        segment_bytes_max: 1,
+        inline_bytes_max: 4,
+        retention_interval: std::time::Duration::from_millis(5),
+        ..Options::new(folder.path())
+    };
+    in_sealed_files(options, |message| NewMessage { fate: Fate::Failed, ..message });
+    let mut bodies = 0;
+    for entry in std::fs::read_dir(folder.path().join("segments")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+            bodies += 1;
+        }
+    }
+    assert!(bodies > 0, "bodies lie beside their files");
+    let running = Running::open(options());
+    assert_eq!(earlier(&running, named(&running, 1, 0, 1000)), same(1));
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     /// These come at once, each so much later than the one before: name, content, microseconds.

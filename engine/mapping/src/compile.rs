@@ -125,13 +125,14 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
     let name = fields.required_text("mapping");
     fields.text("about");
     let head = head::read(&fields, problems);
+    let output = root.get("output").map(|output| output.span.clone());
     let mut compiler = Compiler::new(problems, *library);
     compiler.accepts = head.accepts.unwrap_or(Accepts::Any);
     compiler.input_version.set(head.version);
     compiler.using.borrow_mut().extend(name.map(|name| name.text.to_owned()));
     compiler.output = head.output.as_ref().map_or(Format::Hl7v2, Output::format);
-    if let Some(Output::Start(version)) = head.output {
-        compiler.begins_empty = true;
+    compiler.begins_empty = matches!(head.output, Some(Output::Start(_)));
+    if let Some(Output::Edit(version) | Output::Start(version)) = head.output {
         compiler.output_version = version.map(Version::nearest);
     }
     let declared = fields.optional("tables");
@@ -139,15 +140,17 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
         compiler.tables.replace(tables::read(declared, library.table, problems).into());
     }
     let rules = match (&head.output, fields.has("rules")) {
-        (Some(Output::Edit | Output::Start(_)), _) | (None, true) => fields.required("rules"),
+        (Some(Output::Edit(_) | Output::Start(_)), _) | (None, true) => fields.required("rules"),
         (Some(Output::Build { .. }) | None, _) => fields.optional("rules"),
     };
     let steps = rules.map(|rules| compiler.steps(rules));
     let steps = steps.unwrap_or_else(|| Steps { rules: Vec::new(), split: None });
     let ignored = fields.optional("ignore").map(|node| compiler.ignored(node)).unwrap_or_default();
     let form = match head.output {
-        Some(Output::Edit) => Some(Form::Edit(steps)),
-        Some(Output::Start(version)) => version.map(|version| Form::Start { version, steps }),
+        Some(Output::Edit(version)) => Some(Form::Edit { version, charset: head.charset, steps }),
+        Some(Output::Start(version)) => {
+            version.map(|version| Form::Start { version, charset: head.charset, steps })
+        }
         Some(Output::Build { build, form }) => compiler.built(build, form, steps.rules),
         None => None,
     };
@@ -158,6 +161,7 @@ fn mapping(root: &Node, library: &Library<'_>, problems: &Problems) -> Option<Ma
         accepts: head.accepts?,
         input: head.input?,
         form: form?,
+        output: output?,
         ignored,
         wanted: compiler.wanted(),
         slots: compiler.slots.get(),
@@ -180,7 +184,7 @@ pub(crate) struct Compiler<'p> {
     input_version: Cell<Option<Version>>,
     /// Whether the working message is a new one, and not a copy of the input.
     begins_empty: bool,
-    /// The version of the new message.
+    /// The version of the message that is made, where the mapping says it.
     output_version: Option<Version>,
     tables: RefCell<Tables>,
     /// The namespace prefixes that are declared around what is built.
@@ -275,7 +279,10 @@ impl<'p> Compiler<'p> {
 
     /// The version of the message received, or of the one that is made, where the mapping says it.
     fn version_of(&self, received: bool) -> Option<Version> {
-        if self.begins_empty && !received { self.output_version } else { self.input_version.get() }
+        match received || (self.output_version.is_none() && !self.begins_empty) {
+            true => self.input_version.get(),
+            false => self.output_version,
+        }
     }
 
     fn rules(&self, node: &Node, here: Here) -> Vec<Rule> {

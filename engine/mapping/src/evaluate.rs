@@ -13,7 +13,7 @@ use crate::expression::{Operator, Presence as Asked};
 use crate::member::Member;
 use crate::plan::{Choice, Fact, Place, RecordPath, RecordStart, RecordStep, Start, Term, Test};
 use crate::refusal::Refusal;
-use crate::scope::{Here, Scope};
+use crate::scope::{Bare, Here, Scope, below};
 use crate::value::{Scalar, Value};
 
 /// The longest text that an expression may make, in bytes: as long as the largest message that is taken in by default.
@@ -21,33 +21,41 @@ pub(crate) const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// The value of a term.
 pub(crate) fn value<'s>(term: &'s Term, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-    Ok(match term {
-        Term::Text(text) => Value::Text(Cow::Borrowed(text)),
-        Term::Literal(literal) => Value::Member(Member::Literal((**literal).into())),
-        Term::Null => Value::Null,
-        Term::Structure(structure) => Value::Structure(structure.clone()),
+    // Each arm gives its result as it is: unwrapping and wrapping it again would copy it once more.
+    match term {
+        Term::Text(text) => Ok(Value::Text(Cow::Borrowed(text))),
+        Term::Literal(literal) => Ok(Value::Member(Member::Literal((**literal).into()))),
+        Term::Null => Ok(Value::Null),
+        Term::Structure(structure) => Ok(Value::Structure(structure.clone())),
         Term::List(terms) => {
-            Value::List(terms.iter().map(|term| value(term, scope)).collect::<Result<_, _>>()?)
+            terms.iter().map(|term| value(term, scope)).collect::<Result<_, _>>().map(Value::List)
         }
-        Term::Joined(terms) => joined(terms, scope)?,
-        Term::Hl7(place) => part(place, scope)?,
-        Term::Record(path) => member(path, scope)?,
-        Term::Element(path) => crate::cda::value(path, scope)?,
+        Term::Joined(terms) => joined(terms, scope),
+        Term::Hl7(place) => part(place, scope),
+        Term::Record(path) => member(path, scope),
+        Term::Element(path) => crate::cda::value(path, scope),
         Term::Fact(fact) => {
             let text = fact_text(*fact, scope);
             scope.case.record(|recorder| recorder.fact(*fact, &text));
-            Value::text(text)
+            Ok(Value::text(text))
         }
-        Term::Name(slot) => named(*slot, scope)?,
-        Term::Position(slot) => Value::text(scope.number_of(*slot).to_string()),
-        Term::Piped { value: input, pipe } => {
-            let input = match input {
-                Some(input) => value(input, scope)?,
-                None => Value::Empty,
-            };
-            pipe.apply(input, scope)?
-        }
-    })
+        Term::Name(slot) => named(*slot, scope),
+        Term::Position(slot) => Ok(Value::text(scope.number_of(*slot).to_string())),
+        Term::Piped { value: Some(input), pipe } => match scope.case.recorder() {
+            None => pipe.apply(value(input, scope)?, scope),
+            Some(recorder) => {
+                let before = recorder.count();
+                let found = value(input, scope)?;
+                if let Value::List(members) = &found
+                    && let Some(picked) = pipe.picks(members.len())
+                {
+                    recorder.pick(before, members, picked, scope);
+                }
+                pipe.apply(found, scope)
+            }
+        },
+        Term::Piped { value: None, pipe } => pipe.apply(Value::Empty, scope),
+    }
 }
 
 /// A term as one text.
@@ -107,13 +115,8 @@ fn decided<'s>(test: &'s Test, scope: &Scope<'_, 's>) -> Result<bool, Refusal> {
             satisfies(*operator, ordering)
         }
         Test::In { value: wanted, list, negated } => {
-            let wanted = scalar(wanted, scope)?;
-            let found = match &wanted {
-                Scalar::Text(wanted) => {
-                    let is =
-                        |value: Value<'s>| matches!(value.scalar(), Scalar::Text(text) if text == *wanted);
-                    value(list, scope)?.members().into_iter().any(is)
-                }
+            let found = match scalar(wanted, scope)? {
+                Scalar::Text(wanted) => contains(list, &wanted, scope)?,
                 Scalar::Empty | Scalar::Null => false,
             };
             found != *negated
@@ -122,6 +125,22 @@ fn decided<'s>(test: &'s Test, scope: &Scope<'_, 's>) -> Result<bool, Refusal> {
             scalar(value, scope)?.present().is_some_and(|text| pattern.is_match(&text))
         }
     })
+}
+
+/// Whether a text is one of a list. Of one that stands in the mapping no list is made.
+fn contains<'s>(list: &'s Term, wanted: &str, scope: &Scope<'_, 's>) -> Result<bool, Refusal> {
+    let is = |found: Scalar<'s>| matches!(found, Scalar::Text(text) if text == wanted);
+    let Term::List(terms) = list else {
+        return Ok(value(list, scope)?.members().into_iter().any(|member| is(member.scalar())));
+    };
+    let mut found = false;
+    for term in terms {
+        found |= match term {
+            Term::Text(text) => !text.is_empty() && **text == *wanted,
+            other => is(scalar(other, scope)?),
+        };
+    }
+    Ok(found)
 }
 
 fn satisfies(operator: Operator, ordering: Ordering) -> bool {
@@ -175,12 +194,20 @@ fn joined<'s>(terms: &'s [Term], scope: &Scope<'_, 's>) -> Result<Value<'s>, Ref
 }
 
 fn part<'s>(place: &'s Place, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-    if let Some(found) = scope.bare(place)? {
-        let tree = scope.tree(&place.start);
-        if let Some(at) = &found {
-            scope.case.record(|recorder| recorder.place(tree, at, scope));
+    let tree = scope.tree(&place.start);
+    match scope.bare(tree, place)? {
+        Bare::At(segment) => {
+            scope.case.record(|recorder| recorder.place(tree, &place.part.position(segment), scope));
+            let field = tree.message.field(segment, place.part.field.unwrap_or(0));
+            return Ok(Value::View(below(field, &place.part)));
         }
-        return Ok(found.map_or(Value::Empty, |at| Value::View(tree.message.view(&at))));
+        Bare::Missing => return Ok(Value::Empty),
+        Bare::No => {}
+    }
+    if let (Start::Here, Here::Part(start)) = (&place.start, scope.here) {
+        let view = below(start, &place.part);
+        scope.case.record(|recorder| recorder.view(&view, scope));
+        return Ok(Value::View(view));
     }
     if place.part.field.is_none() && matches!(place.start, Start::Segment { .. }) {
         return segments(place, scope);

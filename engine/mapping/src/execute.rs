@@ -19,7 +19,7 @@ use orderly_record::{Diagnostic, Fault, Place};
 
 use crate::evaluate::{fact_text, holds, members, value};
 use crate::member::Member;
-use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk};
+use crate::plan::{Action, End, Fact, Form, Let, Over, Rule, Walk, Written};
 use crate::refusal::{Refusal, Refused};
 use crate::scope::{At, Case, Frame, Here, Id, Scope, Tree};
 use crate::trace::Trace;
@@ -30,6 +30,9 @@ use crate::{Input, Mapping, Outcome, Output};
 /// Bytes that all writes of one mapping may add up to: a few copies of the largest message that is taken in by default, so that rules
 /// that feed on their own output are stopped before memory is.
 pub(crate) const WRITTEN_BYTES_MAX: usize = 256 << 20;
+
+/// So many segments do most mappings insert at most.
+const SEGMENTS_INSERTED: usize = 4;
 
 /// Applies the mapping. `trace` is told of every rule. What it gives is never nothing.
 pub(crate) fn execute(mapping: &Mapping, input: &Input<'_>, trace: Option<&mut Trace>) -> Vec<Outcome> {
@@ -44,15 +47,23 @@ fn outcomes(mapping: &Mapping, case: &Case<'_>, trace: Option<&mut Trace>) -> Re
     mapping.accepts.check(case.input, &mapping.input)?;
     let slots = mapping.slots;
     match &mapping.form {
-        Form::Edit(steps) => {
-            Run::new(case, case.received().clone(), slots, trace).steps(steps, |run| Ok(run.message_and_id()))
+        Form::Edit { version, charset, steps } => {
+            let message = start::copy(case.received(), charset.as_ref())?;
+            let mut run = Run::new(case, message, slots, trace);
+            let begun = run.begin(*version, charset.as_ref(), &mapping.output);
+            run.tell_refused(begun)?;
+            run.steps(steps, |run| run.message_and_id(charset.as_ref()))
         }
-        Form::Start { version, steps } => {
-            let run = Run::new(case, start::message(version, case.input)?, slots, trace);
-            run.steps(steps, |run| start::check(&run.message).map(|()| run.message_and_id()))
+        Form::Start { version, charset, steps } => {
+            let mut run = Run::new(case, start::message(version, case.input)?, slots, trace);
+            let begun = run.begin(None, charset.as_ref(), &mapping.output);
+            run.tell_refused(begun)?;
+            run.steps(steps, |run| {
+                start::check(&run.message).and_then(|()| run.message_and_id(charset.as_ref()))
+            })
         }
         Form::Build { rules, build, writing } => {
-            let mut run = Run::new(case, case.received().clone(), slots, trace);
+            let mut run = Run::new(case, case.received().working_copy(), slots, trace);
             let ruled = run.rules(rules, None);
             let built = ruled.and_then(|()| run.built(build, writing));
             let bytes = run.tell_refused(built)?;
@@ -151,10 +162,12 @@ impl<'r, 'm> Run<'r, 'm> {
         trace: Option<&'r mut Trace>,
     ) -> Run<'r, 'm> {
         let next = Id::try_from(message.segments().len()).unwrap_or(Id::MAX);
+        let mut ids = Vec::with_capacity(message.segments().len() + SEGMENTS_INSERTED);
+        ids.extend(0..next);
         Run {
             case,
             message,
-            ids: (0..next).collect(),
+            ids,
             next,
             groups: OnceCell::new(),
             received_groups: OnceCell::new(),
@@ -166,10 +179,14 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     /// The working message, and its control id as it stands, because that is what an answer repeats.
-    fn message_and_id(&self) -> (Vec<u8>, String) {
+    fn message_and_id(&self, written: Option<&Written>) -> Result<(Vec<u8>, String), Refusal> {
         let charset = self.message.encoding().charset;
         let control_id = charset.decode(self.message.field(0, 10).raw()).into_owned();
-        (self.message.encode(), control_id)
+        let bytes = match written {
+            None => self.message.encode(),
+            Some(written) => start::encode(&self.message, written)?,
+        };
+        Ok((bytes, control_id))
     }
 
     fn rules(&mut self, rules: &[Rule], frame: Option<&Frame<'_, '_>>) -> Result<(), Ended> {
@@ -206,7 +223,7 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn scope<'s>(&'s self, frame: Option<&'s Frame<'s, 's>>) -> Scope<'s, 's> {
-        let working = Tree::new(&self.message, Some(&self.ids), &self.groups);
+        let working = self.working();
         let received = Tree::new(self.case.received(), None, &self.received_groups);
         let here = match frame.map(|frame| frame.at) {
             Some(At::Segment(id)) => {
@@ -284,15 +301,18 @@ impl<'r, 'm> Run<'r, 'm> {
     fn repetitions(&self, at: At<'_>) -> usize {
         match at {
             At::Repetition(id, field, _) => {
-                self.scope(None).working.index(id).map_or(0, |index| self.message.field(index, field).count())
+                self.working().index(id).map_or(0, |index| self.message.field(index, field).count())
             }
             At::Segment(_) | At::Group(..) | At::Member(_) => 0,
         }
     }
 
     fn is_there(&self, at: At<'_>) -> bool {
-        let scope = self.scope(None);
-        matches!(at, At::Member(_)) || scope.span_of(scope.working, at).is_some()
+        matches!(at, At::Member(_)) || self.working().span_of(at).is_some()
+    }
+
+    fn working(&self) -> Tree<'_> {
+        Tree::new(&self.message, Some(&self.ids), &self.groups)
     }
 
     fn name(&mut self, said: &Let, rule: &Span, frame: Option<&Frame<'_, '_>>) -> Result<(), Refusal> {

@@ -50,7 +50,7 @@ impl Mapping {
     pub fn idle(&self, fired: &Fired) -> Idle {
         let mut look = Look { fired, idle: Idle::default() };
         match &self.form {
-            Form::Edit(steps) | Form::Start { steps, .. } => look.steps(steps),
+            Form::Edit { steps, .. } | Form::Start { steps, .. } => look.steps(steps),
             Form::Build { rules, build, .. } => {
                 look.rules(rules, true);
                 look.build(build, true);

@@ -125,6 +125,11 @@ pub(crate) trait Pipe: fmt::Debug + Send + Sync {
     /// The value it makes of `value`.
     fn apply<'s>(&'s self, value: Value<'s>, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal>;
 
+    /// Which of a list of so many members it gives, counted from 0, if it gives one as it is.
+    fn picks(&self, _members: usize) -> Option<usize> {
+        None
+    }
+
     /// The structure it always gives, known when the mapping is loaded.
     fn structure(&self) -> Option<Arc<Structure>> {
         None

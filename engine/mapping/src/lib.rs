@@ -150,6 +150,8 @@ pub struct Mapping {
     /// Where that is said.
     input: yaml::Span,
     form: plan::Form,
+    /// Where is said what it writes.
+    output: yaml::Span,
     /// What of its input it leaves aside on purpose.
     ignored: Vec<Ignored>,
     /// The parts of the record that its paths take.
@@ -167,7 +169,7 @@ impl Mapping {
     /// What it writes.
     pub fn output(&self) -> Format {
         match &self.form {
-            plan::Form::Edit(_) | plan::Form::Start { .. } => Format::Hl7v2,
+            plan::Form::Edit { .. } | plan::Form::Start { .. } => Format::Hl7v2,
             plan::Form::Build { writing: plan::Writing::Json, .. } => Format::Json,
             plan::Form::Build { writing: plan::Writing::Xml, .. } => Format::Xml,
             plan::Form::Build { writing: plan::Writing::Csv(_), .. } => Format::Csv,

@@ -86,7 +86,7 @@ impl InputField {
 impl Mapping {
     /// Where everything came from and went, by a trace of this mapping over this input.
     pub fn lineage(&self, input: &Input<'_>, trace: &Trace) -> Lineage {
-        let edits = matches!(self.form, Form::Edit(_));
+        let edits = matches!(self.form, Form::Edit { .. });
         let mut work = Work { sources: Sources::of(input), inputs: Vec::new(), edits };
         work.inputs = work.sources.fields();
         let mut outputs = Vec::new();

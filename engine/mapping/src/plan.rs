@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orderly_hl7v2::{Level, Select};
+use orderly_hl7v2::{Charset, Level, Position, Select};
 use orderly_record::{Diagnostic, Fault};
 use regex::Regex;
 
@@ -88,6 +88,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// What it names in a segment, where it names no repetition.
+    pub(crate) fn position(&self, segment: usize) -> Position {
+        let (component, subcomponent) = (self.component, self.subcomponent);
+        Position { segment, field: self.field.unwrap_or(0), repetition: None, component, subcomponent }
+    }
+
     /// The level of what it names, `None` for a segment. `start` is that of its start.
     pub(crate) fn level(&self, start: Option<Level>) -> Option<Level> {
         match self {
@@ -296,12 +302,24 @@ impl Accepts {
 /// How a mapping makes its output.
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// By rules on a copy of the input.
-    Edit(Steps),
+    /// By rules on a copy of the input, of another version where one is said.
+    Edit { version: Option<&'static str>, charset: Option<Written>, steps: Steps },
     /// By rules on a new message that has only a header, of this version of HL7 v2.
-    Start { version: &'static str, steps: Steps },
+    Start { version: &'static str, charset: Option<Written>, steps: Steps },
     /// By building it, after rules that may decide against it.
     Build { rules: Vec<Rule>, build: Box<Build>, writing: Writing },
+}
+
+/// In which charset a message is written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Its name, for MSH-18.
+    pub(crate) name: Box<str>,
+    pub(crate) charset: Charset,
+    /// Whether nothing beyond ASCII may be in it.
+    pub(crate) only_ascii: bool,
+    /// Where the mapping says so.
+    pub(crate) place: Span,
 }
 
 /// Rules that make one message, or several.

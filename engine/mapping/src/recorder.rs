@@ -11,6 +11,7 @@ use crate::member::Member;
 use crate::plan::Fact;
 use crate::scope::{Scope, Tree};
 use crate::trace::{From, Read};
+use crate::value::Value;
 
 /// The list of what was looked at since it was last taken.
 #[derive(Default)]
@@ -31,6 +32,36 @@ impl Recorder {
     /// What was looked at, the same once.
     pub(crate) fn take(&self) -> Vec<Read> {
         self.reads.take()
+    }
+
+    /// How many looks were written down.
+    pub(crate) fn count(&self) -> usize {
+        self.reads.borrow().len()
+    }
+
+    /// Of a list that was looked at since there were so many, one member makes the value: the looks at the others are forgotten, where it
+    /// can be told which they were. What decided whether a member is in the list stays.
+    pub(crate) fn pick(&self, before: usize, members: &[Value<'_>], picked: usize, scope: &Scope<'_, '_>) {
+        let mut reads = self.reads.borrow_mut();
+        let before = before.min(reads.len());
+        let since = reads.split_off(before);
+        let count = since.iter().filter(|read| !read.decides).count();
+        let view = match members.get(picked) {
+            Some(Value::View(view)) => Some(view),
+            _ => None,
+        };
+        // Members that are no parts of a message any more stand in the order in which they were looked at.
+        let is_told = view.is_some() || count == members.len();
+        let mut number = 0;
+        reads.extend(since.into_iter().filter(|read| {
+            let is_picked = view.is_none() && number == picked;
+            number += usize::from(!read.decides);
+            read.decides || is_picked || !is_told
+        }));
+        drop(reads);
+        if let Some(view) = view {
+            self.view(view, scope);
+        }
     }
 
     /// Asks a condition: what it looks at decides, and no value is made of it.

@@ -33,6 +33,8 @@ pub fn mapping() -> Json {
             "start": choice("How a new message begins", &[
                 ("empty", "with a header only, all else is set by rules; without `start` rules work on a copy of the input"),
             ]),
+            "charset": text("In which charset a message is written, with MSH-18 set to it: UNICODE UTF-8, ASCII, 8859/1, any name of HL7 table \
+                0211. Without it an edited message stays in its own, a new one is UTF-8"),
             "tables": map_of("Code tables by name, for `| lookup(name)`", ".", &table()),
             "rules": rule::rules("What is done, from top to bottom. Above `build:` rules only decide: let, when, stop, fail, park"),
             // What may stand below depends on the output.
@@ -90,7 +92,7 @@ fn output() -> Json {
     let values: Vec<String> =
         ["hl7v2", "json", "xml", "csv"].map(str::to_owned).into_iter().chain(versions).collect();
     json!({
-        "description": "What it writes. hl7v2: a copy of the message, changed by rules. hl7v2 with a version and `start: empty`: a new \
+        "description": "What it writes. hl7v2: a copy of the message, changed by rules; with a version, of that version, and with `start: empty` a new \
             message. json, xml and csv: what `build` says",
         "enum": values,
     })
@@ -118,10 +120,6 @@ fn of_output() -> Json {
         of(Format::Json, "^json$", "build"),
         of(Format::Xml, "^xml$", "build"),
         of(Format::Csv, "^csv$", "build"),
-        {
-            "if": { "required": ["output"], "properties": { "output": { "pattern": "^hl7v2 " } } },
-            "then": { "required": ["start"] },
-        },
         { "if": { "required": ["start"] }, "then": { "properties": { "output": { "pattern": "^hl7v2 " } } } },
     ])
 }

@@ -1,201 +1,35 @@
 //! Where an expression is evaluated: the message as received, the working message, the record, the names, and the `each`, filter or
 //! target that relative paths start from.
 //!
-//! Every look costs a step of one budget, so that a mapping ends whatever the message.
+//! `case` is what stays the same while a message is mapped, `tree` a message whose segments have identities; this file finds in them what
+//! a path names. Every look costs a step of one budget, so that a mapping ends whatever the message.
 
-use std::cell::{Cell, OnceCell, RefCell};
+mod case;
+mod tree;
+
 use std::ops::Range;
 
 use orderly_ccda::Element;
-use orderly_hl7v2::{Groups, Header, Level, Message, Position, Presence, Segment, Select, View};
-use orderly_record::{Diagnostic, Fault};
+use orderly_hl7v2::{Level, Position, Presence, Segment, Select, View};
 
-use crate::Input;
+pub(crate) use self::case::Case;
+#[cfg(test)]
+pub(crate) use self::case::STEPS_MAX;
+pub(crate) use self::tree::{At, Frame, Id, Tree};
 use crate::evaluate;
 use crate::member::Member;
 use crate::plan::{Choice, Part, Place, SegmentPath, Start, Test};
-use crate::recorder::Recorder;
 use crate::refusal::Refusal;
-use crate::trace::Read;
 use crate::value::Value;
-use crate::wanted::Wanted;
 
-/// Steps that one mapping may take for one message: segments looked at, filters tried, rules applied. A rule set of a hundred rules on
-/// a message of ten thousand segments stays far below; rules that multiply with the message are stopped within seconds.
-pub(crate) const STEPS_MAX: u64 = 1_000_000_000;
-
-/// What does not change while one message is mapped.
-pub(crate) struct Case<'m> {
-    pub(crate) input: &'m Input<'m>,
-    /// What stands in the place of a message when the input is a document.
-    nothing: Message<'m>,
-    header: OnceCell<Header>,
-    groups: OnceCell<Groups>,
-    /// The parts of the record that the plan takes, and those that were taken.
-    wanted: Wanted,
-    parts: Vec<OnceCell<Member>>,
-    steps: Cell<u64>,
-    notes: RefCell<Vec<Diagnostic>>,
-    /// Writes down what is looked at, while a trace is made.
-    recorder: Option<Box<Recorder>>,
-}
-
-impl<'m> Case<'m> {
-    /// A message, to be mapped by a plan that takes these parts of its record.
-    pub(crate) fn new(input: &'m Input<'m>, wanted: &Wanted) -> Case<'m> {
-        Case {
-            input,
-            nothing: Message::default(),
-            header: OnceCell::new(),
-            groups: OnceCell::new(),
-            wanted: wanted.clone(),
-            parts: wanted.slots(),
-            steps: Cell::new(0),
-            notes: RefCell::new(Vec::new()),
-            recorder: None,
-        }
-    }
-
-    /// The same, with everything written down that is looked at.
-    pub(crate) fn watched(input: &'m Input<'m>, wanted: &Wanted) -> Case<'m> {
-        Case { recorder: Some(Box::default()), ..Case::new(input, wanted) }
-    }
-
-    /// Tells the recorder, when there is one.
-    pub(crate) fn record(&self, tell: impl FnOnce(&Recorder)) {
-        if let Some(recorder) = &self.recorder {
-            tell(recorder);
-        }
-    }
-
-    /// What writes down, while a trace is made.
-    pub(crate) fn recorder(&self) -> Option<&Recorder> {
-        self.recorder.as_deref()
-    }
-
-    /// What was looked at since it was last asked; nothing without a trace.
-    pub(crate) fn reads(&self) -> Vec<Read> {
-        self.recorder.as_ref().map(|recorder| recorder.take()).unwrap_or_default()
-    }
-
-    /// The message as received; of a document one without segments, so that every path into it is empty.
-    pub(crate) fn received(&self) -> &Message<'m> {
-        self.input.message().unwrap_or(&self.nothing)
-    }
-
-    /// The header of a message; a document has none.
-    pub(crate) fn header(&self) -> Option<&Header> {
-        let message = self.input.message()?;
-        Some(self.header.get_or_init(|| message.header()))
-    }
-
-    /// The part of the record at this path, which is kept in this slot.
-    pub(crate) fn part(&self, slot: usize, root: &[Box<str>]) -> &Member {
-        let Some(part) = self.parts.get(slot) else { return &Member::Nothing };
-        if let (None, Some(first)) = (part.get(), root.first()) {
-            self.wanted.take(self.input.record(), first, &self.parts);
-        }
-        part.get().unwrap_or(&Member::Nothing)
-    }
-
-    /// Counts steps.
-    pub(crate) fn spend(&self, steps: usize) -> Result<(), Refusal> {
-        let spent = self.steps.get().saturating_add(steps as u64);
-        self.steps.set(spent);
-        if spent <= STEPS_MAX {
-            return Ok(());
-        }
-        let message = format!("the mapping took more than {STEPS_MAX} steps on this message");
-        Err(Refusal::failed("mapping-steps", Fault::Configuration, message))
-    }
-
-    /// Keeps something to tell that does not stop the mapping; the same is told once.
-    pub(crate) fn note(&self, note: Diagnostic) {
-        let mut notes = self.notes.borrow_mut();
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-
-    /// What was noted since it was asked last.
-    pub(crate) fn take_notes(&self) -> Vec<Diagnostic> {
-        self.notes.take()
-    }
-}
-
-/// The identity of a segment while others are inserted and removed: its index in the message as received, or a later number.
-pub(crate) type Id = u32;
-
-/// What an `each` or a filter stands at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum At<'s> {
-    Segment(Id),
-    /// A group from its first to its last segment; with all of them it is found when those at its ends are gone.
-    Group(Id, Id, &'s [Id]),
-    /// One repetition of a field.
-    Repetition(Id, usize, usize),
-    /// A member of a list of the record.
-    Member(&'s Member),
-}
-
-/// One `each` or filter inside another.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame<'f, 's> {
-    pub(crate) outer: Option<&'f Frame<'f, 's>>,
-    pub(crate) at: At<'s>,
-    /// The slot of the `each`; filters have none.
-    pub(crate) slot: Option<usize>,
-    /// Which of the `each`'s list this is, counted from 1.
-    pub(crate) number: usize,
-}
-
-impl<'f, 's> Frame<'f, 's> {
-    fn and_outer(&'f self) -> impl Iterator<Item = &'f Frame<'f, 's>> {
-        std::iter::successors(Some(self), |frame| frame.outer)
-    }
-}
-
-/// A message and the identities of its segments.
-#[derive(Clone, Copy)]
-pub(crate) struct Tree<'s> {
-    pub(crate) message: &'s Message<'s>,
-    /// `None` when each segment's identity is its index.
-    pub(crate) ids: Option<&'s [Id]>,
-    groups: &'s OnceCell<Groups>,
-}
-
-impl<'s> Tree<'s> {
-    pub(crate) fn new(
-        message: &'s Message<'s>,
-        ids: Option<&'s [Id]>,
-        groups: &'s OnceCell<Groups>,
-    ) -> Tree<'s> {
-        Tree { message, ids, groups }
-    }
-
-    pub(crate) fn id(&self, index: usize) -> Id {
-        match self.ids {
-            Some(ids) => ids.get(index).copied().unwrap_or(Id::MAX),
-            None => Id::try_from(index).unwrap_or(Id::MAX),
-        }
-    }
-
-    pub(crate) fn index(&self, id: Id) -> Option<usize> {
-        let likely = usize::try_from(id).ok()?;
-        match self.ids {
-            None => (likely < self.message.segments().len()).then_some(likely),
-            Some(ids) if ids.get(likely) == Some(&id) => Some(likely),
-            Some(ids) => ids.iter().position(|other| *other == id),
-        }
-    }
-
-    fn groups(&self) -> &'s Groups {
-        self.groups.get_or_init(|| Groups::of(self.message))
-    }
-
-    fn is(&self, index: usize, name: &str) -> bool {
-        self.message.segments().get(index).is_some_and(|segment| segment.is(name))
-    }
+/// Where the common path leads.
+pub(crate) enum Bare {
+    /// The path is not so plain.
+    No,
+    /// The segment is not there.
+    Missing,
+    /// The segment's index.
+    At(usize),
 }
 
 /// What relative paths start from.
@@ -231,22 +65,17 @@ impl<'f, 's> Scope<'f, 's> {
         Scope { here, ..self }
     }
 
-    /// The common path, a bare name and numbers, without lists of one; `None` when the path is not so plain, `Some(None)` when the
-    /// segment is not there.
-    pub(crate) fn bare(&self, place: &'s Place) -> Result<Option<Option<Position>>, Refusal> {
-        let (Start::Segment { segment, .. }, Some(field), None) =
-            (&place.start, place.part.field, &place.part.repetition)
-        else {
-            return Ok(None);
-        };
-        if !segment.is_bare() {
-            return Ok(None);
+    /// The segment of the common path, a bare name and numbers, without lists of one.
+    pub(crate) fn bare(&self, tree: Tree<'s>, place: &'s Place) -> Result<Bare, Refusal> {
+        match (&place.start, &place.part) {
+            (Start::Segment { segment, .. }, Part { field: Some(_), repetition: None, .. })
+                if segment.is_bare() =>
+            {
+                let found = self.nearest(tree, &segment.name)?;
+                Ok(found.map_or(Bare::Missing, Bare::At))
+            }
+            _ => Ok(Bare::No),
         }
-        let Some(segment) = self.nearest(self.tree(&place.start), &segment.name)? else {
-            return Ok(Some(None));
-        };
-        let (component, subcomponent) = (place.part.component, place.part.subcomponent);
-        Ok(Some(Some(Position { segment, field, repetition: None, component, subcomponent })))
     }
 
     /// The message that a path starts in.
@@ -291,6 +120,11 @@ impl<'f, 's> Scope<'f, 's> {
     /// The same as positions in the working message, to be written to or deleted. `creates` allows places that are not there yet:
     /// the repetition after the last.
     pub(crate) fn positions(&self, place: &'s Place, creates: bool) -> Result<Vec<Position>, Refusal> {
+        match self.bare(self.working, place)? {
+            Bare::At(segment) => return Ok(vec![place.part.position(segment)]),
+            Bare::Missing => return Ok(Vec::new()),
+            Bare::No => {}
+        }
         let (indexes, fixed) = match &place.start {
             Start::Segment { segment, .. } => (self.segments(self.working, segment)?, None),
             Start::Here => match self.frame.map(|frame| frame.at) {
@@ -488,7 +322,7 @@ impl<'f, 's> Scope<'f, 's> {
     pub(crate) fn nearest(&self, tree: Tree<'s>, name: &str) -> Result<Option<usize>, Refusal> {
         let frames = self.frame.into_iter().flat_map(Frame::and_outer);
         for frame in frames {
-            let Some((index, range)) = self.span_of(tree, frame.at) else {
+            let Some((index, range)) = tree.span_of(frame.at) else {
                 // What was deleted is not replaced by another of its name.
                 if self.was(frame.at, name) {
                     return Ok(None);
@@ -516,7 +350,7 @@ impl<'f, 's> Scope<'f, 's> {
         let Some(frame) = frames.find(|frame| !matches!(frame.at, At::Member(_))) else {
             return self.named(tree, name, 0..tree.message.segments().len());
         };
-        let Some((index, range)) = self.span_of(tree, frame.at) else { return Ok(Vec::new()) };
+        let Some((index, range)) = tree.span_of(frame.at) else { return Ok(Vec::new()) };
         if range.len() > 1 {
             return self.named(tree, name, range);
         }
@@ -535,20 +369,6 @@ impl<'f, 's> Scope<'f, 's> {
         Ok(Vec::new())
     }
 
-    /// The first segment of what a frame stands at, and all of it; of a group what is left of it.
-    pub(crate) fn span_of(&self, tree: Tree<'s>, at: At<'_>) -> Option<(usize, Range<usize>)> {
-        match at {
-            At::Segment(id) | At::Repetition(id, ..) => tree.index(id).map(|index| (index, index..index + 1)),
-            At::Group(first, last, all) => {
-                let index = |id: &Id| tree.index(*id);
-                let first = index(&first).or_else(|| all.iter().find_map(index))?;
-                let last = index(&last).or_else(|| all.iter().rev().find_map(index))?;
-                Some((first, first..last + 1))
-            }
-            At::Member(_) => None,
-        }
-    }
-
     /// Whether what a frame stands at had this name in the message as received.
     fn was(&self, at: At<'_>, name: &str) -> bool {
         match at {
@@ -560,13 +380,13 @@ impl<'f, 's> Scope<'f, 's> {
     }
 
     fn current(&self, tree: Tree<'s>) -> Option<usize> {
-        self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(index, _)| index)
+        self.frame.and_then(|frame| tree.span_of(frame.at)).map(|(index, _)| index)
     }
 
     /// The occurrences of a group, inside the group of the current occurrence when there is one.
     pub(crate) fn group_occurrences(&self, group: &str) -> Vec<Range<usize>> {
         let tree = self.working;
-        let within = self.frame.and_then(|frame| self.span_of(tree, frame.at)).map(|(_, range)| range);
+        let within = self.frame.and_then(|frame| tree.span_of(frame.at)).map(|(_, range)| range);
         let inside = |range: &Range<usize>| {
             within.as_ref().is_none_or(|within| range.start >= within.start && range.end <= within.end)
         };
@@ -644,7 +464,7 @@ impl<'f, 's> Scope<'f, 's> {
 }
 
 /// A component or subcomponent of a field or a repetition.
-fn below<'s>(view: View<'s>, part: &Part) -> View<'s> {
+pub(crate) fn below<'s>(view: View<'s>, part: &Part) -> View<'s> {
     let Some(component) = part.component else { return view };
     let repetition = if view.level() == Level::Field { view.child(1) } else { view };
     let component = repetition.child(component);

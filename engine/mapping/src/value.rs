@@ -58,14 +58,19 @@ impl<'s> Value<'s> {
             Value::Null => Scalar::Null,
             Value::Text(text) if text.is_empty() => Scalar::Empty,
             Value::Text(text) => Scalar::Text(text),
-            Value::View(view) => {
-                let leaf = view.leaf();
-                match leaf.presence() {
-                    Presence::Empty => Scalar::Empty,
-                    Presence::Null => Scalar::Null,
-                    Presence::Present => Scalar::Text(leaf.whole_text()),
+            Value::View(view) => match view.plain_leaf() {
+                Some("") => Scalar::Empty,
+                Some("\"\"") => Scalar::Null,
+                Some(text) => Scalar::Text(Cow::Borrowed(text)),
+                None => {
+                    let leaf = view.leaf();
+                    match leaf.presence() {
+                        Presence::Empty => Scalar::Empty,
+                        Presence::Null => Scalar::Null,
+                        Presence::Present => Scalar::Text(leaf.whole_text()),
+                    }
                 }
-            }
+            },
             Value::Structure(structure) => Scalar::Text(Cow::Owned(structure.first_leaf().into_owned())),
             Value::List(values) => values.into_iter().next().map_or(Scalar::Empty, Value::scalar),
         }

@@ -1,6 +1,10 @@
 //! FHIR R4 over HTTP: where a resource goes, and what a server's answer says (<https://hl7.org/fhir/R4/http.html>).
 
+mod issues;
+
 use serde_json::Value as Json;
+
+pub use issues::{FhirIssue, fhir_issues};
 
 use crate::judge::Verdict;
 use crate::plan::Conditional;
@@ -126,14 +130,14 @@ fn items<'j>(json: &'j Json, key: &str) -> &'j [Json] {
 
 /// The errors of an OperationOutcome in a line: `invalid at Patient.birthDate, required`.
 fn issues(outcome: &Json) -> String {
-    let errors = items(outcome, "issue")
-        .iter()
-        .filter(|issue| matches!(text(issue, "severity"), Some("error" | "fatal")));
+    let errors =
+        issues::issues_of(outcome, None).filter(|issue| matches!(issue.severity.as_str(), "error" | "fatal"));
     let told = errors.map(|issue| {
-        let is_code =
-            |code: &&str| code.len() <= 32 && code.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-        let code = text(issue, "code").filter(is_code).unwrap_or("an error");
-        let place = items(issue, "expression").first().and_then(Json::as_str).filter(|place| is_place(place));
+        let is_code = |code: &&str| {
+            (1..=32).contains(&code.len()) && code.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        };
+        let code = Some(issue.code.as_str()).filter(is_code).unwrap_or("an error");
+        let place = issue.place.as_deref().filter(|place| is_place(place));
         place.map_or_else(|| code.to_owned(), |place| format!("{code} at {place}"))
     });
     told.take(TOLD_MAX).collect::<Vec<_>>().join(", ")

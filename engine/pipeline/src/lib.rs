@@ -27,7 +27,7 @@ mod tolerances;
 pub use acknowledge::{NotTaken, Reply};
 pub use compile::{Compiled, Text, Texts, compile};
 pub use difference::{Difference, differences};
-pub use fhir::{FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, judge_fhir_answer};
+pub use fhir::{FHIR_ANSWER_MEDIA_TYPES, FHIR_MEDIA_TYPE, FhirIssue, fhir_issues, judge_fhir_answer};
 pub use format::{Format, HL7_V2_MEDIA_TYPES, MEDIA_TYPES, TAKEN_MEDIA_TYPES, is_part};
 pub use identity::Identity;
 pub use journey::{Depth, Ended, Journey, Mapped, Met, Stop, map_alone};
@@ -39,7 +39,7 @@ pub use process::{
     members, not_whole, process, process_traced,
 };
 pub use relay::{is_answerable, relayed, too_many};
-pub use site::journal_folder;
 pub use site::secret::names_secret;
+pub use site::{declared_lane, journal_folder};
 pub use stream::{Member, Stream};
 pub use tolerances::{FRAME_TOLERANCES, tolerances, tolerated};

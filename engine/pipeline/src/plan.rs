@@ -315,12 +315,14 @@ pub struct Destination {
 }
 
 /// What ties deliveries to one another; equal when it is written alike.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lane {
     /// As written.
     pub written: Vec<String>,
     /// Ready to be made of a message.
     pub texts: Vec<Template>,
+    /// Where it stands; the destination's name, where nothing is said.
+    pub at: At,
 }
 
 impl PartialEq for Lane {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orderly_mapping::problems::Problems;
-use orderly_mapping::yaml::{Document, Fields, Node, Scalar};
+use orderly_mapping::yaml::{Document, Fields, Kind, Node, Scalar};
 use orderly_mapping::{Condition, Format, Mapping, compile_condition};
 
 use crate::plan::{Destination, Endpoint, Priority, Route, Target};
@@ -22,7 +22,9 @@ pub(crate) fn read(document: &Document, known: &Known<'_>, problems: &Problems) 
     let fields = Fields::of(&document.root, "a route", problems)?;
     let name = fields.required_text("route").map(|text| Arc::from(text.text));
     fields.text("about");
-    let source = fields.required_text("from").and_then(|text| find_source(text, known, problems));
+    let several = "write a route for each source; they may name the same mappings";
+    let source =
+        alone(&fields, "from", several, problems).and_then(|text| find_source(text, known, problems));
     let when = fields.optional("when").and_then(|node| condition(node, problems));
     let priority = fields.optional("priority").map(|node| priority(node, problems)).unwrap_or_default();
     let to = fields.required("to").map(|node| targets(node, known, problems)).unwrap_or_default();
@@ -85,8 +87,9 @@ fn targets(node: &Node, known: &Known<'_>, problems: &Problems) -> Vec<Target> {
 
 fn target(node: &Node, known: &Known<'_>, problems: &Problems) -> Option<Target> {
     let fields = Fields::of(node, "a target", problems)?;
-    let destination =
-        fields.required_text("destination").and_then(|text| find_destination(text, known, problems));
+    let several = "write `- destination:` for each, with its own `when` and `mapping`";
+    let destination = alone(&fields, "destination", several, problems)
+        .and_then(|text| find_destination(text, known, problems));
     let when = fields.optional("when").and_then(|node| condition(node, problems));
     let mapping = fields.text("mapping").map(|text| {
         let mapping = find_mapping(text, known, problems)?;
@@ -118,6 +121,24 @@ fn refuse_wrong_format(mapping: &Mapping, destination: &Destination, text: Scala
         problems
             .error("route-fhir-format", &text.node.span, message)
             .help("take a mapping with `output: json` that makes a resource or a Bundle");
+    }
+}
+
+/// A name that has to stand alone; `several` says what to write for more than one.
+fn alone<'n>(
+    fields: &Fields<'n, '_>,
+    key: &'static str,
+    several: &str,
+    problems: &Problems,
+) -> Option<Scalar<'n>> {
+    match fields.optional(key) {
+        Some(Node { kind: Kind::List(items), span }) if items.len() > 1 => {
+            problems
+                .error("config-not-a-text", span, format!("`{key}` takes one name, not a list"))
+                .help(several);
+            None
+        }
+        _ => fields.required_text(key),
     }
 }
 

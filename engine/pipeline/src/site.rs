@@ -26,7 +26,7 @@ use orderly_mapping::yaml::{Document, Entry, Fields, Node, Scalar, Span};
 use orderly_mapping::{Template, compile_template};
 
 use crate::plan::{
-    Acknowledgements, Destination, Endpoint, FilesEndpoint, JournalSettings, Lane, Listener,
+    Acknowledgements, At, Destination, Endpoint, FilesEndpoint, JournalSettings, Lane, Listener,
     MappingFailureAnswer, MllpConnection, MllpEndpoint, MllpListener, Processing, Queue, Reload, Source,
 };
 use crate::tolerances::{is_of_framing, tolerances};
@@ -288,10 +288,16 @@ fn destination(entry: &Entry, problems: &Problems) -> Option<Destination> {
     let fields = Fields::of(&entry.value, "a destination", problems)?;
     let about = fields.text("about").map(|text| text.to_string()).unwrap_or_default();
     let handling = handling::read(&fields, problems);
-    let lane = fields.optional("lane").map(Node::items).unwrap_or_default();
+    let lane = fields.optional("lane");
     let lane = Lane {
-        written: lane.iter().filter_map(|node| node.text()).map(str::to_owned).collect(),
-        texts: lane.iter().filter_map(|node| template(node, problems)).collect(),
+        written: lane.map(lane_written).unwrap_or_default(),
+        texts: lane
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|node| template(node, problems))
+            .collect(),
+        at: At(fields.key_span("lane").unwrap_or(&entry.key_span).place()),
     };
     let mllp = fields.optional("mllp").map(|node| mllp_endpoint(node, problems).map(Endpoint::Mllp));
     let files = fields.optional("files").map(|node| files_endpoint(node, problems).map(Endpoint::Files));
@@ -372,6 +378,19 @@ pub fn journal_folder(site: &str) -> String {
     let document = orderly_mapping::yaml::parse("orderly.yaml", site).ok();
     let folder = document.as_ref().and_then(|document| document.root.get("journal")?.get("folder")?.text());
     folder.map_or_else(|| journal_defaults().folder, str::to_owned)
+}
+
+/// What the text of an `orderly.yaml` says that ties a destination's deliveries to one another, as written; nothing when it does not have the
+/// destination, or cannot be read.
+#[must_use]
+pub fn declared_lane(site: &str, destination: &str) -> Option<Vec<String>> {
+    let document = orderly_mapping::yaml::parse("orderly.yaml", site).ok()?;
+    let declared = document.root.get("destinations")?.get(destination)?;
+    Some(declared.get("lane").map(lane_written).unwrap_or_default())
+}
+
+fn lane_written(lane: &Node) -> Vec<String> {
+    lane.items().iter().filter_map(|node| node.text()).map(str::to_owned).collect()
 }
 
 /// Two sources cannot have the same address: each would get a part of what comes.

@@ -262,6 +262,39 @@ fn the_page_names_every_tolerance() {
     }
 }
 
+/// The blocks under this heading that begin with this line, without their indentation.
+fn of_the_page(heading: &str, first: &str) -> String {
+    let page = include_str!("../../../docs/site.md");
+    let section = page.split_once(heading).unwrap().1;
+    let block = section.lines().skip_while(|line| line.strip_prefix("    ") != Some(first));
+    block.map_while(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_pages_relay_is_one_as_it_stands_there() {
+    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };
+    let heading = "\n### The answer of a destination\n";
+    let site = of_the_page(heading, "sources:") + &of_the_page(heading, "destinations:");
+    let route = "route: queries\nfrom: portal\nto:\n  - destination: lab-system\n";
+    let texts = Texts {
+        site: text("orderly.yaml", &site),
+        routes: vec![text("routes/queries.yaml", route)],
+        ..Texts::default()
+    };
+    let compiled = compile(&texts);
+    let told: Vec<String> = compiled.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(told, [""; 0]);
+    let plan = compiled.plan.unwrap();
+    let (portal, lab) = (plan.source("portal").unwrap(), plan.destination("lab-system").unwrap());
+    let within = portal.answer.as_ref().unwrap().within;
+    assert_eq!(lab.handling.expires_after, Some(within), "no longer than somebody waits");
+    assert!(
+        lab.handling.retry.then.is_some_and(|then| then * 2 <= within),
+        "asked again while somebody waits: {:?}",
+        lab.handling.retry
+    );
+}
+
 #[test]
 fn mllp_carries_nothing_but_hl7() {
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.to_owned() };

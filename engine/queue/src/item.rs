@@ -53,6 +53,8 @@ pub type Lane = u64;
 pub struct Item {
     /// Its place in the order; unique and increasing over the whole journal.
     pub seq: u64,
+    /// The message that it comes from; only handed on.
+    pub message: u64,
     /// The class that it is of.
     pub class: Class,
     /// How often a replay replaced it.

@@ -166,6 +166,24 @@ impl Line {
         !self.blocked.is_empty()
     }
 
+    /// When the first delivery that waits because of a failure is tried again, and which that is; nothing while a person holds the line.
+    #[must_use]
+    pub fn next_attempt(&self, now: Micros) -> Option<(Micros, u64)> {
+        if self.paused || self.is_blocked() {
+            return None;
+        }
+        match self.away.until.filter(|until| *until > now) {
+            Some(until) => {
+                let first = self.classes.iter().find_map(|reading| reading.hand.first_to_go());
+                first.map(|seq| (until, seq))
+            }
+            None => {
+                let timed = self.classes.iter().filter_map(|reading| reading.hand.first_timed());
+                timed.min().filter(|(time, _)| *time > now)
+            }
+        }
+    }
+
     fn rewind(&mut self) {
         for flight in self.in_flight.values_mut() {
             flight.overtaken = true;
@@ -320,8 +338,8 @@ impl Line {
                 }
                 let Some(item) = of(&mut self.classes, class).hand.remove(seq) else { break };
                 self.unrecorded.insert(seq, class);
-                let (revision, since) = (item.revision, item.since);
-                actions.push(Action::Record { seq, result: Settled::Expired { revision, since } });
+                let Item { message, revision, since, .. } = item;
+                actions.push(Action::Record { seq, result: Settled::Expired { message, revision, since } });
             }
         }
     }
@@ -364,7 +382,7 @@ impl Line {
             if let Some(seq) = reading.hand.next(wake.now, &self.busy, &self.unrecorded) {
                 return Some((class, seq));
             }
-            reading.hand.next_time().into_iter().for_each(|time| wake.at(time));
+            reading.hand.first_timed().into_iter().for_each(|(time, _)| wake.at(time));
         }
         None
     }

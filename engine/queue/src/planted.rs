@@ -37,6 +37,10 @@ pub enum Fault {
     ResultForgotten = 14,
     /// A message is taken off a broker's queue before its commit.
     TakenOffBeforeCommit = 15,
+    /// A message is taken for a repeat by its name alone, whatever its bytes are.
+    RepeatByNameAlone = 16,
+    /// A destination's answer is given to the sender of another message.
+    AnswerToAnother = 17,
 }
 
 /// Held by each test that plants one, and each that one would disturb.

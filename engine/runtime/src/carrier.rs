@@ -30,6 +30,7 @@ pub(crate) mod nodes;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod sender;
+pub(crate) mod standing;
 pub(crate) mod taker;
 
 use std::path::Path;
@@ -38,7 +39,9 @@ use std::time::Duration;
 
 use orderly_pipeline::Plan;
 use orderly_pipeline::plan::Carrier;
-use orderly_transport::amqp::{BrokerSettings, Declaration, ExchangeKind, HeaderValue, QueueKind};
+use orderly_transport::amqp::{
+    Broker, BrokerError, BrokerSettings, Declaration, ExchangeKind, HeaderValue, QueueKind,
+};
 
 use crate::node::Node;
 use crate::outside;
@@ -151,6 +154,37 @@ impl CarrierSettings {
     pub(crate) fn results_of(&self, node: &str) -> Declaration {
         quorum(self.results(node), false)
     }
+}
+
+/// Whether the broker of this plan can be used by a node.
+///
+/// # Errors
+///
+/// Why not.
+pub async fn reach_broker(plan: &Plan, node: &Node, base: &Path) -> Result<(), BrokerError> {
+    match CarrierSettings::of(plan, node, base) {
+        Some(settings) => Broker::new(settings.broker).connect().await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Takes away all that stands at the broker for this plan and these nodes, with all that is in it: for networks that nobody needs any more.
+///
+/// # Errors
+///
+/// The broker cannot be used, or does not allow it.
+pub async fn clear_broker(plan: &Plan, nodes: &[Node], base: &Path) -> Result<(), BrokerError> {
+    for node in nodes {
+        let Some(settings) = CarrierSettings::of(plan, node, base) else { continue };
+        let connection = Broker::new(settings.broker.clone()).connect().await?;
+        connection.remove(&[settings.results_of(&node.name), settings.for_unreadable()]).await?;
+        for destination in &plan.destinations {
+            connection.remove(&settings.destination(&destination.name)).await?;
+        }
+        let words = Declaration::Exchange { name: settings.words_exchange(), kind: ExchangeKind::Fanout };
+        connection.remove(&[words]).await?;
+    }
+    Ok(())
 }
 
 fn quorum(name: String, single_active_consumer: bool) -> Declaration {

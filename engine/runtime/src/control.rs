@@ -209,7 +209,8 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> 
             match tokio::task::block_in_place(|| house.standing.status(&plan, &house.journal.reader())) {
                 Ok(status) => {
                     let nodes = house.nodes.as_ref().map(|nodes| nodes.known()).unwrap_or_default();
-                    Response::Status(Status { nodes, ..status })
+                    let broker = house.nodes.as_ref().map(|nodes| nodes.broker());
+                    Response::Status(Status { nodes, broker, ..status })
                 }
                 Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
             }

@@ -7,6 +7,7 @@ use orderly_journal as journal;
 use orderly_pipeline::plan::Priority;
 use orderly_pipeline::{Facts, Fate, Identity, Pair, PairFate, Processed, Unmapped, keys};
 use orderly_queue::item::Class;
+use orderly_queue::planted::{self, Fault};
 
 /// The journal's deliveries of a processed message.
 pub(crate) fn deliveries(pairs: Vec<Pair>, body: &Arc<[u8]>) -> Vec<journal::NewDelivery> {
@@ -79,7 +80,10 @@ pub(crate) fn new_message(
 
 /// By what the journal knows a message for so long, and what its sender is told.
 pub(crate) fn identity(identity: Identity, within: Duration, told: Vec<u8>) -> journal::Identity {
-    let Identity { name, content } = identity;
+    let Identity { name, mut content } = identity;
+    if planted::is_planted(Fault::RepeatByNameAlone) {
+        content.fill(0);
+    }
     let within_us = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
     journal::Identity { name, content, within_us, told }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use orderly_journal::{DeliveryState, Indexer, Journal, JournalError, Options, Reader, Writer};
-use orderly_pipeline::Plan;
+use orderly_pipeline::{Diagnostic, Plan};
 use orderly_transport::listeners::{BindError, Place};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -16,6 +16,7 @@ use crate::carrier::CarrierSettings;
 use crate::configuration::Configuration;
 use crate::control::Control;
 use crate::house::{House, note};
+use crate::lanes;
 use crate::lines::Lines;
 use crate::node::{self, ClaimError, Node, OtherNode};
 use crate::part;
@@ -68,6 +69,9 @@ pub enum StartError {
         /// What the system said.
         error: BindError,
     },
+    /// A destination's lanes are declared otherwise than what waits for it has them.
+    #[error("{0}")]
+    LaneHeld(Diagnostic),
     /// The socket for commands cannot be made.
     #[error("the socket for commands {path}: {error}", path = path.display())]
     Control {
@@ -121,6 +125,10 @@ impl Engine {
         let Settings { base, plan, journal: options, configuration, node } = settings;
         let carrier = CarrierSettings::of(&plan, &node, &base);
         node::claim(&journal, carrier.as_ref())?;
+        let held = tokio::task::block_in_place(|| lanes::changed_since_then(&journal.reader(), &plan))?;
+        if let Some(diagnostic) = held {
+            return Err(StartError::LaneHeld(diagnostic));
+        }
         let plans = Plans::new(plan.clone());
         let standing = Arc::new(Standing::new());
         let mut lines = Lines::new(&base, journal.clone(), plans.clone(), standing.clone(), carrier);

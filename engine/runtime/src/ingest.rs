@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage};
+use orderly_journal::{Accepted, CommitError, Earlier, Journal, NewMessage, Unseen};
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{
     Facts, NotTaken, PairFate, Plan, Processed, failed_inside, frame_refused, is_answerable, members,
@@ -26,6 +26,7 @@ use tracing::{debug, error, info, warn};
 use crate::convert;
 use crate::file_ingest::Room;
 use crate::plans::{Held, Plans};
+use crate::queue_ingest::Trouble;
 use crate::queued::{Queued, Queueing};
 use crate::relay::{Relay, Relays};
 use crate::standing::SourceStanding;
@@ -118,6 +119,8 @@ pub(crate) struct Ingest {
     pub(crate) unreleased: Arc<Mutex<Vec<Arc<str>>>>,
     /// Whether the last file could not be stored.
     pub(crate) is_failing: Arc<AtomicBool>,
+    /// What keeps its queue from being consumed.
+    pub(crate) trouble: Mutex<Trouble>,
 }
 
 impl Ingest {
@@ -140,6 +143,7 @@ impl Ingest {
             room: Room::default(),
             unreleased: Arc::default(),
             is_failing: Arc::default(),
+            trouble: Mutex::default(),
         }
     }
 
@@ -277,6 +281,7 @@ impl Ingest {
             drop(held);
             if let Ok(accepted) = &result {
                 note_stored(&source, &standing, (id, fate), accepted.earlier.as_ref());
+                note_unseen(&source, &standing, id, &accepted.unseen);
             }
             // A connection that has gone away waits for no answer; the message is stored all the same.
             let _ = done.send(result);
@@ -421,6 +426,24 @@ fn note_stored(
         }
     }
 }
+
+/// Counts a message that may be a repeat, and tells of each file that leaves it open: the first time aloud.
+fn note_unseen(source: &str, standing: &SourceStanding, id: u64, unseen: &[Arc<Unseen>]) {
+    if unseen.is_empty() {
+        return;
+    }
+    for file in standing.unsure(unseen) {
+        let (code, problem) = ("repeat-unsure", &file.problem);
+        warn!(
+            source,
+            id,
+            code,
+            "taken as new, it may repeat a message of a file that cannot be read: {problem}; {UNSURE}"
+        );
+    }
+}
+
+const UNSURE: &str = "further ones are counted (`orderly status`) and not told here";
 
 const REUSED: &str = "both are delivered; further ones are counted (`orderly status`) and not told here";
 

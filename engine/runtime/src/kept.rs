@@ -28,11 +28,17 @@ pub fn destinations_without_engine(
 pub(crate) struct Kept {
     figures: BTreeMap<String, DestinationFigures>,
     pauses: Vec<Pause>,
+    /// How many deliveries are with the broker.
+    carried: BTreeMap<String, u64>,
 }
 
 impl Kept {
     pub(crate) fn read(reader: &Reader) -> Result<Kept, JournalError> {
-        Ok(Kept { figures: reader.destinations()?, pauses: reader.pauses()? })
+        Ok(Kept {
+            figures: reader.destinations()?,
+            pauses: reader.pauses()?,
+            carried: reader.carried_counts()?,
+        })
     }
 
     /// Adds to a destination's status what the journal keeps of it.
@@ -46,6 +52,7 @@ impl Kept {
         };
         DestinationStatus {
             waiting: figures.waiting,
+            with_broker: self.carried.get(&status.name).copied().unwrap_or_default(),
             parked: figures.parked,
             failed: figures.failed,
             oldest_waiting: figures.oldest_waiting_us.map(time),

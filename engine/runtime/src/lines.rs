@@ -111,7 +111,8 @@ impl Lines {
         carrier: Option<CarrierSettings>,
     ) -> Lines {
         let inboxes = Inboxes::default();
-        let (relays, queued) = <(Arc<Relays>, Arc<Queued>)>::default();
+        let relays = Arc::new(Relays::new(standing.clone()));
+        let queued = Arc::<Queued>::default();
         let carrier = carrier.map(|settings| Carrier::begin(settings, &journal, &relays, &queued));
         let (told, senders) = (inboxes.clone(), carrier.as_ref().map(|carrier| carrier.senders.clone()));
         journal.subscribe(move |commit: &Commit| {
@@ -229,7 +230,8 @@ impl Lines {
             None => Supply::Journal(self.journal.clone(), self.journal.reader()),
         };
         // Another node's messages have the same numbers: by a broker, those who wait hear it from the results.
-        let relays = if taken.is_some() { Arc::default() } else { self.relays.clone() };
+        let nobody = || Arc::new(Relays::new(self.standing.clone()));
+        let relays = if taken.is_some() { nobody() } else { self.relays.clone() };
         let worker = Worker::new(destination, transport, supply, inbox.clone(), standing, relays);
         let told = inbox.clone();
         let stop = move || told.tell(|news| news.stop = true);

@@ -105,7 +105,7 @@ pub(crate) fn claim(journal: &Journal, carrier: Option<&CarrierSettings>) -> Res
     let Some(now) = now else { return Ok(()) };
     if let Some(NodeNote { name, prefix }) = before {
         info!(
-            "the journal was that of the node {name}; its queues {prefix}.results.{name} and {prefix}.node.{name} at the broker can be \
+            "the journal was that of the node {name}; its queue {prefix}.results.{name} at the broker can be \
              deleted"
         );
     }

@@ -77,7 +77,7 @@ fn secret_of(credentials: &plan::Credentials) -> &plan::Secret {
 
 fn secret_finding(whose: &str, named: &plan::Secret, base: &Path) -> Option<Diagnostic> {
     let error = secret(named, base).read().err()?;
-    let message = format!("{whose}: {error}");
+    let message = format!("{whose}: `{}` has no value: {error}", named.key);
     Some(Diagnostic::error("secret-missing", Fault::Configuration, message).at(named.at.0.clone()))
 }
 

@@ -3,8 +3,9 @@
 //! What always holds: a message is said to be stored only after the commits of all in it told us so; one that cannot be read is stored too,
 //! as quarantined.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use orderly_pipeline::plan::Listener;
 use orderly_pipeline::{Fate, members, tolerated};
@@ -76,6 +77,7 @@ impl QueueHandler for Ingest {
         let source = &self.source;
         match event {
             QueueEvent::Consuming { broker } => {
+                self.trouble.lock().unwrap_or_else(PoisonError::into_inner).end();
                 self.standing.connected(broker.ip());
                 info!(%source, %broker, "consuming the queue");
             }
@@ -89,10 +91,43 @@ impl QueueHandler for Ingest {
                 }
             }
             QueueEvent::Unreachable(problem) => {
-                let code = problem.code();
-                warn!(%source, code, "the queue cannot be consumed, trying again: {problem}");
+                let (code, text) = (problem.code(), problem.to_string());
+                match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).met(&text) {
+                    (1, _) => warn!(%source, code, "the queue cannot be consumed, trying again: {text}"),
+                    (times, true) => {
+                        warn!(%source, code, times, "the queue still cannot be consumed, trying again: {text}");
+                    }
+                    (times, false) => debug!(%source, code, times, "the queue cannot be consumed: {text}"),
+                }
             }
         }
+    }
+}
+
+/// What keeps a queue from being consumed: told when it is new, and then more and more seldom, because a queue that nobody has made would
+/// fill the log of a night.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// How often each was met since the queue was consumed last. There are a few brokers, and a few ways to fail.
+    times: BTreeMap<String, u64>,
+}
+
+/// So many different ones are counted; what tells something new each time is told each time.
+const TROUBLES_MAX: usize = 32;
+
+impl Trouble {
+    /// Takes one in. Says how often it was met, and whether that is to be told: the first time, the second, the fourth and so on.
+    fn met(&mut self, problem: &str) -> (u64, bool) {
+        if self.times.len() >= TROUBLES_MAX && !self.times.contains_key(problem) {
+            self.times.clear();
+        }
+        let times = self.times.entry(problem.to_owned()).or_default();
+        *times += 1;
+        (*times, times.is_power_of_two())
+    }
+
+    fn end(&mut self) {
+        self.times.clear();
     }
 }
 
@@ -129,5 +164,24 @@ impl Ingest {
         } else {
             debug!(%source, %broker, id, ?delivery_count, "the broker had handed this message out before");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_told_more_and_more_seldom_and_another_one_at_once() {
+        let mut trouble = Trouble::default();
+        let told: Vec<u64> = (0..20)
+            .map(|_| trouble.met("missing"))
+            .filter(|(_, told)| *told)
+            .map(|(times, _)| times)
+            .collect();
+        assert_eq!(told, [1, 2, 4, 8, 16]);
+        assert_eq!(trouble.met("login"), (1, true));
+        trouble.end();
+        assert_eq!(trouble.met("missing"), (1, true), "after it was consumed it is new");
     }
 }

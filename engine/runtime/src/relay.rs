@@ -12,20 +12,24 @@ use orderly_journal::{AttemptRecord, DeliveryState, Journal, StoredDelivery};
 use orderly_pipeline::plan::AnswerFrom;
 use orderly_pipeline::{Facts, Reply, relayed, too_many};
 use orderly_queue::line::Settled;
+use orderly_queue::planted::{self, Fault};
 use orderly_transport::destinations::{Attempt, Outcome};
 use orderly_transport::listeners::Verdict;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ingest::Taken;
+use crate::standing::Standing;
 
 /// How much of an answer is kept with its attempt: far more than any acknowledgement has, and no receiver can fill the
 /// journal with it.
 pub(crate) const ANSWER_BYTES_KEPT: usize = 64 << 10;
 
 /// All who wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Relays {
+    /// How destinations stand, which is why one waits in vain.
+    standing: Arc<Standing>,
     /// By message.
     waiting: Mutex<HashMap<u64, Vec<Waiting>>>,
     /// Whether anybody ever did.
@@ -70,6 +74,10 @@ enum Ended {
 }
 
 impl Relays {
+    pub(crate) fn new(standing: Arc<Standing>) -> Relays {
+        Relays { standing, waiting: Mutex::default(), are_used: AtomicBool::new(false) }
+    }
+
     /// An attempt for a message has ended, and this is what becomes of its delivery.
     /// It was asked by the id `sent`.
     pub(crate) fn tell(
@@ -83,6 +91,7 @@ impl Relays {
         if !ends(settled) {
             return;
         }
+        let message = self.meant(message, destination);
         self.tell_each(message, destination, || match (&attempt.answer, &attempt.outcome) {
             (Some(answer), _) => {
                 News::Ended(Ended::Answered { answer: answer.clone(), sent: sent.to_owned() })
@@ -120,6 +129,22 @@ impl Relays {
     /// Whether there ever was somebody who waited.
     pub(crate) fn are_used(&self) -> bool {
         self.are_used.load(Ordering::Relaxed)
+    }
+
+    /// The message whose senders are told.
+    fn meant(&self, message: u64, destination: &str) -> u64 {
+        if !planted::is_planted(Fault::AnswerToAnother) {
+            return message;
+        }
+        let all = self.waiting();
+        let waits = |waiting: &Vec<Waiting>| waiting.iter().any(|one| *one.destination == *destination);
+        let other = all.iter().find(|(other, waiting)| **other != message && waits(waiting));
+        other.map_or(message, |(other, _)| *other)
+    }
+
+    /// A message's delivery waited for too long.
+    pub(crate) fn expired(&self, message: u64, destination: &str) {
+        self.tell_each(message, destination, || News::Ended(Ended::Unanswered(too_old(destination))));
     }
 
     /// What ended a delivery stands in the journal. Whoever came between its end and this has heard of neither.
@@ -259,6 +284,7 @@ async fn wait(
     match tokio::task::block_in_place(|| stands(journal, id, destination)) {
         Stands::Ended(ended) => ended,
         Stands::Waiting(why) => {
+            let why = place.relays.standing.hindrance(destination).unwrap_or(why);
             let seconds = from.within.as_secs_f64();
             Ended::Unanswered(format!("{destination} has not answered within {seconds} s: {why}"))
         }
@@ -293,6 +319,10 @@ fn stands(journal: &Journal, id: u64, destination: &str) -> Stands {
     }
 }
 
+fn too_old(destination: &str) -> String {
+    format!("it waited for longer than `expires_after` of {destination}, and is not sent any more")
+}
+
 fn as_it_stands(mut delivery: StoredDelivery) -> Stands {
     let last = delivery.attempts.pop();
     let answer = last.as_ref().map(|last| last.answer.as_slice()).unwrap_or_default();
@@ -309,6 +339,7 @@ fn as_it_stands(mut delivery: StoredDelivery) -> Stands {
             let (answer, sent) = (answer.to_vec(), delivery.control_id.unwrap_or_default());
             Stands::Ended(Ended::Answered { answer, sent })
         }
+        DeliveryState::Expired => ended(too_old(&delivery.destination)),
         state => ended(format!("it is {}", state.name())),
     }
 }
@@ -324,7 +355,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_hears_of_its_own_message_and_nobody_is_kept() {
-        let relays = Arc::<Relays>::default();
+        let relays = Arc::new(Relays::new(Arc::new(Standing::new())));
         let (lab, hub): (Arc<str>, Arc<str>) = (Arc::from("lab"), Arc::from("hub"));
         let mut waits = [
             relays.wait(1, lab.clone()),

@@ -15,6 +15,7 @@ use tracing::{debug, error, info};
 use crate::arrive;
 use crate::configuration::{Configuration, Finding, Loaded};
 use crate::house::{House, note};
+use crate::lanes;
 use crate::lines::{Bound, Lines};
 use crate::plans::InForce;
 
@@ -247,7 +248,7 @@ async fn switch(
     bound: Vec<Bound>,
 ) -> Result<Vec<Bound>, String> {
     let mut in_force = house.plans.change().await;
-    nothing_waits(&house.journal.reader(), change).await?;
+    nothing_waits(&house.journal.reader(), new, change).await?;
     let begun = begin_destinations(lines, new, &change.destinations_started);
     let noted = begun.and_then(|()| note(house, new).map_err(|error| error.to_string()));
     if let Err(problem) = noted {
@@ -282,10 +283,10 @@ fn no_thread(error: &std::io::Error) -> String {
 
 /// What waits for a destination that is removed would wait for ever, and what waits by lanes of the old kind would be overtaken by what comes
 /// in by others. Nothing comes in meanwhile, so what is found holds.
-async fn nothing_waits(reader: &Reader, change: &Change) -> Result<(), String> {
+async fn nothing_waits(reader: &Reader, new: &Plan, change: &Change) -> Result<(), String> {
     let until = tokio::time::Instant::now() + REMOVAL_PATIENCE;
     loop {
-        match in_the_way(reader, change)? {
+        match in_the_way(reader, new, change)? {
             None => return Ok(()),
             Some(problem) if tokio::time::Instant::now() >= until => return Err(problem),
             Some(_) => tokio::time::sleep(REMOVAL_LOOK).await,
@@ -293,37 +294,30 @@ async fn nothing_waits(reader: &Reader, change: &Change) -> Result<(), String> {
     }
 }
 
-fn in_the_way(reader: &Reader, change: &Change) -> Result<Option<String>, String> {
+fn in_the_way(reader: &Reader, new: &Plan, change: &Change) -> Result<Option<String>, String> {
     if change.destinations_stopped.is_empty() && change.lanes_changed.is_empty() {
         return Ok(None);
     }
     let counts = reader.counts().map_err(|error| error.to_string())?;
-    let counted = |names: &Names, states: &[DeliveryState]| {
+    let waiting = |names: &Names| {
         names.iter().find_map(|name| {
-            let of_it =
-                |count: &&DeliveryCount| *count.destination == **name && states.contains(&count.state);
+            let of_it = |count: &&DeliveryCount| {
+                *count.destination == **name && count.state == DeliveryState::Waiting
+            };
             let count: u64 = counts.deliveries.iter().filter(of_it).map(|count| count.count).sum();
             (count > 0).then_some((name.clone(), count))
         })
     };
     let ies = |count| if count == 1 { "y waits" } else { "ies wait" };
-    if let Some((name, count)) = counted(&change.destinations_stopped, &[DeliveryState::Waiting]) {
+    if let Some((name, count)) = waiting(&change.destinations_stopped) {
         return Ok(Some(format!(
             "destination {name} cannot be removed: {count} deliver{} for it; keep it until they are delivered, or take it \
              out of the routes, reload, and `orderly replay --state waiting` sends them where the routes say",
             ies(count),
         )));
     }
-    // What is parked holds its lane too.
-    let held = counted(&change.lanes_changed, &[DeliveryState::Waiting, DeliveryState::Parked]);
-    Ok(held.map(|(name, count)| {
-        format!(
-            "destination {name}: its `lane:` cannot change: {count} deliver{} for it or is parked, in lanes of the old kind, \
-             and later messages would overtake them; have them delivered, or take them back (`orderly skip --cancel`, `orderly \
-             cancel`), and reload again",
-            ies(count),
-        )
-    }))
+    let held = lanes::change(reader, new, &change.lanes_changed).map_err(|error| error.to_string())?;
+    Ok(held.map(|diagnostic| diagnostic.to_string()))
 }
 
 /// With the plan in force: ends what is gone, and begins anew what has changed. A source that cannot begin any more says so in the log.

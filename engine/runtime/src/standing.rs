@@ -3,22 +3,24 @@
 //! What always holds: nothing here grows with what peers do. Peers are kept by address up to a limit, and each has one count
 //! a code, of which there are few. A source or destination that the plan keeps keeps its counts, whatever else changes.
 
+mod destination;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use orderly_journal::{Fate, JournalError, Reader};
+use orderly_journal::{Fate, JournalError, Reader, Unseen};
 use orderly_pipeline::Plan;
-use orderly_transport::destinations::Outcome;
 use orderly_transport::listeners::Place;
 
 use crate::kept::Kept;
 use crate::moment::now;
 use crate::status::{
-    DestinationState, DestinationStatus, Fates, LastError, PeerStatus, SourceState, SourceStatus, Status,
-    ToleranceStatus,
+    DestinationState, DestinationStatus, Fates, PeerStatus, SourceState, SourceStatus, Status,
+    ToleranceStatus, Unsure,
 };
+pub(crate) use destination::DestinationStanding;
 
 /// How many peers of a source are kept: a source has one sender or a few, and whoever scans the network fills no memory. The
 /// one that is idle for longest makes room.
@@ -55,6 +57,12 @@ impl Standing {
         locked(&self.destinations).entry(name.clone()).or_insert_with(fresh).clone()
     }
 
+    /// What keeps a destination from being sent to: for whoever waits for its answer, so without its address.
+    pub(crate) fn hindrance(&self, destination: &str) -> Option<String> {
+        let destination = locked(&self.destinations).get(destination).cloned()?;
+        destination.hindrance(now())
+    }
+
     /// Forgets those that the plan does not have: if they come again, they count from nothing.
     pub(crate) fn follow(&self, plan: &Plan) {
         locked(&self.sources).retain(|name, _| plan.source(name).is_some());
@@ -68,11 +76,16 @@ impl Standing {
         let sources = plan.sources.iter().filter_map(|declared| sources.get(&declared.name));
         let destinations = locked(&self.destinations).clone();
         let declared = plan.destinations.iter().filter_map(|declared| destinations.get(&declared.name));
-        let mut destinations: Vec<_> = declared.map(|one| kept.with(one.status())).collect();
+        let one = |one: &Arc<DestinationStanding>| {
+            let next_attempt = one.waits_for(reader, now())?;
+            Ok(kept.with(DestinationStatus { next_attempt, ..one.status() }))
+        };
+        let mut destinations = declared.map(one).collect::<Result<Vec<_>, JournalError>>()?;
         destinations.extend(kept.others(DestinationState::Undeclared, self.since_us));
-        let nodes = Vec::new();
+        let (nodes, broker) = Default::default();
         Ok(Status {
             nodes,
+            broker,
             plan: plan.version.clone(),
             since: time(self.since_us),
             sources: sources.map(|source| source.status()).collect(),
@@ -99,6 +112,9 @@ struct SourceCounts {
     connections: u64,
     messages: Fates,
     reused_ids: u64,
+    /// Messages that may be repeats, and what is wrong with the files that leave it open, by number.
+    unsure: u64,
+    unseen: BTreeMap<u32, String>,
     peers: HashMap<IpAddr, Peer>,
 }
 
@@ -184,6 +200,14 @@ impl SourceStanding {
         counts.reused_ids == 1
     }
 
+    /// A message was taken as new although these files could not be looked into. Gives those that are not known yet.
+    pub(crate) fn unsure<'u>(&self, unseen: &'u [Arc<Unseen>]) -> Vec<&'u Unseen> {
+        let mut counts = self.counts();
+        counts.unsure += 1;
+        let mut is_new = |file: &Unseen| counts.unseen.insert(file.number, file.problem.clone()).is_none();
+        unseen.iter().map(Arc::as_ref).filter(|file| is_new(file)).collect()
+    }
+
     fn status(&self) -> SourceStatus {
         let counts = self.counts();
         let (state, place) = match &*locked(&self.place) {
@@ -201,6 +225,7 @@ impl SourceStanding {
             connections: counts.connections,
             messages: counts.messages,
             reused_ids: counts.reused_ids,
+            unsure: Unsure { messages: counts.unsure, files: counts.unseen.values().cloned().collect() },
             peers: peers.into_iter().map(|(address, peer)| peer.status(*address)).collect(),
         }
     }
@@ -239,74 +264,6 @@ impl Peer {
             last_seen: time(self.last_seen_us),
             tolerances: self.deviations.iter().map(tolerance).collect(),
         }
-    }
-}
-
-/// What is known of a destination.
-#[derive(Debug)]
-pub(crate) struct DestinationStanding {
-    name: Arc<str>,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    state: DestinationState,
-    since_us: i64,
-    last_error: Option<LastError>,
-}
-
-impl DestinationStanding {
-    pub(crate) fn new(name: Arc<str>, since_us: i64) -> DestinationStanding {
-        let known = Known { state: DestinationState::Idle, since_us, last_error: None };
-        DestinationStanding { name, known: Mutex::new(known) }
-    }
-
-    /// An attempt ended.
-    pub(crate) fn attempted(&self, at_us: i64, outcome: &Outcome) {
-        let mut known = self.known();
-        let state = match outcome {
-            Outcome::Delivered | Outcome::Permanent { .. } => DestinationState::Reachable,
-            Outcome::Retryable { .. } => DestinationState::Trying,
-        };
-        if known.state != state {
-            (known.state, known.since_us) = (state, at_us);
-        }
-        if let Outcome::Retryable { code, text, .. } | Outcome::Permanent { code, text } = outcome {
-            known.last_error = Some(LastError { at: time(at_us), code: code.clone(), text: text.clone() });
-        }
-    }
-
-    /// A refusal keeps everything else from being sent.
-    pub(crate) fn blocked(&self, at_us: i64) {
-        let mut known = self.known();
-        if known.state != DestinationState::Blocked {
-            (known.state, known.since_us) = (DestinationState::Blocked, at_us);
-        }
-    }
-
-    /// Without what the journal keeps of it.
-    pub(crate) fn status(&self) -> DestinationStatus {
-        let Known { state, since_us, last_error } = self.known().clone();
-        let (name, since) = (self.name.to_string(), time(since_us));
-        let (waiting, parked, failed) = (0, 0, 0);
-        let (oldest_waiting, last_delivered, paused) = (None, None, None);
-        DestinationStatus {
-            name,
-            state,
-            since,
-            waiting,
-            parked,
-            failed,
-            oldest_waiting,
-            last_delivered,
-            paused,
-            last_error,
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        locked(&self.known)
     }
 }
 
@@ -393,23 +350,5 @@ mod tests {
         standing.follow(&plan("laboratory"));
         let again = standing.source(&name, Place::Folder("two".into())).status();
         assert_eq!((again.messages.routed, again.peers.len()), (0, 0));
-    }
-
-    fn failed() -> Outcome {
-        Outcome::retryable("connect-refused", "nobody listens there")
-    }
-
-    #[test]
-    fn a_destination_is_trying_since_its_first_failure() {
-        let destination = DestinationStanding::new(Arc::from("hospital"), 0);
-        for (at, outcome) in [(1000, Outcome::Delivered), (2000, failed()), (3000, failed())] {
-            destination.attempted(at, &outcome);
-        }
-        let status = destination.status();
-        assert_eq!((status.state, status.since), (DestinationState::Trying, time(2000)));
-        assert_eq!(status.last_error.map(|error| error.at), Some(time(3000)));
-        destination.attempted(5000, &Outcome::Delivered);
-        assert_eq!(destination.status().state, DestinationState::Reachable);
-        assert!(destination.status().last_error.is_some());
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::carrier::nodes::NodeStatus;
+use crate::carrier::standing::BrokerStatus;
 
 /// A running engine's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Status {
     /// Its destinations, in the order of the configuration; then those for which deliveries wait or are held although the
     /// configuration no longer has them.
     pub destinations: Vec<DestinationStatus>,
+    /// How its way to the broker stands; nothing where no broker carries deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<BrokerStatus>,
     /// The nodes with which it shares a broker, by name, itself among them; none where no broker carries deliveries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStatus>,
@@ -36,8 +40,19 @@ pub struct SourceStatus {
     pub messages: Fates,
     /// So many of them had the control id of another one, and other bytes; where the source declares repeats.
     pub reused_ids: u64,
+    /// Those that were taken as new although they may be repeats.
+    pub unsure: Unsure,
     /// Who connected, by address; of a queue, the brokers that it was consumed at.
     pub peers: Vec<PeerStatus>,
+}
+
+/// Messages of which nobody knows whether they are repeats, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Unsure {
+    /// How many.
+    pub messages: u64,
+    /// The files of the journal in which the first of them may stand, with what is wrong with each.
+    pub files: Vec<String>,
 }
 
 /// How messages come in.
@@ -104,6 +119,9 @@ pub struct DestinationStatus {
     pub since: String,
     /// Deliveries that wait for it.
     pub waiting: u64,
+    /// So many of them are with the broker.
+    #[serde(default)]
+    pub with_broker: u64,
     /// Deliveries that are set aside.
     pub parked: u64,
     /// Deliveries that failed.
@@ -116,6 +134,21 @@ pub struct DestinationStatus {
     pub paused: Option<Paused>,
     /// What went wrong last since the engine was started.
     pub last_error: Option<LastError>,
+    /// When it is tried again, while something waits because an attempt failed.
+    pub next_attempt: Option<NextAttempt>,
+}
+
+/// When a destination is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextAttempt {
+    /// When.
+    pub at: String,
+    /// In so many seconds, rounded up, as of when this was told.
+    pub in_seconds: u64,
+    /// The code of the attempt that failed; nothing when the journal does not tell it any more.
+    pub code: Option<String>,
+    /// What happened then, and for how long the destination asked to be left alone, if it did.
+    pub text: Option<String>,
 }
 
 /// Why nothing is sent to a destination.

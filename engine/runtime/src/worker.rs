@@ -121,6 +121,7 @@ impl Worker {
             let news = self.inbox.take();
             actions.extend(self.hear(news));
             let Next::Wait(until) = self.perform(actions) else { return };
+            self.standing.next_attempt(self.line.next_attempt(now()));
             actions = self.wait(until).await;
         }
     }
@@ -264,8 +265,8 @@ impl Worker {
         if generation == self.generation {
             self.idle.push(destination);
         }
-        self.standing.attempted(now(), &made.attempt.outcome);
         let ending = self.answers.ending(judged(&made.attempt));
+        self.standing.attempted(now(), &made.attempt.outcome, ending);
         self.note(&made, ending);
         self.made.insert(seq, made);
         let actions = self.line.step(Event::Attempted { ticket, ending }, now());
@@ -277,7 +278,11 @@ impl Worker {
 
     fn record(&mut self, seq: u64, result: Settled) {
         let record = match (self.made.remove(&seq), result) {
-            (_, Settled::Expired { revision, since }) => records::expired(seq, revision, since, now()),
+            (_, Settled::Expired { message, revision, since }) => {
+                self.relays.expired(message, &self.name);
+                self.ending.insert(seq, message);
+                records::expired(seq, revision, since, now())
+            }
             (Some(made), result) => {
                 self.relays.tell(made.message_id, &self.name, result, &made.attempt, &made.control_id);
                 if ends(result) {

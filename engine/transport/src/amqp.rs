@@ -24,6 +24,7 @@ mod declare;
 mod error;
 mod publisher;
 mod socket;
+mod url;
 mod value;
 
 pub use broker::{Broker, BrokerCredentials, BrokerSettings, HEARTBEAT_DEFAULT};
@@ -32,4 +33,5 @@ pub use consumer::{Consumer, ConsumerSettings, Incoming};
 pub use declare::{Declaration, ExchangeKind, QueueKind, QueueState};
 pub use error::BrokerError;
 pub use publisher::{Confirmed, Loss, Publication, Publisher, Verdict};
+pub use url::BrokerUrl;
 pub use value::HeaderValue;

@@ -33,16 +33,24 @@ pub enum SecretError {
     /// The environment has no such variable.
     #[error("the environment variable {0} is not set; set it where the engine is started")]
     NotSet(String),
+    /// There is no such file.
+    #[error("the file {} is not there; put the secret into it, alone on one line", .0.display())]
+    NoFile(PathBuf),
     /// The file cannot be read.
-    #[error("the secret's file {} cannot be read: {source}", path.display())]
+    #[error("the file {} cannot be read: {source}; let the engine's user read it", path.display())]
     Unreadable {
         /// Its path.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
+    /// There is nothing in it.
+    #[error("{0} is empty; put the secret into it, alone on one line")]
+    Empty(String),
     /// There is something, and it is no secret.
-    #[error("{0} holds no secret: it is empty, longer than 64 KiB, or more than a line of text")]
+    #[error(
+        "{0} holds no secret: it is no UTF-8, longer than 64 KiB, or more than a line; put the secret into it, alone on one line"
+    )]
     Unusable(String),
 }
 
@@ -76,18 +84,24 @@ impl SecretSource {
         let (text, whose) = match self {
             Self::Environment(name) => {
                 let value = std::env::var_os(name).ok_or_else(|| SecretError::NotSet(name.clone()))?;
-                (value.into_string().unwrap_or_default(), format!("the environment variable {name}"))
+                (value.into_string().ok(), format!("the environment variable {name}"))
             }
             Self::File(path) => {
                 let read = File::open(path).and_then(|file| {
                     let mut bytes = Vec::new();
                     file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map(|_| bytes)
                 });
-                let bytes = read.map_err(|source| SecretError::Unreadable { path: path.clone(), source })?;
-                (String::from_utf8(bytes).unwrap_or_default(), format!("the file {}", path.display()))
+                let bytes = read.map_err(|source| match source.kind() {
+                    io::ErrorKind::NotFound => SecretError::NoFile(path.clone()),
+                    _ => SecretError::Unreadable { path: path.clone(), source },
+                })?;
+                (String::from_utf8(bytes).ok(), format!("the file {}", path.display()))
             }
         };
-        Secret::new(text.trim_end_matches(['\r', '\n'])).ok_or(SecretError::Unusable(whose))
+        match text.as_deref().map(|text| text.trim_end_matches(['\r', '\n'])) {
+            Some("") => Err(SecretError::Empty(whose)),
+            text => text.and_then(Secret::new).ok_or(SecretError::Unusable(whose)),
+        }
     }
 }
 
@@ -117,7 +131,7 @@ mod tests {
     fn what_is_missing_is_named_and_what_is_there_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let missing = SecretSource::File(folder.path().join("none")).read().unwrap_err().to_string();
-        assert!(missing.contains("none cannot be read"), "{missing}");
+        assert!(missing.contains("none is not there; put the secret into it"), "{missing}");
         let unset = SecretSource::Environment("ORDERLY_NO_SUCH_SECRET".to_owned()).read().unwrap_err();
         assert!(unset.to_string().starts_with("the environment variable ORDERLY_NO_SUCH_SECRET is not set"));
         std::fs::write(folder.path().join("two"), "geheim\nnoch eins").unwrap();

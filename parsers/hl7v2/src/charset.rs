@@ -67,7 +67,7 @@ impl Charset {
     }
 
     /// Whether it is UTF-16, in which no byte means what it means in ASCII.
-    pub(crate) fn is_wide(self) -> bool {
+    pub fn is_wide(self) -> bool {
         [UTF_16LE, UTF_16BE].contains(&self.0)
     }
 

@@ -16,9 +16,30 @@ use crate::view::Level;
 /// that a mistyped number does not fill the memory with delimiters.
 const NUMBER_MAX: usize = 10_000;
 
+/// A field as it is to be: what a change makes of it, before it is made.
+#[derive(Debug)]
+pub struct Edit {
+    segment: usize,
+    /// Where among the segment's parts.
+    index: usize,
+    /// The new field; none when the change changes nothing.
+    field: Option<Box<[u8]>>,
+}
+
 impl<'a> Message<'a> {
     /// Puts raw structure in the place of the part: bytes with escapes and with the delimiters of the levels below.
     pub fn replace(&mut self, at: &Position, raw: &[u8]) -> Result<(), Unencodable> {
+        self.replacement(at, raw).map(|edit| self.make(edit))
+    }
+
+    /// Puts text in the place of the part, escaped and in the message's charset.
+    pub fn set_text(&mut self, at: &Position, text: &str) -> Result<(), Unencodable> {
+        self.text_replacement(at, text).map(|edit| self.make(edit))
+    }
+
+    /// What [`replace`](Self::replace) would make of the field, to be [made](Self::make) before anything else is changed. The bytes may
+    /// be some of this very message.
+    pub fn replacement(&self, at: &Position, raw: &[u8]) -> Result<Edit, Unencodable> {
         if raw.iter().any(|&byte| byte == b'\r' || splits_around(&self.encoding.delimiters, level(at), byte))
         {
             return Err(Unencodable::Splits);
@@ -26,24 +47,27 @@ impl<'a> Message<'a> {
         self.put(at, raw)
     }
 
-    /// Puts bytes that split nothing around the part in its place.
-    fn put(&mut self, at: &Position, raw: &[u8]) -> Result<(), Unencodable> {
-        let steps = steps(at, &self.encoding.delimiters)?;
-        let absent = raw.is_empty() && self.view(at).raw().is_empty();
-        if absent {
-            return self.place(at).map(|_| ());
-        }
-        let (segment, index) = self.place(at)?;
-        let changed = with(segment.parts.get(index).unwrap_or_default(), &steps, raw);
-        segment.parts.set(index, changed);
-        Ok(())
-    }
-
-    /// Puts text in the place of the part, escaped and in the message's charset.
-    pub fn set_text(&mut self, at: &Position, text: &str) -> Result<(), Unencodable> {
+    /// What [`set_text`](Self::set_text) would make of the field, likewise.
+    pub fn text_replacement(&self, at: &Position, text: &str) -> Result<Edit, Unencodable> {
         // What was escaped splits nothing.
         let raw = escape(text, &self.encoding)?;
         self.put(at, &raw)
+    }
+
+    /// Makes a change of this message.
+    pub fn make(&mut self, edit: Edit) {
+        if let (Some(segment), Some(field)) = (self.segments.get_mut(edit.segment), edit.field) {
+            segment.parts.set(edit.index, field);
+        }
+    }
+
+    /// Bytes that split nothing around the part in its place.
+    fn put(&self, at: &Position, raw: &[u8]) -> Result<Edit, Unencodable> {
+        let steps = steps(at, &self.encoding.delimiters)?;
+        let (segment, index) = self.place(at)?;
+        let absent = raw.is_empty() && self.view(at).raw().is_empty();
+        let field = (!absent).then(|| with(segment.parts.get(index).unwrap_or_default(), &steps, raw));
+        Ok(Edit { segment: at.segment, index, field })
     }
 
     /// Empties a field or component; takes a repetition out of its field.
@@ -64,7 +88,7 @@ impl<'a> Message<'a> {
         };
         let mut changed = field.to_vec();
         changed.drain(range);
-        segment.parts.set(index, changed);
+        self.make(Edit { segment: at.segment, index, field: Some(changed.into()) });
         Ok(())
     }
 
@@ -114,8 +138,8 @@ impl<'a> Message<'a> {
 
     /// The segment of a position, and where among its parts the field is or would be; never MSH-1 and MSH-2, which all other bytes are
     /// read by.
-    fn place(&mut self, at: &Position) -> Result<(&mut Segment<'a>, usize), Unencodable> {
-        let segment = self.segments.get_mut(at.segment).ok_or(Unencodable::NoSuchPlace)?;
+    fn place(&self, at: &Position) -> Result<(&Segment<'a>, usize), Unencodable> {
+        let segment = self.segments.get(at.segment).ok_or(Unencodable::NoSuchPlace)?;
         if segment.declares_delimiters() && at.field <= 2 {
             return Err(Unencodable::NoSuchPlace);
         }
@@ -172,7 +196,10 @@ fn find(field: &[u8], steps: &Steps) -> Option<Range<usize>> {
 }
 
 /// The field with another part, and with what is missing on the way to it.
-fn with(field: &[u8], steps: &Steps, raw: &[u8]) -> Vec<u8> {
+fn with(field: &[u8], steps: &Steps, raw: &[u8]) -> Box<[u8]> {
+    if steps.iter().all(Option::is_none) {
+        return raw.into();
+    }
     let mut range = 0..field.len();
     // Of each step the delimiters that are missing: from the first such step on, nothing is there.
     let mut added = [(0, 0); 3];
@@ -192,14 +219,14 @@ fn with(field: &[u8], steps: &Steps, raw: &[u8]) -> Vec<u8> {
         *added = (delimiter, missing);
     }
     let length = added.iter().map(|(_, missing)| missing).sum::<usize>() + raw.len();
-    let mut changed = Vec::with_capacity(field.len() + length);
+    let mut changed = Vec::with_capacity(field.len() + length - range.len());
     changed.extend_from_slice(field.get(..range.start).unwrap_or_default());
     for (delimiter, missing) in added {
         changed.resize(changed.len() + missing, delimiter);
     }
     changed.extend_from_slice(raw);
     changed.extend_from_slice(field.get(range.end..).unwrap_or_default());
-    changed
+    changed.into_boxed_slice()
 }
 
 /// The n-th part within the range, or how many parts are missing for there to be one.

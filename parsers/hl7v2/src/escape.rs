@@ -111,11 +111,19 @@ impl Plain {
     }
 }
 
+/// Whether a byte stands for itself whatever the delimiters, which are punctuation: in most texts every one does.
+fn is_ordinary(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b' ' || !byte.is_ascii()
+}
+
 /// The bytes of this text, to stand in a leaf: decoded and unescaped they are the text again.
 pub fn escape<'t>(text: &'t str, encoding: &Encoding) -> Result<Cow<'t, [u8]>, Unencodable> {
     let unencodable = Unencodable::Character { charset: encoding.charset };
     let bytes = encoding.charset.encode(text).map_err(|_| unencodable)?;
     let delimiters = &encoding.delimiters;
+    if bytes.iter().all(|byte| is_ordinary(*byte)) {
+        return Ok(bytes);
+    }
     let last = bytes.len().saturating_sub(1);
     let special = |(index, &byte): (usize, &u8)| replacement(byte, index == last, delimiters).is_some();
     if !bytes.iter().enumerate().any(special) {

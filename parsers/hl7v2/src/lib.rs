@@ -10,7 +10,7 @@
 //! that the sender can be answered.
 //!
 //! The way through: `parse` finds the header (`delimiters`, `charset`, `wire`) and splits → `message`, `segment`, `view` are the tree, `edit`
-//! changes it → `path` names places in it, `groups` says which segments belong together → `normalize` makes the record. `batch` comes
+//! changes it, `recode` brings it into another charset → `path` names places in it, `groups` says which segments belong together → `normalize` makes the record. `batch` comes
 //! before all that: it splits what holds several messages. `acknowledgement` and `reply` are the answers we give and get. `dictionary` is
 //! what the standard says of all messages, `meaning` and `conformance` what it says of one.
 
@@ -32,6 +32,7 @@ mod parse;
 mod parts;
 pub mod path;
 mod places;
+mod recode;
 mod reply;
 mod segment;
 mod tolerances;
@@ -43,6 +44,7 @@ pub use batch::{Batch, Member, Splitter, split};
 pub use charset::Charset;
 pub use conformance::validate;
 pub use delimiters::{Delimiters, Encoding};
+pub use edit::Edit;
 pub use escape::Unencodable;
 pub use groups::Groups;
 pub use header::Header;

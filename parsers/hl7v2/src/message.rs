@@ -12,7 +12,7 @@ use crate::header::Header;
 use crate::segment::Segment;
 use crate::view::View;
 
-/// A message. A clone is a working copy: it borrows the same bytes and is edited alone.
+/// A message. A clone borrows the same bytes and is edited alone.
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
     pub(crate) encoding: Encoding,
@@ -57,7 +57,18 @@ impl Default for Message<'_> {
     }
 }
 
+/// So many segments are put into most messages at most.
+const SEGMENTS_ADDED: usize = 4;
+
 impl<'a> Message<'a> {
+    /// A copy to be edited: with room for what is put into it, and without what is odd about the message.
+    #[must_use]
+    pub fn working_copy(&self) -> Message<'a> {
+        let mut segments = Vec::with_capacity(self.segments.len() + SEGMENTS_ADDED);
+        segments.extend_from_slice(&self.segments);
+        Message { segments, diagnostics: Vec::new(), ..*self }
+    }
+
     /// How its bytes are read.
     pub fn encoding(&self) -> &Encoding {
         &self.encoding
@@ -113,7 +124,7 @@ impl<'a> Message<'a> {
 
     /// Its bytes: those that came in, but for what was edited.
     pub fn encode(&self) -> Vec<u8> {
-        let length: usize = self.segments.iter().map(Segment::encoded_len).sum();
+        let length: usize = self.segments.iter().map(Segment::room).sum();
         let mut bytes = Vec::with_capacity(self.leading.len() + length + self.trailing.len());
         bytes.extend_from_slice(self.leading);
         for segment in &self.segments {

@@ -10,8 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use nom::bytes::complete::{take_while, take_while_m_n};
-use nom::combinator::recognize;
+use nom::bytes::complete::take_while;
 use nom::{IResult, Parser};
 use orderly_record::{Diagnostic, Fault};
 
@@ -20,7 +19,7 @@ use crate::delimiters::{Delimiters, Encoding, begins, declaration, presumed};
 use crate::header::Header;
 use crate::message::Message;
 use crate::parts::{self, Parts, Starts};
-use crate::segment::Segment;
+use crate::segment::{Segment, is_name};
 use crate::view::Presence;
 use crate::wire;
 
@@ -144,7 +143,9 @@ fn headless<'a>(bytes: &'a [u8], settings: &Settings) -> Unreadable<'a> {
         Some(declaration) => declaration.delimiters,
         None => presumed(body),
     };
-    let is_segment = segment_name(body).is_ok_and(|(rest, _)| rest.first() == Some(&delimiters.field));
+    let is_segment = body
+        .split_at_checked(3)
+        .is_some_and(|(name, rest)| is_name(name) && rest.first() == Some(&delimiters.field));
     let read = || tree(leading, body, delimiters, settings, Vec::new()).ok().map(Box::new);
     Unreadable { diagnostic, header: None, tree: is_segment.then(read).flatten() }
 }
@@ -297,7 +298,7 @@ fn segments<'a>(
 /// What was found of a line: which of all starts are its own, or its parts where these do not tell.
 enum Found<'a> {
     Starts(Range<usize>),
-    Parts(Parts<'a>),
+    Parts(Box<Parts<'a>>),
 }
 
 impl Found<'_> {
@@ -313,14 +314,14 @@ fn found<'a>(content: &'a [u8], line: &Line, encoding: &Encoding, starts: &mut V
     let separator = encoding.delimiters.field;
     let text = content.get(line.text.clone()).unwrap_or_default();
     if encoding.charset.is_transcoded() {
-        return Found::Parts(wire::parts(text, encoding.charset, separator));
+        return Found::Parts(Box::new(wire::parts(text, encoding.charset, separator)));
     }
     let before = starts.len();
     match parts::split(text, separator, starts) {
         Some(()) => Found::Starts(before..starts.len()),
         None => {
             let parts = text.split(|byte| *byte == separator).map(Cow::Borrowed);
-            Found::Parts(Parts::own(parts.collect(), Vec::new()))
+            Found::Parts(Box::new(Parts::own(parts.collect(), Vec::new())))
         }
     }
 }
@@ -330,7 +331,7 @@ fn segment<'a>(content: &'a [u8], found: Found<'a>, line: Line, starts: &Arc<[u3
         Found::Starts(own) => {
             Parts::received(content.get(line.text).unwrap_or_default(), Starts::new(starts, own))
         }
-        Found::Parts(parts) => parts,
+        Found::Parts(parts) => *parts,
     };
     Segment::new(parts, content.get(line.terminator).unwrap_or_default())
 }
@@ -340,16 +341,15 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
     if diagnostics.len() >= DIAGNOSTICS_MAX {
         return;
     }
-    let name = segment.parts.get(0).unwrap_or_default();
-    if !is_segment_name(name) {
+    if !segment.is_properly_named() {
         let message = "a line that does not begin with a segment name";
         let help = "a line end within a text must be sent as \\.br\\ or \\X0D\\";
         let diagnostic = Diagnostic::warning("hl7-bad-segment-name", Fault::Sender, message);
         diagnostics.push(diagnostic.in_input(offset, "").with_help(help));
-    } else if let Some((code, message)) = continuation(segment, name) {
-        let path = if name == b"DSC" { "DSC-1" } else { "" };
+    } else if let Some((code, message)) = continuation(segment) {
+        let path = if segment.is("DSC") { "DSC-1" } else { "" };
         diagnostics.push(Diagnostic::warning(code, Fault::Sender, message).in_input(offset, path));
-    } else if index > 0 && name == b"MSH" {
+    } else if index > 0 && segment.is("MSH") {
         let message = "a second header: these are several messages in one";
         diagnostics.push(
             Diagnostic::warning("hl7-several-messages", Fault::Sender, message).in_input(offset, "MSH[2]"),
@@ -359,30 +359,19 @@ fn report(segment: &Segment<'_>, index: usize, offset: usize, diagnostics: &mut 
 
 /// Whether what a message says goes on elsewhere (chapter 2, "Continuation messages and segments"). The parts stay what they are: they are
 /// not put together here.
-fn continuation(segment: &Segment<'_>, name: &[u8]) -> Option<(&'static str, &'static str)> {
+fn continuation(segment: &Segment<'_>) -> Option<(&'static str, &'static str)> {
     let has_pointer = || segment.parts.get(1).is_some_and(|pointer| !pointer.trim_ascii().is_empty());
-    match name {
-        b"ADD" => Some((
+    match () {
+        () if segment.is("ADD") => Some((
             "hl7-segment-continued",
             "the content of the segment before goes on here, and is not read as part of it",
         )),
-        b"DSC" if has_pointer() => Some((
+        () if segment.is("DSC") && has_pointer() => Some((
             "hl7-message-continued",
             "the message goes on in another one, and is not read together with it",
         )),
-        _ => None,
+        () => None,
     }
-}
-
-fn is_segment_name(name: &[u8]) -> bool {
-    segment_name(name).is_ok_and(|(rest, _)| rest.is_empty())
-}
-
-/// A letter, then two letters or digits (chapter 2, "Segments").
-fn segment_name(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let letter = take_while_m_n(1, 1, |byte: u8| byte.is_ascii_uppercase());
-    let rest = take_while_m_n(2, 2, |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    recognize((letter, rest)).parse(input)
 }
 
 /// Where a segment's text and its terminator stand.
@@ -418,8 +407,9 @@ pub(crate) fn line(content: &[u8], start: usize, separator: u8) -> Line {
 
 /// Whether these bytes begin like a segment: a name, then a field separator or the segment's end.
 fn starts_segment(bytes: &[u8], separator: u8) -> bool {
-    segment_name(bytes)
-        .is_ok_and(|(rest, _)| rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte)))
+    bytes.split_at_checked(3).is_some_and(|(name, rest)| {
+        is_name(name) && rest.first().is_none_or(|&byte| byte == separator || is_line_end(byte))
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) struct Received<'a> {
     line: &'a [u8],
     starts: Starts,
     /// By number, in ascending order.
-    changed: Vec<(usize, Vec<u8>)>,
+    changed: Vec<(usize, Box<[u8]>)>,
     /// How many parts there are: at least as many as the line has.
     len: usize,
 }
@@ -66,7 +66,7 @@ impl<'a> Received<'a> {
 
     fn get(&self, index: usize) -> Option<&[u8]> {
         if let Ok(at) = self.find(index) {
-            return self.changed.get(at).map(|(_, changed)| changed.as_slice());
+            return self.changed.get(at).map(|(_, changed)| &**changed);
         }
         match self.place(index) {
             Some(place) => self.line.get(place),
@@ -74,7 +74,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    fn set(&mut self, index: usize, part: Vec<u8>) {
+    fn set(&mut self, index: usize, part: Box<[u8]>) {
         self.len = self.len.max(index + 1);
         match self.find(index) {
             Ok(at) => {
@@ -141,13 +141,13 @@ impl<'a> Parts<'a> {
     }
 
     /// Puts another part in its place; those that are missing before it are added empty.
-    pub(crate) fn set(&mut self, index: usize, part: Vec<u8>) {
+    pub(crate) fn set(&mut self, index: usize, part: Box<[u8]>) {
         match self {
             Parts::Received(received) => received.set(index, part),
             Parts::Own(own) => {
                 own.parts.resize(own.parts.len().max(index + 1), Cow::Borrowed(b""));
                 if let Some(place) = own.parts.get_mut(index) {
-                    *place = Cow::Owned(part);
+                    *place = Cow::Owned(part.into_vec());
                 }
                 if let Some(wire) = own.wire.get_mut(index) {
                     *wire = None;
@@ -187,6 +187,16 @@ impl<'a> Parts<'a> {
                     bytes.extend_from_slice(part);
                 }
             }
+        }
+    }
+
+    /// Room for all of them joined: found faster than the exact number.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Parts::Received(Received { line, changed, len, .. }) => {
+                line.len() + len + changed.iter().map(|(_, changed)| changed.len()).sum::<usize>()
+            }
+            Parts::Own(_) => self.joined_len(),
         }
     }
 
@@ -260,8 +270,8 @@ mod tests {
             for (index, part) in std::iter::once((0, expected[0].clone())).chain(changes) {
                 expected.resize(expected.len().max(index + 1), Vec::new());
                 expected[index].clone_from(&part);
-                own.set(index, part.clone());
-                parts.set(index, part);
+                own.set(index, part.clone().into());
+                parts.set(index, part.into());
                 for parts in [&parts, &own] {
                     prop_assert_eq!(parts.iter().collect::<Vec<_>>(), expected.clone());
                     prop_assert_eq!(parts.get(expected.len()), None);
@@ -269,6 +279,7 @@ mod tests {
                     parts.write_into(b'|', &mut joined);
                     prop_assert_eq!(&joined, &expected.join(&b'|'));
                     prop_assert_eq!(parts.joined_len(), joined.len());
+                    prop_assert!(parts.room() >= joined.len());
                 }
             }
         }

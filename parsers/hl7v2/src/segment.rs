@@ -24,6 +24,14 @@ struct Name(u32);
 impl Name {
     const OTHER: Name = Name(0);
 
+    /// Whether it is a letter, then two letters or digits (chapter 2, "Segments").
+    fn is_proper(self) -> bool {
+        let [length, first, rest @ ..] = self.0.to_be_bytes();
+        length == 1
+            && first.is_ascii_uppercase()
+            && rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    }
+
     const fn of(name: &[u8]) -> Name {
         match name {
             [one, two, three] => Name(u32::from_be_bytes([1, *one, *two, *three])),
@@ -36,6 +44,11 @@ const MSH: Name = Name::of(b"MSH");
 const FHS: Name = Name::of(b"FHS");
 const BHS: Name = Name::of(b"BHS");
 
+/// Whether these bytes are a segment's name.
+pub(crate) fn is_name(bytes: &[u8]) -> bool {
+    Name::of(bytes).is_proper()
+}
+
 impl<'a> Segment<'a> {
     pub(crate) fn new(parts: Parts<'a>, terminator: &'a [u8]) -> Self {
         Self { name: Name::of(parts.get(0).unwrap_or_default()), parts, terminator }
@@ -44,6 +57,11 @@ impl<'a> Segment<'a> {
     /// Its name, `PID`; empty when the bytes there are not text.
     pub fn name(&self) -> &str {
         std::str::from_utf8(self.part(0)).unwrap_or_default()
+    }
+
+    /// Whether its name is one that the standard allows.
+    pub(crate) fn is_properly_named(&self) -> bool {
+        self.name.is_proper()
     }
 
     /// Whether it has this name.
@@ -110,6 +128,11 @@ impl<'a> Segment<'a> {
             self.encode_into(encoding.delimiters.field, bytes);
         }
         bytes.extend_from_slice(self.terminator);
+    }
+
+    /// Room for its bytes as the tree holds them, terminator included: as many, or a few more.
+    pub(crate) fn room(&self) -> usize {
+        self.parts.room() + self.terminator.len()
     }
 
     /// How many bytes it takes in the tree, terminator included.

@@ -149,7 +149,7 @@ impl<'m> View<'m> {
 
     /// The text of the [leaf](Self::leaf) when its bytes are the text: ASCII without an escape sequence, as nearly all are. One look at
     /// each byte tells, which is what makes a record of hundreds of short texts cheap.
-    pub(crate) fn plain_leaf(&self) -> Option<&'m str> {
+    pub fn plain_leaf(&self) -> Option<&'m str> {
         if self.verbatim {
             return None;
         }

@@ -7,7 +7,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while_m_n, take_while1};
+use nom::bytes::complete::{tag, take, take_while1};
 use nom::character::complete::{char, one_of};
 use nom::combinator::{all_consuming, opt, verify};
 use nom::sequence::preceded;
@@ -139,15 +139,18 @@ fn offset(input: &str) -> IResult<&str, i32> {
 }
 
 fn four(input: &str) -> IResult<&str, i16> {
-    take_while_m_n(4, 4, |digit: char| digit.is_ascii_digit())
-        .map_opt(|digits: &str| digits.parse().ok())
-        .parse(input)
+    take(4_usize).map_opt(number).parse(input)
 }
 
 fn two(input: &str) -> IResult<&str, i8> {
-    take_while_m_n(2, 2, |digit: char| digit.is_ascii_digit())
-        .map_opt(|digits: &str| digits.parse().ok())
-        .parse(input)
+    take(2_usize).map_opt(number).map_opt(|number| number.try_into().ok()).parse(input)
+}
+
+/// What up to four digits say; nothing when there is anything else.
+fn number(digits: &str) -> Option<i16> {
+    digits.bytes().try_fold(0, |number: i16, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0'))
+    })
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use orderly_queue::planted::{self, Fault};
 use orderly_runtime::{Engine, Settings};
 use orderly_tests::lab::{Dropped, Lab, check_taken_once};
 use orderly_tests::load::{Hospital, check_promise};
-use orderly_tests::running::until;
+use orderly_tests::running::{Running, until};
 use orderly_tests::site::Site;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::power::{TURN, Weather, compiled, disk, weather};
-use crate::rounds::{first_failure, seeds, start};
+use crate::rounds::{first_failure, seeds};
 
 /// Lives that end by SIGKILL in each round, before one that goes on to the end.
 const KILLS: usize = 3;
@@ -74,14 +74,14 @@ fn kill_round(seed: u64, fault: Option<Fault>) -> Result<(), String> {
             .collect();
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..KILLS {
-            let engine = start(&site, fault).await;
+            let engine = Running::start_with(&site, fault).await;
             // Not a wait for something: the random moment at which the engine is killed.
             tokio::time::sleep(Duration::from_millis(random.u64(LOAD_MS))).await;
             engine.kill().await;
         }
         stop.send_replace(true);
         let dropped: Vec<Dropped> = labs.into_iter().map(Lab::dropped).collect();
-        let recovered = start(&site, None).await;
+        let recovered = Running::start_with(&site, None).await;
         let result = check_all(&site.journal(), &inbox, &hospital, &dropped).await;
         recovered.kill().await;
         result

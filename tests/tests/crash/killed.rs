@@ -10,7 +10,7 @@ use orderly_tests::site::Site;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::rounds::{ORDERS, ROUTE, first_failure, orderly_yaml, seeds, start};
+use crate::rounds::{ORDERS, ROUTE, first_failure, orderly_yaml, seeds};
 
 const CONNECTIONS: usize = 8;
 /// How long the engine is under load before it is killed, in milliseconds.
@@ -53,9 +53,9 @@ fn kill_round(seed: u64, order: Order, fault: Option<Fault>) -> Result<(), Strin
         let main = orderly_yaml(&hospital, order);
         let site = Site::of(&[("orderly.yaml", &main), ("routes/feed.yaml", ROUTE)]);
         let load = Duration::from_millis(fastrand::Rng::with_seed(seed).u64(LOAD_MS));
-        let engine = start(&site, fault).await;
+        let engine = Running::start_with(&site, fault).await;
         let accepted = under_load(engine, seed, load).await?;
-        let recovered = start(&site, fault).await;
+        let recovered = Running::start_with(&site, fault).await;
         let result = check_promise(&site.journal(), &hospital, &accepted, order, 1).await;
         recovered.kill().await;
         result

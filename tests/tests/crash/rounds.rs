@@ -3,10 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use orderly_queue::line::Order;
-use orderly_queue::planted::Fault;
 use orderly_tests::load::Hospital;
-use orderly_tests::running::Running;
-use orderly_tests::site::Site;
 
 /// The orders that rounds are run with.
 pub(crate) const ORDERS: [Order; 2] = [Order::Fifo, Order::Lanes { in_flight_max: 8 }];
@@ -62,15 +59,4 @@ pub(crate) fn first_failure(
         }
     });
     failure.into_inner()
-}
-
-/// Starts the real binary on a site, with a fault planted or without.
-pub(crate) async fn start(site: &Site, fault: Option<Fault>) -> Running {
-    match fault {
-        None => Running::start(site).await,
-        Some(fault) => {
-            let planted = format!("ORDERLY_PLANTED_FAULT={}", fault as u8);
-            Running::start_under(site, &["env", &planted]).await
-        }
-    }
 }

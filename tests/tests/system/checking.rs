@@ -137,3 +137,90 @@ async fn a_secret_that_stands_there_is_not_shown_beside_what_is_wrong() {
     let ran = orderly(&site, ["run"]).await.ended(2);
     assert!(!ran.err.contains("hunter2") && !ran.err.contains("sesame"), "{}", ran.err);
 }
+
+const MISSPELT: &str = "\
+sources:
+  clinic:
+    answer: from [hospital, other] within 10s
+    mllp:
+      listen: 127.0.0.1:0
+  other:
+    answer:
+      from: hospital
+    mllp:
+      listen: 127.0.0.1:0
+  hub:
+    amqp:
+      hosts: [localhost]
+      user: hub
+      password: ${env:HUB}
+      queue: in
+destinations:
+  hospital:
+    on_answer: { amqp-nack: retry }
+    amqp:
+      brokers: [localhost]
+      user: hub
+      password: ${env:HUB}
+      exchange: ${message.type}
+      routing_key: x
+";
+
+#[tokio::test]
+async fn what_is_meant_is_said_in_so_many_words() {
+    let site = Site::of(&[
+        ("orderly.yaml", MISSPELT),
+        (
+            "routes/relay.yaml",
+            "route: relay\nfrom: [clinic, other]\nto:\n  - destination: [hospital, other]\n  - destination: [hospital]\n",
+        ),
+    ]);
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    let helps: Vec<_> = found.iter().map(|found| (found["line"].as_u64(), found["help"].as_str())).collect();
+    let one_line = "write answer: from lab-system within 10s";
+    let expected = [
+        (3, one_line),
+        (8, "write answer: from lab-system within 10s; one destination answers"),
+        (13, "add `brokers:`"),
+        (
+            13,
+            "there are brokers, virtual_host, user, password, heartbeat, connect_timeout, tls, queue, prefetch, \
+             message_size_max, on_unreadable",
+        ),
+        (19, "did you mean `amqp-refused`?"),
+        (
+            24,
+            "write its name; what differs by message goes into `routing_key`, and bindings take it from there",
+        ),
+        (2, "write a route for each source; they may name the same mappings"),
+        (4, "write `- destination:` for each, with its own `when` and `mapping`"),
+        (5, "write it without the brackets: `destination: hospital`"),
+    ];
+    assert_eq!(helps, expected.map(|(line, help)| (Some(line), Some(help))));
+}
+
+#[tokio::test]
+async fn errors_come_before_warnings_and_both_in_the_order_of_the_files() {
+    let site = Site::filing();
+    site.amend(
+        "orderly.yaml",
+        "destinations:\n",
+        "  idle:\n    mllp:\n      listen: 127.0.0.1:0\ndestinations:\n  web:\n    http:\n      url: http://example.org/\n      \
+         bearer: ${file:none}\n",
+    );
+    site.write("mappings/unused.yaml", "mapping: unused\ninput: any\noutput: json\nbuild:\n  a: b\n");
+    let found = orderly(&site, ["check", "--json"]).await.ended(1).json();
+    let told: Vec<_> =
+        found.iter().map(|found| (found["code"].as_str().unwrap(), found["line"].as_u64())).collect();
+    let expected = [
+        ("secret-missing", Some(12)),
+        ("config-plain-secret", Some(11)),
+        ("mapping-unused", Some(1)),
+        ("config-source-unrouted", None),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(
+        found[0]["message"],
+        "destination web: `bearer` has no value: the file none is not there; put the secret into it, alone on one line"
+    );
+}

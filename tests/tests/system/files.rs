@@ -204,8 +204,7 @@ async fn what_is_too_large_is_kept_aside_also_when_a_crash_came_in_between() {
 #[tokio::test]
 async fn a_message_that_our_code_can_not_bear_ends_nothing() {
     let site = site();
-    let planted = format!("ORDERLY_PLANTED_FAULT={}", Fault::ProcessingPanics as u8);
-    let engine = Running::start_under(&site, &["env", &planted]).await;
+    let engine = Running::start_with(&site, Some(Fault::ProcessingPanics)).await;
     drop_file(
         &site,
         "four.hl7",

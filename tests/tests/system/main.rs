@@ -11,6 +11,7 @@ mod covering;
 mod demo;
 mod deviations;
 mod disk;
+mod editing;
 mod explaining;
 mod files;
 mod finding;

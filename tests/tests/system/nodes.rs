@@ -3,8 +3,10 @@
 use orderly_hl7v2::AckCode;
 use orderly_tests::broker::Broker;
 use orderly_tests::peers::{Peer, Sender, admission};
+use orderly_tests::proxy::Proxy;
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
+use serde_json::json;
 
 /// A relay whose deliveries a broker carries, with names of its test's own.
 fn site(hospital: &Peer, prefix: &str) -> Site {
@@ -128,5 +130,58 @@ async fn another_queue_takes_a_restart() {
     assert!(ran.err.contains(told) || ran.out.contains(told), "{ran:?}");
     site.amend("orderly.yaml", "ahead: 5\n  ", "");
     orderly(&site, ["reload"]).await.ended(0);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_told_how_the_broker_stands() {
+    let hospital = Peer::accepting().await;
+    let proxy = Proxy::to(&Broker::shared().address()).await;
+    let site = Site::relay(hospital.address);
+    site.carry(&proxy.address(), "nodes4");
+    let feeds = Running::start_node(&site, "feeds", "journal", &["--only", "sources"]).await;
+    feeds.logged("the broker is reached").await;
+    feed(&feeds, 0..3).await;
+    until("all to be with the broker", || {
+        (site.journal().carried_count().expect("a journal") == 3).then_some(())
+    })
+    .await;
+    let status = orderly(&site, ["status", "--json"]).await.ended(0).json().remove(0);
+    let broker = &status["broker"];
+    assert_eq!((&broker["node"], &broker["state"]), (&json!("feeds"), &json!("connected")));
+    assert_eq!(broker["address"], json!(proxy.address()));
+    assert_eq!(status["destinations"][0]["with_broker"], json!(3));
+    let shown = orderly(&site, ["status"]).await.ended(0).out;
+    assert!(
+        shown.contains("node feeds, carrier amqp, broker ") && shown.contains("3 (3 with the broker)"),
+        "{shown}"
+    );
+    proxy.close(true);
+    proxy.cut();
+    feeds.logged("other nodes are not heard").await;
+    let status = orderly(&site, ["status", "--json"]).await.ended(0).json().remove(0);
+    assert_eq!(status["broker"]["state"], json!("lost"));
+    proxy.close(false);
+    feeds.logged("the broker is reached again").await;
+    feeds.stop().await;
+    // What is with the broker is told of an engine that does not run, too.
+    let stopped = orderly(&site, ["status", "--json"]).await.ended(1).json().remove(0);
+    assert_eq!(stopped["destinations"][0]["with_broker"], json!(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_of_the_broker_is_told() {
+    let hospital = Peer::accepting().await;
+    let broker = Broker::hurt().await;
+    let site = Site::relay(hospital.address);
+    site.carry(&broker.address(), "nodes5");
+    let engine = Running::start(&site).await;
+    engine.logged("the broker is reached").await;
+    broker.node(0).raise_alarm();
+    engine.logged("the broker has an alarm and takes nothing").await;
+    let status = orderly(&site, ["status", "--json"]).await.ended(0).json().remove(0);
+    assert_eq!(status["broker"]["state"], json!("blocked"));
+    broker.node(0).clear_alarm();
+    engine.logged("the broker's alarm is over").await;
     engine.stop().await;
 }

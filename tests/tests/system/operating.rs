@@ -1,8 +1,10 @@
 //! The operator's hand: pause, resume, drain, skip, cancel, and what is said of them afterwards.
 
+use std::net::TcpListener;
+
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState::{Cancelled, Delivered, Parked, Waiting};
-use orderly_tests::peers::{Peer, Sender, acknowledgement, admission, control_id};
+use orderly_tests::peers::{PATIENCE, Peer, Sender, acknowledgement, admission, control_id};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::listeners::Answer;
@@ -209,4 +211,43 @@ async fn what_is_cancelled_is_never_sent() {
         acts.iter().map(|act| (act["what"].as_str().unwrap(), act["count"].as_u64())).collect();
     assert_eq!(counts, [("pause", Some(1)), ("cancel", Some(1)), ("cancel", Some(4)), ("resume", Some(1))]);
     orderly(&site, ["balance"]).await.ended(0);
+}
+
+/// What is told of the hospital's next attempt, once there is one.
+async fn next_attempt(site: &Site) -> Value {
+    let asked = async {
+        loop {
+            let next = hospital_of(site).await["next_attempt"].take();
+            if next.is_object() {
+                return next;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect("a next attempt")
+}
+
+#[tokio::test]
+async fn the_next_attempt_is_told_with_its_time_and_why() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = Site::relay(nobody);
+    site.amend("orderly.yaml", "then: 50ms", "then: 10m");
+    let mut engine = Running::start(&site).await;
+    feed(&engine, &["N1"]).await;
+    for _ in ["by the running engine", "by the journal"] {
+        let told = next_attempt(&site).await;
+        assert!((500..=600).contains(&told["in_seconds"].as_u64().unwrap()), "{told}");
+        assert_eq!(told["code"], json!("connect-refused"), "{told}");
+        let (at, _) = told["at"].as_str().unwrap().split_once('.').unwrap();
+        for command in ["status", "destinations"] {
+            let ran = orderly(&site, [command]).await.ended(0);
+            let line = ran.out.lines().find(|line| line.starts_with("hospital: ")).unwrap();
+            assert!(line.starts_with(&format!("hospital: next attempt {at}Z, in ")), "{line}");
+            assert!(line.contains(", because the last one failed (connect-refused: "), "{line}");
+        }
+        engine.stop().await;
+        engine = Running::start(&site).await;
+    }
+    orderly(&site, ["pause", "hospital"]).await.ended(0);
+    assert_eq!(hospital_of(&site).await["next_attempt"], Value::Null, "a person holds it");
+    engine.stop().await;
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, mpsc};
 
 use orderly_hl7v2::AckCode;
-use orderly_journal::DeliveryState::{Delivered, Failed, Filtered, Parked, Waiting};
+use orderly_journal::DeliveryState::{Delivered, Expired, Failed, Filtered, Parked, Waiting};
+use orderly_queue::planted::Fault;
 use orderly_tests::peers::{PATIENCE, Peer, Sender, acknowledgement, control_id, framed};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
@@ -257,4 +258,89 @@ async fn what_is_about_another_message_is_passed_on_to_nobody() {
         none(&mut portal, id, "TESTER", "about another message").await;
     }
     assert_eq!(answer(&mut portal, &query("Q3", "TESTER")).await, response("Q3", "AA"));
+}
+
+/// An address at which nobody listens.
+fn nowhere() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn whoever_waits_in_vain_is_told_what_the_destination_is_waited_for() {
+    let site = asking(nowhere(), "300ms");
+    site.amend("orderly.yaml", "then: 50ms", "then: 10m");
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
+    // The second was never tried: what it waits for is the destination.
+    for id in ["Q1", "Q2"] {
+        let told = String::from_utf8(answer(&mut portal, &query(id, "TESTER")).await).unwrap();
+        assert!(
+            told.contains("hospital has not answered within 0.3 s: it is tried in vain since "),
+            "{told}"
+        );
+        assert!(told.contains("the last attempt failed (connect-refused), the next one is in "), "{told}");
+        assert!(!told.contains("127.0.0.1"), "no address of ours: {told}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_expires_is_told_at_once() {
+    let site = asking(nowhere(), "60s");
+    site.amend(
+        "orderly.yaml",
+        "    mllp:\n      address",
+        "    expires_after: 200ms\n    mllp:\n      address",
+    );
+    site.amend("orderly.yaml", "  clinic:", "  clinic:\n    repeats:\n      within: 1h");
+    let engine = Running::start(&site).await;
+    let mut portal = Sender::connect(engine.address("clinic")).await;
+    // The second time from the journal.
+    for _ in 0..2 {
+        none(&mut portal, "Q1", "TESTER", "it waited for longer than `expires_after` of hospital").await;
+    }
+    assert_eq!(site.state_of(1), [Expired]);
+}
+
+/// How many ask at once.
+const ASKING: u64 = 8;
+
+/// Several ask at once, each by a name of its own, and the laboratory answers with the name: each must get its own. Says who did not.
+async fn each_its_own(fault: Option<Fault>) -> Result<(), String> {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let lab = Peer::answering(move |_, message| {
+        tokio::task::block_in_place(|| wait.lock().unwrap().recv()).unwrap();
+        let text = String::from_utf8_lossy(message);
+        let name = text.split("QPD|Q11|").nth(1).unwrap_or_default().trim_end().to_owned();
+        let answer = response(&control_id(message), "AA");
+        Answer::one([answer, format!("ZNM|{name}\r").into_bytes()].concat())
+    })
+    .await;
+    let site = asking(lab.address, "20s");
+    let engine = Running::start_with(&site, fault).await;
+    let mut portals = Vec::new();
+    for number in 0..ASKING {
+        let mut portal = Sender::connect(engine.address("clinic")).await;
+        portal.write(&framed(&query(&format!("E{number}"), &format!("NAME{number}")))).await;
+        portals.push(portal);
+    }
+    let stored = |id| site.journal().message(id).unwrap().is_some();
+    until("all to have asked", || (1..=ASKING).all(stored).then_some(())).await;
+    (0..ASKING).for_each(|_| go.send(()).unwrap());
+    for (number, portal) in portals.iter_mut().enumerate() {
+        let told = portal.receive(PATIENCE).await.map_err(|_| "a sender got no answer at all")?;
+        let told = String::from_utf8_lossy(&told).into_owned();
+        if !told.contains(&format!("ZNM|NAME{number}\r")) {
+            return Err("a sender got the answer to another one's message".to_owned());
+        }
+        assert!(told.contains(&format!("MSA|AA|E{number}|")), "{told}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_gets_its_own_answer_and_a_planted_fault_is_seen() {
+    assert_eq!(each_its_own(None).await, Ok(()));
+    let seen = each_its_own(Some(Fault::AnswerToAnother)).await;
+    assert_eq!(seen, Err("a sender got the answer to another one's message".to_owned()));
 }

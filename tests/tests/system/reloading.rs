@@ -223,11 +223,21 @@ async fn lanes_do_not_change_while_something_waits_in_them() {
     let ran = orderly(&site, ["reload", "--json"]).await.ended(1);
     let problem = ran.json()[0]["problems"][0].to_string();
     assert!(
-        problem.contains("destination hospital: its `lane:` cannot change: 1 delivery waits"),
+        problem.contains("orderly.yaml:9:5: error[config-lane-held]: destination hospital: its `lane:` cannot change while 1 delivery is waiting"),
         "{problem}"
     );
+    // Nor by a restart.
+    engine.stop().await;
+    let ran = orderly(&site, ["run"]).await.ended(2);
+    assert!(
+        ran.err.contains("orderly.yaml:9:5: error[config-lane-held]: destination hospital: "),
+        "{}",
+        ran.err
+    );
+    site.amend("orderly.yaml", "    lane: ${PID-18.1}\n", "");
+    let _engine = Running::start(&site).await;
     // How many lanes may be busy changes nothing about who is in which.
-    site.amend("orderly.yaml", "    lane: ${PID-18.1}\n", "    lanes: 3\n");
+    site.amend("orderly.yaml", "order: per_patient\n", "order: per_patient\n    lanes: 3\n");
     orderly(&site, ["reload"]).await.ended(0);
     let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
     hospital.received(1).await;

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use orderly_journal::{DeliveryState, Fate};
+use orderly_queue::planted::Fault;
 use orderly_tests::peers::{PATIENCE, Peer, Sender, admission, framed};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
@@ -234,4 +235,71 @@ async fn what_is_posted_or_dropped_once_more_is_known_too() {
     }
     assert_eq!(fates(&site, [5, 6, 7, 8]), [Fate::Routed, Fate::Routed, Fate::Duplicate, Fate::Routed]);
     orderly(&site, ["balance"]).await.ended(0);
+}
+
+#[tokio::test]
+async fn a_file_of_the_journal_that_cannot_be_read_stops_no_source_and_is_told() {
+    let hospital = Peer::accepting().await;
+    let site = knowing(hospital.address, "24h");
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    for id in ["U1", "U2", "U3"] {
+        assert!(answer(&mut clinic, &admission(id)).await.contains("MSA|AA|"));
+    }
+    until("the deliveries", || (site.state_of(3) == [DeliveryState::Delivered]).then_some(())).await;
+    until("the first file to be sealed", || {
+        let log = fs::metadata(site.path("journal/segments/00000002.db-wal"));
+        log.map_or(true, |log| log.len() == 0).then_some(())
+    })
+    .await;
+    engine.stop().await;
+    fs::write(site.path("journal/segments/00000002.db"), [b'x'; 8192]).unwrap();
+
+    let engine = Running::start(&site).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    for id in ["U4", "U5"] {
+        assert!(answer(&mut clinic, &admission(id)).await.contains(&format!("MSA|AA|{id}\r")));
+    }
+    hospital.received(5).await;
+    engine.logged_times("repeat-unsure", 1).await;
+    let ran = orderly(&site, ["status"]).await.ended(0);
+    let told = "clinic: 2 taken as new that may be repeats, because a file of the journal cannot be read: ";
+    assert!(ran.out.contains(told) && ran.out.contains("00000002.db"), "{}", ran.out);
+}
+
+/// Each message twice, and under the same control id other bytes twice: each of them is delivered once, in order. Says what was not.
+async fn kept_apart(fault: Option<Fault>) -> Result<(), String> {
+    let hospital = Peer::accepting().await;
+    let site = knowing(hospital.address, "24h");
+    let engine = Running::start_with(&site, fault).await;
+    let mut clinic = Sender::connect(engine.address("clinic")).await;
+    let mut expected = Vec::new();
+    for id in ["A1", "A2", "A3", "LAST"] {
+        let one = admission(id);
+        let other = String::from_utf8(admission(id)).unwrap().replace("70014", "70015").into_bytes();
+        for message in [one, other] {
+            for _ in 0..2 {
+                let told = answer(&mut clinic, &message).await;
+                assert!(told.contains(&format!("MSA|AA|{id}\r")), "{told}");
+            }
+            expected.push(message);
+        }
+    }
+    // The line is in order: when this has come, nothing before it is still to come.
+    clinic.send(&admission("END")).await;
+    until("the last one", || hospital.control_ids().contains(&"END".to_owned()).then_some(())).await;
+    let came: Vec<Vec<u8>> = hospital.received(1).await.iter().map(|message| message.to_vec()).collect();
+    let missing = expected.iter().filter(|message| !came.contains(message)).count();
+    if missing > 0 {
+        return Err(format!("{missing} messages were answered AA and never delivered"));
+    }
+    expected.push(admission("END"));
+    (came == expected).then_some(()).ok_or_else(|| "messages came twice, or in another order".to_owned())
+}
+
+#[tokio::test]
+async fn what_has_other_bytes_is_no_repeat_and_a_planted_fault_is_seen() {
+    assert_eq!(kept_apart(None).await, Ok(()));
+    let seen = kept_apart(Some(Fault::RepeatByNameAlone)).await;
+    assert_eq!(seen, Err("4 messages were answered AA and never delivered".to_owned()));
 }

@@ -109,6 +109,29 @@ async fn what_cannot_be_sent_again_is_told() {
     assert_eq!(hospital.control_ids(), ["A1", "B1", "A2"]);
 }
 
+#[tokio::test]
+async fn what_a_person_took_back_is_told_before_it_is_sent_all_the_same() {
+    let (_hospital, site, _engine) = fed().await;
+    orderly(&site, ["cancel", "1", "--reason", "entered twice"]).await.ended(0);
+    let ran = orderly(&site, ["resend", "1", "2", "--dry-run", "--json"]).await.ended(0);
+    let expected = [
+        ("in_place", 0),
+        ("again", 2),
+        ("delivered_before", 1),
+        ("taken_back", 1),
+        ("newer_of_patient", 1),
+        ("newer_of_others", 1),
+    ];
+    let counts = ran.json()[0]["hospital"].clone();
+    for (name, count) in expected {
+        assert_eq!(counts[name], json!(count), "{name} of {counts}");
+    }
+    let ran = orderly(&site, ["resend", "1", "2", "--dry-run"]).await.ended(0);
+    assert!(ran.out.ends_with("\n1 to be sent ALTHOUGH A PERSON TOOK IT BACK\n"), "{}", ran.out);
+    let ran = orderly(&site, ["resend", "2", "--dry-run"]).await.ended(0);
+    assert!(!ran.out.contains("TOOK IT BACK"), "{}", ran.out);
+}
+
 const MAPPING: &str = "\
 mapping: wards
 input: hl7v2 2.5.1

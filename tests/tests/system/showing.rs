@@ -1,9 +1,14 @@
 //! `orderly show`: a file or a stored message, whole or in part, as a tree, a record or bytes.
 
+use std::net::SocketAddr;
+
+use orderly_journal::DeliveryState::Delivered;
 use orderly_tests::peers::{Sender, admission};
-use orderly_tests::running::{Running, orderly};
+use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// A name in ISO 8859-1, as MSH-18 says.
 const ACCENTED: &[u8] = b"MSH|^~\\&|REGI|NORTH|HUB|HUB|20260305141500||ADT^A04|L1|P|2.3||||||8859/1\r\
@@ -186,4 +191,73 @@ async fn places_of_a_document_are_picked_by_path() {
     orderly(&site, ["show", "ccd.xml", &format!("{role}/id[3]")]).await.ended(1);
     let wrong = orderly(&site, ["show", "ccd.xml", "patientRole"]).await.ended(2);
     assert!(wrong.err.contains("is no path into a document"), "{}", wrong.err);
+}
+
+const TO_FHIR: &str = "\
+sources:
+  clinic:
+    mllp:
+      listen: 127.0.0.1:0
+destinations:
+  registry:
+    fhir:
+      base: http://ADDRESS/r4
+      prefer: OperationOutcome
+";
+
+/// A FHIR server that takes one request and answers it with this.
+async fn answering(body: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.trim_ascii_end().ends_with(b"}") {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0, "a request that ends early");
+        }
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 201 Created\r\ncontent-type: application/fhir+json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_a_server_remarked_about_what_it_took_is_shown() {
+    let server = answering(
+        r#"{"resourceType":"OperationOutcome","issue":[
+            {"severity":"warning","code":"business-rule","expression":["Patient.name"],"diagnostics":"no given name\u001b"},
+            {"severity":"warning","code":"code-invalid"},
+            {"severity":"information","code":"informational","details":{"text":"stored as 17"}}]}"#,
+    )
+    .await;
+    let site = Site::of(&[
+        ("orderly.yaml", &TO_FHIR.replace("ADDRESS", &server.to_string())),
+        (
+            "routes/all.yaml",
+            "route: all\nfrom: clinic\nto:\n  - destination: registry\n    mapping: patient\n",
+        ),
+        (
+            "mappings/patient.yaml",
+            "mapping: patient\ninput: any\noutput: json\nbuild:\n  resourceType: Patient\n",
+        ),
+    ]);
+    let engine = Running::start(&site).await;
+    Sender::connect(engine.address("clinic")).await.send(&admission("W1")).await;
+    until("the delivery", || (site.state_of(1) == [Delivered]).then_some(())).await;
+    let ran = orderly(&site, ["show", "1"]).await.ended(0);
+    let told = "delivery 1: registry answered with 1 information, 2 warning\n  \
+                warning[business-rule] at Patient.name: no given name\\u{1b}\n  \
+                warning[code-invalid]\n  \
+                information[informational]: stored as 17\n";
+    assert!(ran.out.contains(told), "{}", ran.out);
+    let shown = orderly(&site, ["show", "1", "--json"]).await.ended(0).json();
+    let issues = &shown[0]["message"]["deliveries"][0]["attempts"][0]["issues"];
+    assert_eq!(
+        issues[1],
+        json!({ "entry": null, "severity": "warning", "code": "code-invalid", "place": null, "text": null })
+    );
+    assert_eq!(issues.as_array().map(Vec::len), Some(3));
 }

@@ -73,7 +73,7 @@ async fn a_wrong_test_file_is_a_matter_of_check() {
     let file = "mappings/wards.test.yaml";
     let unused = json!(["mapping-unused", "mappings/wards.yaml", 1]);
     let wrong = [json!(["config-missing-key", file, 4]), json!(["config-unknown-key", file, 5])];
-    assert_eq!(places, [&[unused][..], &wrong].concat());
+    assert_eq!(places, [&wrong[..], &[unused]].concat(), "errors first");
     orderly(&site, ["test"]).await.ended(2);
 }
 

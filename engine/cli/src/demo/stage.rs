@@ -11,8 +11,8 @@ use orderly_hl7v2::{
 };
 use orderly_journal::{DeliveryState, Query, Reader, StoredMessage};
 use orderly_pipeline::Plan;
-use orderly_pipeline::plan::{Endpoint, FilesSource, Listener};
-use orderly_runtime::{Engine, Settings};
+use orderly_pipeline::plan::{Carrier, Endpoint, FilesSource, Listener};
+use orderly_runtime::{Duty, Engine, Node, Settings, clear_broker, reach_broker};
 use orderly_transport::listeners::{Answer, MllpListener, MllpListenerSettings, Place};
 use orderly_transport::mllp_client::MllpClient;
 use orderly_transport::mllp_frame;
@@ -38,6 +38,8 @@ pub(crate) struct Stage {
     base: PathBuf,
     plan: Arc<Plan>,
     engine: Engine,
+    /// Who delivers, where a broker carries deliveries.
+    delivering: Option<Engine>,
     reader: Reader,
     receivers: JoinSet<()>,
     down: watch::Sender<bool>,
@@ -79,9 +81,18 @@ impl Stage {
             }
         }
         let plan = Arc::new(plan);
-        let engine = start(&base, plan.clone()).await?;
+        let (engine, delivering) = match plan.queue.carrier {
+            Carrier::Journal => (start(&base, plan.clone(), Node::default(), "journal").await?, None),
+            Carrier::Amqp(_) => {
+                let [taking_in, delivering] = nodes();
+                let reached = reach_broker(&plan, &taking_in, &base).await;
+                reached.map_err(|error| Failure::new(format!("the broker cannot be used: {error}")))?;
+                let taking_in = start(&base, plan.clone(), taking_in, "journal").await?;
+                (taking_in, Some(start(&base, plan.clone(), delivering, "journal-of-delivery").await?))
+            }
+        };
         let reader = engine.reader();
-        Ok(Stage { base, plan, engine, reader, receivers, down })
+        Ok(Stage { base, plan, engine, delivering, reader, receivers, down })
     }
 
     /// Does with a sample what its source does: sends it, or drops it.
@@ -214,15 +225,36 @@ impl Stage {
     }
 
     /// Ends the engine, then the receivers.
-    pub(crate) async fn strike(mut self) {
+    pub(crate) async fn strike(mut self) -> Result<(), Failure> {
         self.engine.shutdown().await;
+        if let Some(delivering) = self.delivering {
+            delivering.shutdown().await;
+            let cleared = clear_broker(&self.plan, &nodes(), &self.base).await;
+            cleared.map_err(|error| {
+                Failure::new(format!("what the demo made at the broker is still there: {error}"))
+                    .help("delete what begins with orderly-demo there")
+            })?;
+        }
         self.down.send_replace(true);
         while self.receivers.join_next().await.is_some() {}
+        Ok(())
     }
 }
 
-async fn start(base: &Path, plan: Arc<Plan>) -> Result<Engine, Failure> {
-    Engine::start(Settings::new(base, plan)).await.map_err(Failure::new)
+/// One takes in, one delivers.
+fn nodes() -> [Node; 2] {
+    [("sources", Duty::Sources), ("destinations", Duty::Destinations)].map(|(name, duty)| Node {
+        name: name.into(),
+        duty,
+        ..Node::default()
+    })
+}
+
+async fn start(base: &Path, plan: Arc<Plan>, node: Node, journal: &str) -> Result<Engine, Failure> {
+    let mut settings = Settings::new(base, plan);
+    settings.node = node;
+    settings.journal.folder = base.join(journal);
+    Engine::start(settings).await.map_err(Failure::new)
 }
 
 /// A simulated receiving system on a free port, which refuses some control ids with AE.

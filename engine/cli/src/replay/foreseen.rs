@@ -97,11 +97,17 @@ impl Outlook {
                 "\n{taken_back} left alone that a person took back; --also-cancelled sends what was taken back"
             ));
         }
-        if revived > 0 {
-            text.push_str(&format!("\n{revived} to be sent ALTHOUGH A PERSON TOOK IT BACK"));
-        }
+        text.push_str(&although_taken_back(revived));
         text
     }
+}
+
+/// The line about so many deliveries that a person took back and that would be sent; nothing when there are none.
+pub(crate) fn although_taken_back(count: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!("\n{count} to be sent ALTHOUGH A PERSON TOOK IT BACK")
 }
 
 impl Counts {

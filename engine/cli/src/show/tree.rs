@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use orderly_hl7v2::{Message, Path, Places, Position, Presence, Select, View, dictionary};
 use orderly_journal::{Fate, StoredMessage};
+use orderly_pipeline::{FhirIssue, fhir_issues};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -160,6 +161,10 @@ fn selected(select: &Select<Infallible>, all: &[usize]) -> Vec<usize> {
 
 /// What became of a stored message, for programs.
 pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
+    let issue = |issue: &FhirIssue| {
+        let FhirIssue { entry, severity, code, place, text } = issue;
+        json!({ "entry": entry, "severity": severity, "code": code, "place": place, "text": text })
+    };
     let attempt = |attempt: &orderly_journal::StoredAttempt| {
         json!({
             "at": time(attempt.at_us),
@@ -167,6 +172,7 @@ pub(crate) fn stored_json(stored: &StoredMessage) -> Value {
             "outcome": attempt.outcome.name(),
             "code": attempt.code,
             "text": attempt.text,
+            "issues": fhir_issues(&attempt.answer).iter().map(issue).collect::<Vec<_>>(),
         })
     };
     let delivery = |delivery: &orderly_journal::StoredDelivery| {

@@ -10,7 +10,7 @@ use crate::inbox::Request;
 use crate::intake::Step;
 use crate::journal::{Fresh, Shared};
 use crate::message::{Accepted, DeliveryState, NewMessage, Reprocessed};
-use crate::repeats::{self, Earlier, Names};
+use crate::repeats::{self, Earlier, Found, Names};
 use crate::reprocess::{self, PairPart, Was};
 use crate::segment::{Numbers, SegmentFile};
 use crate::waiting::Place;
@@ -62,7 +62,7 @@ fn apply_acceptance(
             Step::Early => return Ok(Answer::Refused(CommitError::OutOfTurn { member: origin.member })),
         },
     };
-    let earlier = repeats::look(shared, names, file, message)?;
+    let Found { earlier, unseen } = repeats::look(shared, names, file, message)?;
     let repeating;
     let message = match &earlier {
         Some(Earlier::Same { id, .. }) => {
@@ -85,7 +85,7 @@ fn apply_acceptance(
             note(&mut written.waiting, &delivery.destination, delivery.place.class, false);
         }
     }
-    Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count, earlier }))
+    Ok(Answer::Accepted(Accepted { seq, deliveries: first..first + count, earlier, unseen }))
 }
 
 fn apply_replay(

@@ -1,9 +1,10 @@
 //! The head of a mapping: what it takes, what it writes, and the keys that belong to what it writes.
 
+use orderly_hl7v2::Charset;
 use orderly_hl7v2::dictionary::Version;
 
 use crate::Format;
-use crate::plan::Accepts;
+use crate::plan::{Accepts, Written};
 use crate::problems::Problems;
 use crate::yaml::{Fields, Node, Scalar, Span};
 
@@ -12,8 +13,9 @@ pub(crate) const VERSIONS: [&str; 13] =
     ["2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"];
 
 /// Keys that only some outputs have, and with which they go.
-pub(crate) const OF_OUTPUT: [(&str, &[Format]); 5] = [
+pub(crate) const OF_OUTPUT: [(&str, &[Format]); 6] = [
     ("start", &[Format::Hl7v2]),
+    ("charset", &[Format::Hl7v2]),
     ("build", &[Format::Json, Format::Xml, Format::Csv]),
     ("header", &[Format::Csv]),
     ("separator", &[Format::Csv]),
@@ -28,12 +30,14 @@ pub(super) struct Head<'n> {
     /// Where `input` stands.
     pub(super) input: Option<Span>,
     pub(super) output: Option<Output<'n>>,
+    /// In which charset a message is written; without it an edited one in its own, a new one in UTF-8.
+    pub(super) charset: Option<Written>,
 }
 
 /// How the output is made, as written.
 pub(super) enum Output<'n> {
-    /// From a copy of the input.
-    Edit,
+    /// From a copy of the input, of another version where one is said.
+    Edit(Option<&'static str>),
     /// From a header of this version; `None` when the version is wrong.
     Start(Option<&'static str>),
     Build {
@@ -59,7 +63,7 @@ pub(super) struct Layout {
 impl Output<'_> {
     pub(super) fn format(&self) -> Format {
         match self {
-            Output::Edit | Output::Start(_) => Format::Hl7v2,
+            Output::Edit(_) | Output::Start(_) => Format::Hl7v2,
             Output::Build { form: Built::Json, .. } => Format::Json,
             Output::Build { form: Built::Xml, .. } => Format::Xml,
             Output::Build { form: Built::Csv(_), .. } => Format::Csv,
@@ -70,6 +74,7 @@ impl Output<'_> {
 /// Reads `input`, `output` and what goes with them.
 pub(super) fn read<'n>(fields: &Fields<'n, '_>, problems: &Problems) -> Head<'n> {
     let written = fields.required_text("input");
+    let charset = fields.text("charset").and_then(|name| charset(name, problems));
     let (accepts, version) = written.and_then(|input| accepts(input, problems)).unzip();
     let output = match fields.required_text("output") {
         Some(format) => output(format, fields, problems),
@@ -78,14 +83,29 @@ pub(super) fn read<'n>(fields: &Fields<'n, '_>, problems: &Problems) -> Head<'n>
             None
         }
     };
-    if let (Some(Accepts::Ccda | Accepts::Any), Some(Output::Edit), Some(input)) = (accepts, &output, written)
+    if let (Some(Accepts::Ccda | Accepts::Any), Some(Output::Edit(_)), Some(input)) =
+        (accepts, &output, written)
     {
         let message = "a mapping that edits a message takes HL7 v2";
         problems
             .error("mapping-input", &input.node.span, message)
             .help("write `input: hl7v2 2.5.1`, or build a new message with `start: empty`");
     }
-    Head { accepts, version: version.flatten(), input: written.map(|input| input.node.span.clone()), output }
+    let input = written.map(|input| input.node.span.clone());
+    Head { accepts, version: version.flatten(), input, output, charset }
+}
+
+/// A charset to write in. UTF-16 is none: its bytes are no HL7 v2 on any wire.
+fn charset(name: Scalar<'_>, problems: &Problems) -> Option<Written> {
+    let found = Charset::named(name.text).filter(|charset| !charset.is_wide());
+    let Some(charset) = found else {
+        problems
+            .error("mapping-charset", &name.node.span, format!("`{}` is no charset to write in", name.text))
+            .help("write a name of HL7 table 0211: UNICODE UTF-8, ASCII, 8859/1, 8859/15, GB 18030-2000");
+        return None;
+    };
+    let only_ascii = name.text.eq_ignore_ascii_case("ASCII");
+    Some(Written { name: name.text.into(), charset, only_ascii, place: name.node.span.clone() })
 }
 
 fn accepts(input: Scalar<'_>, problems: &Problems) -> Option<(Accepts, Option<Version>)> {
@@ -175,7 +195,7 @@ fn written(format: Format) -> &'static str {
     }
 }
 
-/// An HL7 v2 message: a copy keeps its version, a new one is of the version that is written.
+/// An HL7 v2 message: of the version that is written; a copy without one keeps its own.
 fn message<'n>(
     written: Option<&str>,
     format: Scalar<'n>,
@@ -183,17 +203,13 @@ fn message<'n>(
     problems: &Problems,
 ) -> Option<Output<'n>> {
     let Some(start) = fields.text("start") else {
-        // What is not known to be an edit is not blamed for what only an edit can't do.
-        if written.is_none() {
-            return (!fields.has("start")).then_some(Output::Edit);
+        if fields.has("start") {
+            return None;
         }
-        if !fields.has("start") {
-            let message = "a copy of the input keeps its version";
-            problems
-                .error("mapping-output", &format.node.span, message)
-                .help("write `output: hl7v2`, or build a new message with `start: empty`");
-        }
-        return None;
+        return Some(Output::Edit(match written {
+            Some(written) => Some(version(written, format, problems)?),
+            None => None,
+        }));
     };
     if start.text != "empty" {
         problems

@@ -18,15 +18,12 @@ impl Compiler<'_> {
     pub(super) fn kept_of_header(&self, place: &Place) -> Option<(&'static str, &'static str)> {
         match place.part.field.filter(|_| is_header(place))? {
             1 | 2 => Some(("the delimiters of a message can't be changed", "remove this line")),
-            12 if self.begins_empty => {
-                let message = "the version of a new message is that of `output`";
+            12 if self.output_version.is_some() || self.begins_empty => {
+                let message = "the version of the message is that of `output`";
                 Some((message, "remove this line: MSH-12 says it"))
             }
             18 => {
-                let help = match self.begins_empty {
-                    true => "remove this line: a new message is UTF-8, and MSH-18 says so",
-                    false => "remove this line: an edited message keeps the charset that it came in",
-                };
+                let help = "remove this line; below `output`, `charset: UNICODE UTF-8` writes the message in that charset and sets MSH-18";
                 Some(("MSH-18 says in which charset the message is written", help))
             }
             _ => None,

@@ -1,5 +1,6 @@
 //! HL7 paths resolved: where in a message something is, from the whole path or from the each, filter or target it is relative to.
 
+use orderly_hl7v2::dictionary::{self, Version};
 use orderly_hl7v2::path::Path;
 use orderly_hl7v2::{Level, Select};
 
@@ -173,6 +174,14 @@ impl Reader<'_, '_> {
             self.check_number(number, whole)?;
         }
         let version = self.compiler.version_of(received);
+        // A copy of the input that becomes another version has at first what the input's version has.
+        let is_of_input = |version: &Version| {
+            let has = |version: Version| {
+                path.field.is_some_and(|field| dictionary::has_field(&path.segment, field, version))
+            };
+            !self.compiler.begins_empty && has(*version) && !self.compiler.output_version.is_some_and(has)
+        };
+        let version = self.compiler.input_version.get().filter(is_of_input).or(version);
         known::check(path, version, &self.span(whole.range.clone()), self.compiler.problems);
         let segment = SegmentPath { group, name: path.segment.as_str().into(), occurrence: occurrence? };
         let part = Part {

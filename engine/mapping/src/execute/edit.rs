@@ -1,33 +1,70 @@
 //! Rules that change the working message: what they write, delete, insert and move.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use orderly_hl7v2::{Message, Position, Presence, Unencodable};
+use orderly_hl7v2::{Edit, Message, Position, Presence, Unencodable};
 use orderly_record::{Diagnostic, Fault};
 
 use super::tell::counted;
 use super::{Ended, Run};
 use crate::evaluate::value;
-use crate::plan::{Anchor, Assignment, End, Insert, Place, Start};
+use crate::plan::{Anchor, Assignment, End, Insert, Place, Start, Term};
 use crate::refusal::Refusal;
-use crate::scope::{Frame, Here, Scope};
+use crate::scope::{Bare, Frame, Here, Scope};
 use crate::structure::Structure;
 use crate::trace::Read;
 use crate::value::{Scalar, Value};
 use crate::yaml::Span;
 
 /// What a value becomes in the message.
-enum Write {
+enum Write<'w> {
     Clear,
     Null,
-    Text(String),
+    Text(Cow<'w, str>),
     /// Raw bytes of a part of the same level.
-    Copy(Vec<u8>),
+    Copy(Cow<'w, [u8]>),
     Structure(Arc<Structure>),
 }
 
-impl Write {
+/// What is left to do when a value was brought into its form.
+enum Ready {
+    Edit(Edit),
+    /// More than one edit, part by part.
+    Structure(Arc<Structure>),
+}
+
+impl<'w> Write<'w> {
+    /// A text that stands in the mapping, for which nothing has to be read.
+    fn literal(assignment: &'w Assignment) -> Option<Write<'w>> {
+        match &assignment.value {
+            Term::Text(text) if !text.is_empty() => Some(Write::Text(Cow::Borrowed(text))),
+            _ => None,
+        }
+    }
+
+    fn into_owned<'o>(self) -> Write<'o> {
+        match self {
+            Write::Clear => Write::Clear,
+            Write::Null => Write::Null,
+            Write::Text(text) => Write::Text(Cow::Owned(text.into_owned())),
+            Write::Copy(raw) => Write::Copy(Cow::Owned(raw.into_owned())),
+            Write::Structure(structure) => Write::Structure(structure),
+        }
+    }
+
+    fn ready(self, message: &Message<'_>, at: &Position) -> Result<Ready, Unencodable> {
+        let edit = match self {
+            Write::Clear => message.replacement(at, b""),
+            Write::Null => message.replacement(at, b"\"\""),
+            Write::Text(text) => message.text_replacement(at, &text),
+            Write::Copy(raw) => message.replacement(at, &raw),
+            Write::Structure(structure) => return Ok(Ready::Structure(structure)),
+        };
+        edit.map(Ready::Edit)
+    }
+
     fn len(&self) -> usize {
         match self {
             Write::Clear => 0,
@@ -46,44 +83,78 @@ impl Run<'_, '_> {
         assignments: &[Assignment],
         frame: Option<&Frame<'_, '_>>,
     ) -> Result<(), Ended> {
-        let mut writes = Vec::with_capacity(assignments.len());
+        if let [only] = assignments {
+            let scope = self.scope(frame);
+            // The common rule, one value for one place: nothing has to be kept from the reading to the writing.
+            if let Bare::At(segment) = scope.bare(scope.working, &only.target)? {
+                let at = only.target.part.position(segment);
+                let write = match Write::literal(only) {
+                    Some(literal) => literal,
+                    None => read(only, &at, &scope)?,
+                };
+                let (length, ready, reads) =
+                    (write.len(), write.ready(&self.message, &at), self.case.reads());
+                return self.finish(&at, length, ready, &only.place, reads);
+            }
+        }
+        let mut writes = Vec::new();
         for assignment in assignments {
             let scope = self.scope(frame);
-            let before = writes.len();
-            match scope.bare(&assignment.target)? {
-                Some(Some(at)) => {
-                    let write = read(assignment, &at, &scope)?;
-                    writes.push((assignment, at, write, self.case.reads()));
-                }
-                Some(None) => {}
-                None => {
-                    for at in scope.positions(&assignment.target, true)? {
-                        let write = read(assignment, &at, &scope)?;
-                        writes.push((assignment, at, write, self.case.reads()));
-                    }
-                }
-            }
-            if writes.len() == before {
+            let positions = scope.positions(&assignment.target, true)?;
+            if positions.is_empty() {
                 self.tell("set", &assignment.place, false, || {
                     "there is no such place in this message".to_owned()
                 });
+                continue;
+            }
+            for at in positions {
+                let write = match Write::literal(assignment) {
+                    Some(literal) => literal,
+                    None => read(assignment, &at, &scope)?.into_owned(),
+                };
+                writes.push((assignment, at, write, self.case.reads()));
             }
         }
-        for (assignment, position, write, reads) in writes {
-            self.write(&position, &write, &assignment.place, reads)?;
+        for (assignment, at, write, reads) in writes {
+            self.write(&at, write, &assignment.place, reads)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, at: &Position, write: &Write, place: &Span, reads: Vec<Read>) -> Result<(), Ended> {
-        self.grow(write.len())?;
+    /// Writes a text that no rule says.
+    pub(super) fn write_text(&mut self, at: &Position, text: &str, place: &Span) -> Result<(), Ended> {
+        self.write(at, Write::Text(Cow::Borrowed(text)), place, Vec::new())
+    }
+
+    fn write(
+        &mut self,
+        at: &Position,
+        write: Write<'_>,
+        place: &Span,
+        reads: Vec<Read>,
+    ) -> Result<(), Ended> {
+        let length = write.len();
+        let ready = write.ready(&self.message, at);
+        self.finish(at, length, ready, place, reads)
+    }
+
+    fn finish(
+        &mut self,
+        at: &Position,
+        length: usize,
+        ready: Result<Ready, Unencodable>,
+        place: &Span,
+        reads: Vec<Read>,
+    ) -> Result<(), Ended> {
+        self.grow(length)?;
         let before = self.trace.is_some().then(|| shown(&self.message, at));
-        let written = match write {
-            Write::Clear => self.message.replace(at, b""),
-            Write::Null => self.message.replace(at, b"\"\""),
-            Write::Text(text) => self.message.set_text(at, text),
-            Write::Copy(raw) => self.message.replace(at, raw),
-            Write::Structure(structure) => structure.write(&mut self.message, at),
+        let written = match ready {
+            Ok(Ready::Edit(edit)) => {
+                self.message.make(edit);
+                Ok(())
+            }
+            Ok(Ready::Structure(structure)) => structure.write(&mut self.message, at),
+            Err(why) => Err(why),
         };
         written.map_err(|why| unwritable(&why, &self.message.path(at), place))?;
         self.tell_written(at, before, place, reads);
@@ -178,7 +249,10 @@ impl Run<'_, '_> {
                 component,
                 subcomponent,
             };
-            let write = read(field, &at, &scope)?;
+            let write = match Write::literal(field) {
+                Some(literal) => literal,
+                None => read(field, &at, &scope)?.into_owned(),
+            };
             fields.push((at, write, &field.place, self.case.reads()));
         }
         self.grow(insert.segment.len())?;
@@ -188,7 +262,7 @@ impl Run<'_, '_> {
         self.added(index);
         self.tell("insert", rule, true, || format!("{} inserted", insert.segment));
         for (at, write, place, reads) in fields {
-            self.write(&at, &write, place, reads)?;
+            self.write(&at, write, place, reads)?;
         }
         Ok(())
     }
@@ -230,7 +304,7 @@ impl Run<'_, '_> {
 }
 
 /// The value of an assignment for one position.
-fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) -> Result<Write, Refusal> {
+fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) -> Result<Write<'s>, Refusal> {
     let scope = match assignment.here_is_target {
         false => *scope,
         true => scope.at(match at.repetition {
@@ -244,7 +318,7 @@ fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) ->
     {
         // A new message has its own delimiters and charset, in which bytes of the received one would mean something else.
         if scope.working.message.encoding() == view.encoding() {
-            return Ok(Write::Copy(view.raw().to_vec()));
+            return Ok(Write::Copy(Cow::Borrowed(view.raw())));
         }
         let carried = Structure::of(view);
         let carried =
@@ -256,7 +330,7 @@ fn read<'s>(assignment: &'s Assignment, at: &Position, scope: &Scope<'s, 's>) ->
         found => match found.scalar() {
             Scalar::Empty => Write::Clear,
             Scalar::Null => Write::Null,
-            Scalar::Text(text) => Write::Text(text.into_owned()),
+            Scalar::Text(text) => Write::Text(text),
         },
     })
 }

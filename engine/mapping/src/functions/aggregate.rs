@@ -147,4 +147,8 @@ impl Pipe for Nth {
     fn apply<'s>(&'s self, value: Value<'s>, _: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
         Ok(value.members().into_iter().nth(self.0.saturating_sub(1)).unwrap_or(Value::Empty))
     }
+
+    fn picks(&self, _: usize) -> Option<usize> {
+        self.0.checked_sub(1)
+    }
 }

@@ -148,9 +148,12 @@ fn is_part(letter: char, count: usize) -> bool {
     }
 }
 
+/// As long as a time of any common format is.
+const TIME_BYTES_EXPECTED: usize = 24;
+
 /// Writes until a part is not known; what separates it from the part before goes with it.
 fn write(moment: &Moment, format: &[Token]) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(TIME_BYTES_EXPECTED);
     let mut known = 0;
     for token in format {
         if !write_token(moment, token, &mut text) {

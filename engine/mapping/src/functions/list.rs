@@ -98,6 +98,10 @@ impl Pipe for First {
     fn apply<'s>(&'s self, value: Value<'s>, _: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
         Ok(value.members().into_iter().next().unwrap_or(Value::Empty))
     }
+
+    fn picks(&self, _: usize) -> Option<usize> {
+        Some(0)
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +110,10 @@ struct Last;
 impl Pipe for Last {
     fn apply<'s>(&'s self, value: Value<'s>, _: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
         Ok(value.members().into_iter().next_back().unwrap_or(Value::Empty))
+    }
+
+    fn picks(&self, members: usize) -> Option<usize> {
+        members.checked_sub(1)
     }
 }
 

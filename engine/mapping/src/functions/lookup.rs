@@ -75,6 +75,11 @@ struct Lookup {
 impl Pipe for Lookup {
     fn apply<'s>(&'s self, value: Value<'s>, scope: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
         value.each_text(&|first| {
+            if self.others.is_empty()
+                && let Some(cell) = self.table.find(&[&first], self.column)
+            {
+                return Ok(Value::text(cell));
+            }
             let mut keys = vec![first];
             for other in &self.others {
                 keys.push(scalar(other, scope)?.present().unwrap_or_default());

@@ -20,7 +20,7 @@ pub(super) const UPPER: Function = Function {
     takes: Takes::Text,
     gives: Gives::Same,
     arguments: (0, 0),
-    build: |_| Some(Box::new(Change(|text| text.to_uppercase()))),
+    build: |_| Some(Box::new(Change(|text| Cow::Owned(text.to_uppercase())))),
 };
 
 pub(super) const LOWER: Function = Function {
@@ -29,7 +29,7 @@ pub(super) const LOWER: Function = Function {
     takes: Takes::Text,
     gives: Gives::Same,
     arguments: (0, 0),
-    build: |_| Some(Box::new(Change(|text| text.to_lowercase()))),
+    build: |_| Some(Box::new(Change(|text| Cow::Owned(text.to_lowercase())))),
 };
 
 pub(super) const TRIM: Function = Function {
@@ -38,7 +38,7 @@ pub(super) const TRIM: Function = Function {
     takes: Takes::Text,
     gives: Gives::Same,
     arguments: (0, 0),
-    build: |_| Some(Box::new(Change(|text| text.trim().to_owned()))),
+    build: |_| Some(Box::new(Change(trim))),
 };
 
 pub(super) const DIGITS: Function = Function {
@@ -149,11 +149,18 @@ pub(super) const DEFAULT: Function = Function {
 
 /// A change that needs no arguments.
 #[derive(Debug)]
-struct Change(fn(&str) -> String);
+struct Change(for<'s> fn(Cow<'s, str>) -> Cow<'s, str>);
 
 impl Pipe for Change {
     fn apply<'s>(&'s self, value: Value<'s>, _: &Scope<'_, 's>) -> Result<Value<'s>, Refusal> {
-        Ok(value.map_text(&|text| Cow::Owned((self.0)(&text))))
+        Ok(value.map_text(&self.0))
+    }
+}
+
+fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
 }
 

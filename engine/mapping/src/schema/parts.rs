@@ -30,7 +30,13 @@ pub fn with(mut schema: Json, more: Json) -> Json {
 pub fn object(about: &str, required: &[&str], properties: Json) -> Json {
     let needs = if required.is_empty() { json!({}) } else { json!({ "required": required }) };
     let keys = json!({ "properties": properties, "additionalProperties": false });
-    with(with(with(described(about), json!({ "type": "object" })), needs), keys)
+    with(with(with(titled(about), json!({ "type": "object" })), needs), keys)
+}
+
+/// A description, and its beginning as the title by which editors offer to insert all of it.
+fn titled(about: &str) -> Json {
+    let title = about.split([':', ';', ',', '(']).next().map(str::trim_end).filter(|title| !title.is_empty());
+    with(described(about), title.map_or(json!({}), |title| json!({ "title": title })))
 }
 
 /// A map whose keys are names that fit a pattern.

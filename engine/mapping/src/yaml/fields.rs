@@ -169,7 +169,12 @@ impl<'n, 'p> Fields<'n, 'p> {
     fn scalar(&self, key: &str, node: &'n Node) -> Option<Scalar<'n>> {
         let Some(text) = node.text() else {
             let message = format!("`{key}` takes a text, not {}", node.what());
-            self.problems.error("config-not-a-text", &node.span, message);
+            let told = self.problems.error("config-not-a-text", &node.span, message);
+            if let (Kind::List(items), Some(first)) = (&node.kind, node.items().first().and_then(Node::text))
+            {
+                let what = if items.len() == 1 { "it without the brackets" } else { "one of them" };
+                told.help(format!("write {what}: `{key}: {first}`"));
+            }
             return None;
         };
         Some(Scalar { text, node })
@@ -232,7 +237,7 @@ mod tests {
         let expected = [
             "a source needs `listen` | add `listen:`",
             "`idle` takes a duration with its unit, such as 500ms, 10s, 5m, 2h or 30d",
-            "`frame` takes a text, not a list",
+            "`frame` takes a text, not a list | write it without the brackets: `frame: 1`",
             "`mode` is one of fifo, per_patient | did you mean `fifo`?",
             "`charset` has no value | write a value or remove the key",
             "a source has no key `lisen` | did you mean `listen`?",

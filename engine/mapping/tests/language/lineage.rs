@@ -199,3 +199,61 @@ fn of_a_large_message_each_member_still_has_its_own_segment() {
     let told = written(&found);
     assert_eq!((told.len(), told.last().map(String::as_str)), (150, Some("[150].value 6 OBX[150]-5")));
 }
+
+#[test]
+fn a_picked_member_comes_from_itself_alone() {
+    let lineage = lineage(
+        "\
+mapping: m
+input: hl7v2 2.5.1
+output: hl7v2
+rules:
+  - set:
+      PID-2: ${PID-3[*].1 | first}
+      PID-4: ${PID-3[* where .5 = 'PI'].1 | upper | last}
+      PID-6: ${PID-3 | nth(2)}
+      PID-18: ${patient.identifiers[*].value | nth(3)}
+      PID-19: ${PID-3[*].1 | join('+')}
+      PID-21: ${PID-3[*].1 | nth(9)}
+",
+        "PID|1||a^^^^MR~b^^^^PI~c^^^^PI||Smith",
+    );
+    assert_eq!(
+        written(&lineage),
+        [
+            "PID-2 6 PID-3[1].1",
+            "PID-4 7 PID-3[3].1",
+            "PID-6 8 PID-3[2].1 PID-3[2].5",
+            "PID-18 9 PID-3[3].1",
+            "PID-19 10 PID-3[1].1 PID-3[2].1 PID-3[3].1",
+        ]
+    );
+}
+
+#[test]
+fn what_is_written_in_another_charset_still_comes_from_where_it_stood() {
+    let mapping = "\
+mapping: m
+input: hl7v2 2.5.1
+output: hl7v2 2.6
+charset: UNICODE UTF-8
+rules:
+  - set:
+      PID-6: ${PID-5.1}
+";
+    let mapping = support::mapping("m.yaml", mapping, &|_| Err("no files".to_owned())).expect("a mapping");
+    let mut bytes = support::received("PID|1||70014||Smith^Zo");
+    bytes.insert(bytes.len() - 1, 0xEB);
+    let message = parse(&bytes, &Settings::default()).expect("a message");
+    let facts = Facts { id: 1, source: "any", accepted_at: jiff::Timestamp::UNIX_EPOCH };
+    let input = Input::of_message(&facts, &message);
+    let (outcomes, trace) = mapping.execute_traced(&input);
+    let [orderly_mapping::Outcome::Output(output)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert!(output.bytes.ends_with("PID|1||70014||Smith^Zo\u{eb}|Smith\r".as_bytes()));
+    let lineage = mapping.lineage(&input, &trace);
+    assert_eq!(written(&lineage), ["MSH-12 3", "MSH-18 4", "PID-6 7 PID-5.1"]);
+    assert_eq!(
+        went(&lineage),
+        ["PID-1 copied", "PID-3 copied", "PID-5.1 →PID-6 ?7 copied", "PID-5.2 copied"]
+    );
+}

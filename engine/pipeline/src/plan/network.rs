@@ -54,6 +54,8 @@ pub struct TlsIdentity {
 /// A secret, by where its value is found: `${env:NAME}` or `${file:path}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
+    /// The key that it is the value of, for people.
+    pub key: String,
     /// Where its value is found.
     pub source: SecretSource,
     /// Where it is named.

@@ -17,7 +17,7 @@ pub enum Carrier {
     /// None: the engine that accepted them delivers them.
     Journal,
     /// By queues of a broker, from which several nodes deliver.
-    Amqp(AmqpCarrier),
+    Amqp(Box<AmqpCarrier>),
 }
 
 /// Deliveries by queues of a broker.

@@ -71,7 +71,6 @@ pub(super) fn endpoint(of: &Fields<'_, '_>, problems: &Problems) -> Option<AmqpE
 
 /// The keys that all have.
 pub(super) fn broker(fields: &Fields<'_, '_>, section: &Span, problems: &Problems) -> Option<BrokerAccess> {
-    let tls = tls::endpoint(fields, problems);
     fields.required("brokers");
     let port = if fields.has("tls") { PORT_TLS } else { PORT };
     let written = fields.texts("brokers");
@@ -82,6 +81,7 @@ pub(super) fn broker(fields: &Fields<'_, '_>, section: &Span, problems: &Problem
     let password = fields.required_text("password");
     let password = password.and_then(|written| secret::required("password", written, section, problems));
     let (heartbeat, connect_timeout) = (fields.duration("heartbeat"), fields.duration("connect_timeout"));
+    let tls = tls::endpoint(fields, problems);
     if let (Some(span), Some(heartbeat)) = (fields.key_span("heartbeat"), heartbeat)
         && (heartbeat.subsec_nanos() != 0 || !(1..=3600).contains(&heartbeat.as_secs()))
     {
@@ -149,6 +149,12 @@ fn name(
         problems
             .error("config-amqp-name", span, format!("`{key}` has more than 255 bytes"))
             .help("correct it");
+        return None;
+    }
+    if written.contains("${") {
+        problems
+            .error("config-amqp-name", &written.node.span, format!("`{key}` is the same for all messages"))
+            .help("write its name; what differs by message goes into `routing_key`, and bindings take it from there");
         return None;
     }
     Some(written.to_string())

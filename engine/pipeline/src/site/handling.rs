@@ -184,7 +184,7 @@ fn action(entry: &Entry, problems: &Problems) -> Option<OnAnswer> {
         );
         problems
             .error("config-answer-code", &entry.key_span, message)
-            .suggest(code, REFUSALS.into_iter().chain(ON_THE_WAY));
+            .suggest(meant(code), REFUSALS.into_iter().chain(ON_THE_WAY));
         return None;
     }
     let written = entry.value.text().unwrap_or_default();
@@ -206,6 +206,14 @@ fn action(entry: &Entry, problems: &Problems) -> Option<OnAnswer> {
         return None;
     }
     Some(action)
+}
+
+/// What brokers call otherwise than attempts do.
+fn meant(code: &str) -> &str {
+    match code {
+        "amqp-nack" | "nack" | "basic.nack" => "amqp-refused",
+        other => other,
+    }
 }
 
 /// An HTTP status that is no success.

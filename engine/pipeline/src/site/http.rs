@@ -186,7 +186,7 @@ fn headers(node: &Node, problems: &Problems) -> Vec<(String, HeaderContent)> {
             problems
                 .error("config-header", &entry.key_span, format!("no header can be given as `{}`", entry.key))
                 .help(help);
-        } else if let Some(secret) = secret::reference(written) {
+        } else if let Some(secret) = secret::reference(&entry.key, written) {
             read.push((entry.key.clone(), HeaderContent::Secret(secret)));
         } else if text.contains("${") {
             let message = format!("`{}` holds a reference that is not found so", entry.key);

@@ -35,7 +35,7 @@ pub(super) fn read(of: &Fields<'_, '_>, problems: &Problems) -> (Queue, bool) {
         let is_amqp = carrier.unwrap_or_default();
         says_broker = fields.has("carrier") && carrier != Some(false);
         let carrier = match is_amqp {
-            true => by_broker(&fields, of, problems).map(Carrier::Amqp),
+            true => by_broker(&fields, of, problems).map(|amqp| Carrier::Amqp(Box::new(amqp))),
             false => {
                 // What is wrong with the carrier's name is told already.
                 if carrier.is_some() || !fields.has("carrier") {
@@ -243,8 +243,8 @@ mod tests {
             (
                 with(&["nodes: 3"]),
                 vec![
-                    "7:3 config-unknown-key the queue has no key `nodes` | there are carrier, tls, brokers, virtual_host, user, \
-                     password, heartbeat, connect_timeout, prefix, ahead"
+                    "7:3 config-unknown-key the queue has no key `nodes` | there are carrier, brokers, virtual_host, user, \
+                     password, heartbeat, connect_timeout, tls, prefix, ahead"
                         .to_owned(),
                 ],
             ),

@@ -8,8 +8,14 @@ use crate::plan::{Acknowledgements, AnswerFrom, Endpoint, Listener, Order, Prior
 
 /// Reads `from lab-system within 10s`.
 pub(super) fn read(fields: &Fields<'_, '_>, problems: &Problems) -> Option<AnswerFrom> {
-    let written = fields.text("answer")?;
-    let mut words = written.text.split_ascii_whitespace();
+    let node = fields.optional("answer")?;
+    let Some(text) = node.text() else {
+        problems
+            .error("config-answer", &node.span, format!("`answer` is one line, not {}", node.what()))
+            .help("write answer: from lab-system within 10s; one destination answers");
+        return None;
+    };
+    let mut words = text.split_ascii_whitespace();
     let found = match [words.next(), words.next(), words.next(), words.next(), words.next()] {
         [Some("from"), Some(destination), Some("within"), Some(within), None] => {
             duration(within).map(|within| AnswerFrom { destination: destination.into(), within })
@@ -18,8 +24,8 @@ pub(super) fn read(fields: &Fields<'_, '_>, problems: &Problems) -> Option<Answe
     };
     if found.as_ref().is_none_or(|found| found.within.is_zero()) {
         problems
-            .error("config-answer", &written.node.span, "`answer` takes a destination and a time")
-            .help("write from lab-system within 10s");
+            .error("config-answer", &node.span, "`answer` takes one destination and a time")
+            .help("write answer: from lab-system within 10s");
         return None;
     }
     found

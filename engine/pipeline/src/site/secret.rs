@@ -5,8 +5,8 @@ use orderly_mapping::yaml::{Scalar, Span};
 
 use crate::plan::{At, Secret, SecretSource};
 
-/// The secret that a text refers to; nothing when it is an ordinary text.
-pub(super) fn reference(written: Scalar<'_>) -> Option<Secret> {
+/// The secret that the text of `key` refers to; nothing when it is an ordinary text.
+pub(super) fn reference(key: &str, written: Scalar<'_>) -> Option<Secret> {
     let inside = written.text.strip_prefix("${")?.strip_suffix('}')?;
     let (kind, name) = inside.split_once(':')?;
     let is_name = |name: &str| {
@@ -19,7 +19,7 @@ pub(super) fn reference(written: Scalar<'_>) -> Option<Secret> {
         "file" => SecretSource::File(name.to_owned()),
         _ => return None,
     };
-    Some(Secret { source, at: At(written.node.span.place()) })
+    Some(Secret { key: key.to_owned(), source, at: At(written.node.span.place()) })
 }
 
 /// The secret of `key`. One that stands there as it is is refused, and not shown: what is told is placed at `section`, the key above.
@@ -29,7 +29,7 @@ pub(super) fn required(
     section: &Span,
     problems: &Problems,
 ) -> Option<Secret> {
-    let found = reference(written);
+    let found = reference(key, written);
     if found.is_none() {
         let message = format!("`{key}` takes no secret as it is, only where it is found");
         problems

@@ -120,9 +120,14 @@ impl Hand {
         self.ages.iter().copied().find(|(_, seq)| !is_sent(seq) && !unrecorded.contains_key(seq))
     }
 
-    /// When the next one may go that waits for its time.
-    pub(super) fn next_time(&self) -> Option<Micros> {
-        self.timed.first().map(|(time, _)| *time)
+    /// The next one that waits for its time, and that time.
+    pub(super) fn first_timed(&self) -> Option<(Micros, u64)> {
+        self.timed.first().copied()
+    }
+
+    /// The one that goes first when all may go.
+    pub(super) fn first_to_go(&self) -> Option<u64> {
+        self.due.first().copied().or_else(|| self.first_timed().map(|(_, seq)| seq))
     }
 
     /// It is with the destination from now on. Gives it, and the lanes that it holds meanwhile.

@@ -9,7 +9,7 @@ use crate::retry::RetrySchedule;
 pub(super) const FAILED: Ending = Ending::Retryable { asked: None, answered: false };
 pub(super) const BUSY: Ending = Ending::Retryable { asked: None, answered: true };
 fn expired(since: Micros) -> Settled {
-    Settled::Expired { revision: 0, since: Some(since) }
+    Settled::Expired { message: 0, revision: 0, since: Some(since) }
 }
 pub(super) const SECOND: Micros = 1_000_000;
 
@@ -19,6 +19,7 @@ fn item(seq: u64) -> Item {
     let class = Class::Normal;
     Item {
         seq,
+        message: 0,
         class,
         lanes,
         revision: 0,
@@ -457,4 +458,30 @@ fn what_a_person_sends_again_is_not_left_for_a_wait_that_began_before() {
         let actions = line.step(Event::Fetched { class: Class::Normal, items, more: false }, 2);
         assert_eq!(sent(&actions), [4]);
     }
+}
+
+#[test]
+fn the_next_attempt_is_told_while_something_waits_because_it_failed() {
+    let (mut line, actions) = started(vec![item(1), item(2)]);
+    assert!(matches!(actions[..], [Action::Send { ticket: 0, .. }, ..]), "{actions:?}");
+    assert_eq!(line.next_attempt(0), None, "it is with the destination");
+    line.step(Event::Attempted { ticket: 0, ending: FAILED }, 0);
+    line.step(Event::Recorded(1), 0);
+    let (at, seq) = line.next_attempt(0).unwrap();
+    assert!(at > 0 && seq == 1, "{at}");
+    line.step(Event::Pause, 0);
+    assert_eq!(line.next_attempt(0), None, "a person holds it");
+    let actions = line.step(Event::Resume, 0);
+    assert!(matches!(actions[..], [Action::Send { .. }, ..]), "{actions:?}");
+    assert_eq!(line.next_attempt(0), None, "it is tried at once");
+}
+
+#[test]
+fn the_next_attempt_of_one_lane_is_told_while_the_others_go_on() {
+    let items = vec![of_lanes(1, &[7]), of_lanes(2, &[8])];
+    let (mut line, _) = started_with(lanes_policy(2), items);
+    line.step(Event::Attempted { ticket: 0, ending: BUSY }, 0);
+    assert_eq!(line.next_attempt(0).map(|(_, seq)| seq), Some(1));
+    line.step(Event::Attempted { ticket: 1, ending: Ending::Blocking }, 0);
+    assert_eq!(line.next_attempt(0), None, "nothing is sent until somebody has looked");
 }

@@ -148,6 +148,8 @@ pub enum Settled {
     GivenUp,
     /// It was too old to be sent.
     Expired {
+        /// The message that it comes from.
+        message: u64,
         /// How often it had been replaced by then,
         revision: u32,
         /// and since when it waited.

@@ -225,6 +225,7 @@ impl World {
         let class = if self.below(6) == 0 { Class::Stat } else { Class::Normal };
         let item = Item {
             seq,
+            message: seq,
             class,
             revision: 0,
             lanes,

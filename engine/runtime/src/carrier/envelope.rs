@@ -106,6 +106,7 @@ impl Envelope {
         let (line, payload): (EnvelopeLine, _) = read(body)?;
         let item = Item {
             seq: line.delivery,
+            message: line.message,
             class: Class::numbered(line.class),
             revision: line.revision,
             lanes: line.lanes,
@@ -157,6 +158,7 @@ mod tests {
     fn envelope(payload: &[u8]) -> Envelope {
         let item = Item {
             seq: 7,
+            message: 9,
             class: Class::Stat,
             revision: 2,
             lanes: Arc::from([3, u64::MAX]),

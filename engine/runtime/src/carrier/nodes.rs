@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use super::CarrierSettings;
 use super::control::Pausing;
+use super::standing::{BrokerStanding, BrokerStatus};
 use crate::find::{Find, Found};
 pub(crate) use talk::talk;
 use talk::{To, Turn, Word};
@@ -66,6 +67,8 @@ pub struct NodeStatus {
 /// This node among the others.
 pub(crate) struct Nodes {
     settings: Arc<CarrierSettings>,
+    /// How the way to the broker stands.
+    broker: Arc<BrokerStanding>,
     journal: Journal,
     inside: Mutex<Inside>,
     words: mpsc::UnboundedSender<(To, Word)>,
@@ -103,12 +106,26 @@ impl Nodes {
     /// This node, and what it is to say.
     pub(crate) fn new(settings: Arc<CarrierSettings>, journal: Journal) -> (Arc<Nodes>, ToSay) {
         let (words, to_say) = mpsc::unbounded_channel();
-        (Arc::new(Nodes { settings, journal, inside: Mutex::default(), words }), to_say)
+        (
+            Arc::new(Nodes {
+                settings,
+                broker: Arc::new(BrokerStanding::new()),
+                journal,
+                inside: Mutex::default(),
+                words,
+            }),
+            to_say,
+        )
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
         // Plain values: one that panicked while changing them has left them whole.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the way to the broker stands.
+    pub(crate) fn broker(&self) -> BrokerStatus {
+        self.broker.status(&self.settings.node)
     }
 
     /// This node is the one that delivers to a destination, with the latest word about a pause there.
@@ -164,7 +181,7 @@ impl Nodes {
             number
         };
         let asker = self.settings.node.to_string();
-        self.say(To::All, Word::Find { number, nodes: nodes.clone(), find, asker });
+        self.say(To::All, Word::Find { number, nodes: nodes.clone(), find: Box::new(find), asker });
         let until = Instant::now() + SEARCH_TIME_MAX;
         let mut found: Vec<NodeFound> = Vec::new();
         while Instant::now() < until && !self.is_answered(&nodes, &found) {

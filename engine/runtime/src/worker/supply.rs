@@ -59,6 +59,7 @@ impl Supply {
 pub(crate) fn item(waiting: WaitingDelivery) -> Item {
     Item {
         seq: waiting.seq,
+        message: waiting.message_id,
         class: Class::numbered(waiting.place.class),
         revision: waiting.revision,
         lanes: waiting.place.lanes,

@@ -3,7 +3,9 @@
 use super::connection::{Connection, answered};
 use super::error::BrokerError;
 use super::value::{HeaderValue, short, table};
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::FieldTable;
 
 /// Something that the broker is to have. All of it outlives the broker's restart.
@@ -97,6 +99,29 @@ impl Connection {
                     answered(channel.queue_bind(queue, exchange, key, options, FieldTable::default()))
                         .await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away queues, with all that is in them, and exchanges; bindings go with these. What is not there is no error.
+    pub async fn remove(&self, declarations: &[Declaration]) -> Result<(), BrokerError> {
+        for declaration in declarations {
+            let channel = self.channel().await?;
+            let removed = match declaration {
+                Declaration::Exchange { name, .. } => {
+                    let name = short("exchange's name", name)?;
+                    answered(channel.exchange_delete(name, ExchangeDeleteOptions::default())).await
+                }
+                Declaration::Queue { name, .. } => {
+                    let name = short("queue's name", name)?;
+                    answered(channel.queue_delete(name, QueueDeleteOptions::default())).await.map(drop)
+                }
+                Declaration::Binding { .. } => Ok(()),
+            };
+            match removed {
+                Err(BrokerError::Missing(_)) | Ok(()) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

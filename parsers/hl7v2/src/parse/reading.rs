@@ -31,11 +31,13 @@ pub(super) fn choose(
     settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Charset, Diagnostic> {
-    let is_utf_8 = Charset::utf_8().accepts(bytes.body);
+    // Nearly all messages are, and then need no second look.
+    let is_ascii = bytes.body.is_ascii();
+    let is_utf_8 = is_ascii || Charset::utf_8().accepts(bytes.body);
     let guess = if is_utf_8 { Charset::utf_8() } else { settings.fallback };
     let (charset, odd) = match settings.charset {
         Some(charset) => overruled(charset, bytes, guess),
-        None => as_declared(bytes, guess, is_utf_8)?,
+        None => as_declared(bytes, guess, is_ascii, is_utf_8)?,
     };
     let warning = |(code, message): Odd| {
         Diagnostic::warning(code, Fault::Sender, message).in_input(bytes.start, "MSH-18")
@@ -57,15 +59,16 @@ fn overruled(charset: Charset, bytes: &Bytes<'_>, guess: Charset) -> (Charset, O
 fn as_declared(
     bytes: &Bytes<'_>,
     guess: Charset,
+    is_ascii: bool,
     is_utf_8: bool,
 ) -> Result<(Charset, Option<Odd>), Diagnostic> {
     let read_as = guess.name();
     // Plain bytes mean the same wherever they are read.
-    let is_plain = bytes.body.is_ascii() && !bytes.body.contains(&ESCAPE);
+    let is_plain = is_ascii && memchr::memchr(ESCAPE, bytes.body).is_none();
     let (declared, is_named) = declaration(bytes, is_plain);
     let odd = match declared {
         Declared::Charset(charset) if !charset.is_wide() && (is_plain || charset.accepts(bytes.body)) => {
-            let is_doubtful = charset != Charset::utf_8() && is_utf_8 && !bytes.body.is_ascii();
+            let is_doubtful = charset != Charset::utf_8() && is_utf_8 && !is_ascii;
             let message = || format!("MSH-18 says {}, but the bytes look like UTF-8", charset.name());
             return Ok((charset, is_doubtful.then(|| ("hl7-charset-doubtful", message()))));
         }

@@ -8,7 +8,7 @@ use orderly_journal::{DeliveryState, Fate};
 use orderly_queue::planted::Fault;
 use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, TLS_NAME, pika, to_queue};
 use orderly_tests::peers::{PATIENCE, Sender, admission};
-use orderly_tests::running::{Running, orderly};
+use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::amqp::{Connection, ConsumerSettings, Declaration, ExchangeKind, QueueKind};
 use serde_json::Value;
@@ -227,14 +227,13 @@ fn stored(site: &Site) -> u64 {
 #[tokio::test]
 async fn a_message_taken_off_too_early_is_seen() {
     let connection = declare("planted", &Broker::shared().address()).await;
-    let planted = format!("ORDERLY_PLANTED_FAULT={}", Fault::TakenOffBeforeCommit as u8);
     // How much is under way when the engine dies is chance.
     for _ in 0..10 {
         let site = site("planted", &Broker::shared().address());
         publish(&connection, "planted-in", numbered(400).iter().map(|id| admission(id))).await;
         let before = connection.queue_state("planted-out").await.unwrap().messages_count;
         let there = u64::from(connection.queue_state("planted-in").await.unwrap().messages_count);
-        let engine = Running::start_under(&site, &["env", &planted]).await;
+        let engine = Running::start_with(&site, Some(Fault::TakenOffBeforeCommit)).await;
         if kill(engine, "planted", &site, &connection, before + 20).await < there {
             return;
         }
@@ -318,7 +317,9 @@ async fn what_is_too_large_holds_nothing_up() {
         sender.send(&message).await;
     }
     assert_eq!(comes_out(&connection, "large-out", 1).await, ["L3"]);
-    assert_eq!([site.state_of(1), site.state_of(2)], [[DeliveryState::Parked], [DeliveryState::Failed]]);
+    // Its result is written a moment after the next one has gone out.
+    until("the refusal", || (site.state_of(1) == [DeliveryState::Parked]).then_some(())).await;
+    assert_eq!(site.state_of(2), [DeliveryState::Failed]);
     let shown = orderly(&site, ["show", "1"]).await.ended(0).out;
     assert!(shown.contains("the broker takes no message of this size"), "{shown}");
     let shown = orderly(&site, ["show", "2"]).await.ended(0).out;

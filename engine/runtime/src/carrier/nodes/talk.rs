@@ -9,6 +9,7 @@ use orderly_transport::amqp::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -40,7 +41,7 @@ pub(crate) enum Word {
     /// To all: a node ends in good order.
     Gone { node: String },
     /// To all, or to those of these names: search.
-    Find { number: u64, asker: String, nodes: Vec<String>, find: Find },
+    Find { number: u64, asker: String, nodes: Vec<String>, find: Box<Find> },
     /// To the node that asked.
     Found { number: u64, answer: NodeFound },
 }
@@ -72,6 +73,9 @@ pub(crate) async fn talk(nodes: Arc<Nodes>, mut to_say: ToSay, stop: watch::Rece
     loop {
         let ended = session(&nodes, &mut to_say, &mut broker, &mut failing, stop.clone()).await;
         nodes.inside().since = None;
+        if let Err(problem) = &ended {
+            nodes.broker.lost(&problem.to_string());
+        }
         match ended {
             Ok(()) => return,
             Err(problem) if !std::mem::replace(&mut failing, true) => {
@@ -99,11 +103,15 @@ async fn session(
         let (publisher, consumer) = open(&connection, &nodes.settings).await?;
         Ok::<_, BrokerError>((publisher, consumer, connection))
     };
-    let (mut publisher, mut consumer, _connection) = tokio::select! {
+    let (mut publisher, mut consumer, connection) = tokio::select! {
         opened = opened => opened?,
         () = is_said(stop.clone()) => return Ok(()),
     };
     nodes.inside().since = Some(Instant::now());
+    nodes.broker.connected(connection.address());
+    // It publishes every other second, so an alarm is told to it.
+    let mut following = JoinSet::new();
+    following.spawn(nodes.broker.clone().follow(connection.state()));
     *failing = false;
     let mut every = tokio::time::interval(EVERY);
     let stopped = is_said(stop);
@@ -230,7 +238,7 @@ mod tests {
         for said in [
             Word::Here { node: "north".to_owned(), delivers: vec![turn] },
             Word::Gone { node: "north".to_owned() },
-            Word::Find { number: 1, asker: "north".to_owned(), nodes: Vec::new(), find },
+            Word::Find { number: 1, asker: "north".to_owned(), nodes: Vec::new(), find: Box::new(find) },
             Word::Found { number: 1, answer },
         ] {
             let body = written(&Line { version: VERSION, word: said.clone() }, &[]);

@@ -34,6 +34,12 @@ const REFUSED_WAIT: Duration = Duration::from_millis(200);
 /// When nothing came for so long, the queue is asked whether this node is still the one that it gives to.
 const ASK_AFTER: Duration = Duration::from_secs(5);
 
+/// How long a node waits for its own mark. Then it lets go of what it was given, for the broker to sort it out anew.
+const MARK_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// How often a node without a turn looks whether something waits.
+const LOOK_FOR_WAITING_EVERY: Duration = Duration::from_secs(10);
+
 /// How often the time is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,6 +56,7 @@ pub(super) struct Session<'t> {
     /// From the first envelope on: then this node is the one that delivers.
     control: Option<Consumer>,
     connection: Arc<Connection>,
+    turn_at: Option<Instant>,
     /// What this node waits for before it sends.
     mark: String,
     is_marked: bool,
@@ -62,6 +69,9 @@ pub(super) struct Session<'t> {
     /// Since when it has a question of this node, which it must give back.
     asked_at: Option<Instant>,
     is_asking: bool,
+    /// When it was last looked whether something waits that others do not take, and whether it did.
+    looked_at: Instant,
+    is_waiting: bool,
     /// Since when it hands over.
     ending: Option<Instant>,
 }
@@ -101,6 +111,7 @@ impl<'t> Session<'t> {
             consumer,
             control,
             connection,
+            turn_at: None,
             mark,
             is_marked: false,
             kept,
@@ -109,6 +120,8 @@ impl<'t> Session<'t> {
             given_at: began,
             asked_at: None,
             is_asking: false,
+            looked_at: began,
+            is_waiting: false,
             ending,
         })
     }
@@ -143,7 +156,12 @@ impl<'t> Session<'t> {
                 told = told => self.hear(told?).await?,
                 Some(confirmed) = confirmed => self.confirmed(confirmed).await?,
                 () = self.taken.said.notified() => {}
-                _ = look.tick() => self.ask()?,
+                _ = look.tick() => {
+                    self.ask()?;
+                    if self.is_forgotten().await? {
+                        return self.hand_over().await;
+                    }
+                }
             }
         }
     }
@@ -157,6 +175,9 @@ impl<'t> Session<'t> {
             self.asked_at = None;
             return Ok(());
         }
+        if !self.is_marked && self.turn_at.is_some_and(|since| since.elapsed() > MARK_TIME_MAX) {
+            return Err(BrokerError::Lost("whoever delivered before has not let go".to_owned()));
+        }
         if self.asked_at.is_some_and(|since| since.elapsed() > ASK_AFTER) {
             return Err(BrokerError::Lost("its queue gives to another node, or was made anew".to_owned()));
         }
@@ -165,6 +186,18 @@ impl<'t> Session<'t> {
             inside.said.push_back(Said { to: To::Queue, body: Vec::new(), place: None });
         }
         Ok(())
+    }
+
+    /// Whether something waits, again and again, that this node is not given. Another node may have its hands full; or the broker has forgotten
+    /// who has its turn, as it can when a queue's leader is lost. To ask for a turn anew disturbs nobody.
+    async fn is_forgotten(&mut self) -> Result<bool, BrokerError> {
+        if self.control.is_some() || self.looked_at.elapsed() < LOOK_FOR_WAITING_EVERY {
+            return Ok(false);
+        }
+        self.looked_at = Instant::now();
+        let state = self.connection.queue_state(&self.taken.settings.queue(&self.taken.destination)).await?;
+        let was_waiting = std::mem::replace(&mut self.is_waiting, state.messages_count > 0);
+        Ok(was_waiting && self.is_waiting)
     }
 
     /// Whether there is nothing more to do here.
@@ -261,6 +294,7 @@ impl<'t> Session<'t> {
         if self.control.is_none() {
             let control = self.taken.settings.control(&self.taken.destination);
             // Of a quorum queue, no more would be given at a time.
+            self.turn_at = Some(Instant::now());
             self.control = Some(consumer(&self.connection, &control, u16::MAX).await?);
             tell(&mut self.taken.inside(), &Control::Mark(self.mark.clone()));
         }
