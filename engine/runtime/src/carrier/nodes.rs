@@ -170,6 +170,14 @@ impl Nodes {
         seen.collect()
     }
 
+    /// The other node that delivers to a destination, if one does.
+    pub(crate) fn other_at(&self, destination: &str) -> Option<String> {
+        let inside = self.inside();
+        let delivers = |seen: &Seen| seen.delivers.contains(destination) && !seen.is_silent();
+        let mut others = inside.seen.iter().filter(|(node, _)| ***node != *self.settings.node);
+        others.find(|(_, seen)| delivers(seen)).map(|(node, _)| node.clone())
+    }
+
     /// Has all nodes search, or those of these names.
     pub(crate) async fn find(&self, nodes: Vec<String>, find: Find) -> AllFound {
         let (answers, mut heard) = mpsc::unbounded_channel();
