@@ -53,6 +53,8 @@ pub(crate) struct CarrierSettings {
     pub(crate) broker: BrokerSettings,
     /// This node's name, unlike any other's with the same prefix.
     pub(crate) node: Arc<str>,
+    /// Its name, and the journal that it has: a delivery's number means nothing beside another journal.
+    pub(crate) identity: Arc<str>,
     /// What the names at the broker begin with.
     pub(crate) prefix: String,
     /// So many deliveries of a destination may be with the broker, of those that this node accepted.
@@ -78,6 +80,7 @@ impl CarrierSettings {
         Some(CarrierSettings {
             broker: outside::broker(&amqp.broker, &format!("orderly node {}", node.name), base),
             node: node.name.clone(),
+            identity: node.name.clone(),
             prefix: amqp.prefix.clone(),
             ahead_max: amqp.ahead_max,
             takes_in: node.duty.takes_in(),
@@ -85,6 +88,11 @@ impl CarrierSettings {
             hand_over_after: node.hand_over_after,
             ask_after: node.ask_after,
         })
+    }
+
+    /// A node's name in its identity.
+    pub(crate) fn name_of(identity: &str) -> &str {
+        identity.rsplit_once('@').map_or(identity, |(name, _)| name)
     }
 
     /// The exchange to all queues with a routing key.
