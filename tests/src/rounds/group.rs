@@ -116,8 +116,10 @@ async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
         Harm::BrokerNodeKilled(node) => broker.node(node).kill(),
         Harm::BrokerNodeStopped(node) => broker.node(node).stop(),
         Harm::BrokerNodeFrozen(node) => broker.node(node).freeze(),
-        Harm::BrokerRestarted => std::thread::scope(|scope| {
-            broker.nodes().iter().for_each(|node| drop(scope.spawn(|| node.stop())));
+        // One node after the other, as it is done for an upgrade: nodes that all stop at once may wait for each other when they start.
+        Harm::BrokerRestarted => broker.nodes().iter().for_each(|node| {
+            node.stop();
+            node.start();
         }),
         Harm::MemoryAlarm => broker.node(0).raise_alarm(),
         _ => {}
@@ -127,7 +129,7 @@ async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
     on(broker, move |broker| match harm {
         Harm::BrokerNodeKilled(node) | Harm::BrokerNodeStopped(node) => broker.node(node).start(),
         Harm::BrokerNodeFrozen(node) => broker.node(node).thaw(),
-        Harm::BrokerRestarted | Harm::BrokerAbsentAtStart => std::thread::scope(|scope| {
+        Harm::BrokerAbsentAtStart => std::thread::scope(|scope| {
             broker.nodes().iter().for_each(|node| drop(scope.spawn(|| node.start())));
         }),
         Harm::MemoryAlarm => broker.node(0).clear_alarm(),
