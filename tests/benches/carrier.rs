@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use lapin::Connection;
-use orderly_tests::bare;
+use orderly_tests::bare::{self, Depth};
 use orderly_tests::broker::Broker;
 use orderly_tests::measured::{self, Peak};
 use orderly_tests::running::Running;
@@ -130,25 +130,26 @@ async fn one_turn(
     let rate = |time: Duration| count as f64 / time.as_secs_f64();
     let bare_published = rate(bare::publish(connection, &from, WINDOW, BODY_BYTES, count).await);
     let north = Running::start_node(&site, "north", "north", &["--only", "sources"]).await;
-    let published = filled(connection, &format!("{name}.to.hospital"), count).await;
+    let published = filled(broker, &format!("{name}.to.hospital"), count).await;
     north.stop().await;
 
     let limits = (PREFETCH, WINDOW);
     let bare_consumed = rate(bare::consume(connection, &from, &to, limits, RESULT_BYTES, count).await);
     let south = Running::start_node(&site, "south", "south", &["--only", "destinations"]).await;
-    let consumed = filled(connection, &format!("{name}.results.north"), count).await;
+    let consumed = filled(broker, &format!("{name}.results.north"), count).await;
     ward.wait_for(count).await;
     south.stop().await;
     // What was not acknowledged would be back.
-    assert_eq!(bare::depth(connection, &format!("{name}.to.hospital")).await, 0);
+    assert_eq!(Depth::of(broker, &format!("{name}.to.hospital")).await.now().await, 0);
     (Turn { bare_published, published, bare_consumed, consumed }, faults([&*ward]))
 }
 
 /// At which rate a queue is filled, from the first message that is seen on.
-async fn filled(connection: &Connection, queue: &str, count: u64) -> f64 {
+async fn filled(broker: &Broker, queue: &str, count: u64) -> f64 {
+    let queue_depth = Depth::of(broker, queue).await;
     let (began, mut first) = (Instant::now(), None);
     loop {
-        let depth = bare::depth(connection, queue).await;
+        let depth = queue_depth.now().await;
         let now = Instant::now();
         if depth > 0 {
             let (at, before) = *first.get_or_insert((now, depth));

@@ -18,6 +18,11 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Publishe
 
 use crate::broker::{Broker, PASSWORD, USER};
 
+/// How long a queue may take to be there.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Connects.
 pub async fn connect(broker: &Broker) -> Connection {
     let url = format!("amqp://{USER}:{PASSWORD}@{}/%2f", broker.address());
@@ -33,13 +38,39 @@ pub async fn declare(connection: &Connection, queue: &str) {
     channel.queue_declare(queue.into(), options, arguments).await.expect("a queue");
 }
 
-/// How many messages a queue can hand out; none while there is no such queue.
-pub async fn depth(connection: &Connection, queue: &str) -> u64 {
-    // A queue that is missing closes the channel.
-    let channel = connection.create_channel().await.expect("a channel");
+/// Looks at how many messages a queue can hand out.
+pub struct Depth<'q> {
+    queue: &'q str,
+    channel: Channel,
+    _connection: Connection,
+}
+
+impl Depth<'_> {
+    /// Of a queue that is there, or comes.
+    pub async fn of<'q>(broker: &Broker, queue: &'q str) -> Depth<'q> {
+        let since = Instant::now();
+        loop {
+            // A queue that is missing closes the channel, and each look has a connection of its own.
+            let connection = connect(broker).await;
+            let channel = connection.create_channel().await.expect("a channel");
+            if look(&channel, queue).await.is_ok() {
+                return Depth { queue, channel, _connection: connection };
+            }
+            assert!(since.elapsed() < PATIENCE, "there is no queue {queue}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// How many it has now.
+    pub async fn now(&self) -> u64 {
+        look(&self.channel, self.queue).await.expect("a queue")
+    }
+}
+
+async fn look(channel: &Channel, queue: &str) -> lapin::Result<u64> {
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
-    found.map_or(0, |queue| queue.message_count().into())
+    let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
+    Ok(found.message_count().into())
 }
 
 /// Publishes so many messages of so many bytes, at most `window` of which are unconfirmed.
