@@ -101,7 +101,10 @@ fn state(destination: &DestinationStatus) -> String {
         return format!("paused since {} by {}{}", paused.since, paused.who, why.unwrap_or_default());
     }
     match destination.state {
-        DestinationState::Idle => "nothing sent yet".to_owned(),
+        DestinationState::Idle => match &destination.delivered_by {
+            Some(node) => format!("delivered by {node}"),
+            None => "nothing sent yet".to_owned(),
+        },
         DestinationState::Reachable => format!("reachable since {}", destination.since),
         DestinationState::Trying => format!("trying since {}", destination.since),
         DestinationState::Blocked => format!("blocked by a refusal since {}", destination.since),

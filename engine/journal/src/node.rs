@@ -13,7 +13,8 @@ pub(crate) const UPGRADE: &str = "
     CREATE TABLE node (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         name TEXT NOT NULL,
-        prefix TEXT NOT NULL
+        prefix TEXT NOT NULL,
+        journal TEXT NOT NULL              -- unlike any other journal's
     );";
 
 /// The version of the schema that knows nodes.
@@ -26,6 +27,8 @@ pub struct NodeNote {
     pub name: String,
     /// What names at its broker begin with.
     pub prefix: String,
+    /// The journal's own name, unlike any other's.
+    pub journal: String,
 }
 
 impl Journal {
@@ -34,8 +37,8 @@ impl Journal {
         self.write_book(|book| {
             book.run(|connection| {
                 connection.execute(
-                    "INSERT OR REPLACE INTO node (one, name, prefix) VALUES (1, ?1, ?2)",
-                    params![node.name, node.prefix],
+                    "INSERT OR REPLACE INTO node (one, name, prefix, journal) VALUES (1, ?1, ?2, ?3)",
+                    params![node.name, node.prefix, node.journal],
                 )
             })
         })
@@ -49,8 +52,8 @@ impl Reader {
         let Some(book) = book::opened(&self.pool.options, VERSION)? else { return Ok(None) };
         book.run(|connection| {
             connection
-                .query_row("SELECT name, prefix FROM node", [], |row| {
-                    Ok(NodeNote { name: row.get(0)?, prefix: row.get(1)? })
+                .query_row("SELECT name, prefix, journal FROM node", [], |row| {
+                    Ok(NodeNote { name: row.get(0)?, prefix: row.get(1)?, journal: row.get(2)? })
                 })
                 .optional()
         })

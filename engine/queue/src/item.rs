@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Microseconds since the epoch: the journal's clock, so that a planned retry survives a restart.
 pub type Micros = i64;
 
+/// [`Item::not_before`] of one that was refused and blocks its destination until a person has looked, where the line learns it from another.
+pub const BLOCKED: Micros = Micros::MAX;
+
 /// A time after a wait.
 #[must_use]
 pub(crate) fn later(now: Micros, wait: Duration) -> Micros {

@@ -23,7 +23,7 @@ mod words;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use crate::item::{Class, Item, Lane, Micros, later};
+use crate::item::{BLOCKED, Class, Item, Lane, Micros, later};
 use crate::planted::{self, Fault};
 use crate::rate::Bucket;
 use away::Away;
@@ -204,7 +204,13 @@ impl Line {
         self.classes.iter_mut().for_each(Reading::hurry);
     }
 
-    fn fetched(&mut self, class: Class, items: Vec<Item>, more: bool) {
+    fn fetched(&mut self, class: Class, mut items: Vec<Item>, more: bool) {
+        for item in items.iter_mut().filter(|item| item.not_before == Some(BLOCKED)) {
+            item.not_before = None;
+            if !self.blocked.contains(&Blocker::of(item)) {
+                self.blocked.push(Blocker::of(item));
+            }
+        }
         let (order, unrecorded) = (self.policy.order, &self.unrecorded);
         let waiting: Vec<Blocker> = match self.blocked.is_empty() {
             true => Vec::new(),

@@ -36,6 +36,9 @@ pub const WINDOW_MAX: usize = 64;
 /// How many bytes of payloads they may have together; a larger one goes alone.
 pub const WINDOW_BYTES_MAX: usize = 32 << 20;
 
+/// So many deliveries may be abroad before another one of the backfill goes.
+const BACKFILL_AHEAD_MAX: usize = 128;
+
 /// After so many holds, all lanes begin a later generation.
 #[cfg(not(test))]
 const HOLDS_MAX: usize = 256;
@@ -130,6 +133,12 @@ impl Outbox {
         }
     }
 
+    /// Whether it is published, or to be published again, and not noted.
+    #[must_use]
+    pub fn is_on_its_way(&self, id: Id) -> bool {
+        self.window.iter().any(|published| published.id() == id)
+    }
+
     /// How many envelopes are published and not confirmed.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
@@ -175,7 +184,7 @@ impl Outbox {
                 self.holds += 1;
                 self.abroad.hold(&lanes, held);
             }
-            Event::Changed(order) => self.change(order),
+            Event::Changed(order) => self.change(order, actions),
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
@@ -205,7 +214,9 @@ impl Outbox {
                 is_new = true;
             }
             let known = self.abroad.get_mut(item.seq).filter(|known| known.generation == generation);
-            if let Some(known) = known.filter(|known| recalled && known.stage == Stage::Noted) {
+            // Also one whose note is not heard of yet: the journal may have written the change behind it.
+            let may_be_recalled = |stage: Stage| matches!(stage, Stage::Noted | Stage::UnderWay);
+            if let Some(known) = known.filter(|known| recalled && may_be_recalled(known.stage)) {
                 known.stage = Stage::Recalled;
                 self.recall(lanes, actions);
             }
@@ -381,12 +392,16 @@ impl Outbox {
         actions.push(Action::Hold { lanes, generation });
     }
 
-    fn change(&mut self, order: Order) {
+    fn change(&mut self, order: Order, actions: &mut Vec<Action>) {
         let is_other = (self.order == Order::Fifo) != (order == Order::Fifo);
         self.order = order;
         if is_other {
             self.abroad.reorder(|item| lanes(order, item));
             self.rewind();
+            // What is to come back was told in lanes of the old kind.
+            for lanes in self.abroad.recalled() {
+                self.recall(lanes, actions);
+            }
         }
     }
 
@@ -465,9 +480,17 @@ impl Outbox {
         self.window.len() < WINDOW_MAX && bytes < WINDOW_BYTES_MAX && self.abroad.len() < self.ahead_max
     }
 
+    /// Whether one of a class may go: what waits in the queue is passed by nobody, so of what has time only little is there.
+    fn may_be_abroad(&self, class: Class) -> bool {
+        class != Class::Backfill || self.abroad.len() < BACKFILL_AHEAD_MAX
+    }
+
     /// The first that may go, of the first class that has one.
     fn next(&mut self, actions: &mut Vec<Action>) -> Option<Parcel> {
         for class in Class::ALL {
+            if !self.may_be_abroad(class) {
+                continue;
+            }
             let mut replaced = None;
             let next = self.next_of(class, &mut replaced);
             let Some(id) = replaced else {

@@ -12,7 +12,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::holds::Holds;
-use crate::item::{Class, Item, Lane, Micros};
+use crate::item::{BLOCKED, Class, Item, Lane, Micros};
 use crate::line::{Order, Settled, lanes};
 use crate::outbox::Id;
 
@@ -101,6 +101,9 @@ pub struct Released {
 
 type Key = (Arc<str>, u64, u32);
 
+/// An envelope, however often it comes.
+type CopyOf = (Arc<str>, Id);
+
 /// The shelf of a destination.
 #[derive(Debug)]
 pub struct Shelf<T> {
@@ -110,7 +113,9 @@ pub struct Shelf<T> {
     holds: Holds,
     releases: VecDeque<Release>,
     delivered: Remembered<Key, ()>,
-    tried: Remembered<Key, Tried>,
+    /// Envelopes of what was set aside.
+    parked: Remembered<CopyOf, ()>,
+    tried: Remembered<CopyOf, Tried>,
 }
 
 /// What was tried of a delivery.
@@ -143,13 +148,14 @@ impl<T> Shelf<T> {
             holds,
             releases: VecDeque::new(),
             delivered: Remembered::default(),
+            parked: Remembered::default(),
             tried: Remembered::default(),
         }
     }
 
     /// Takes in what the broker gave. `tag` acknowledges it.
     pub fn arrive(&mut self, mut head: Head, content: T, tag: Option<u64>) {
-        if let Some(tried) = self.tried.get(&key(&head)) {
+        if let Some(tried) = self.tried.get(&copy(&head)) {
             tried.apply(&mut head.item);
         }
         let shelved = Shelved { head, content, tag, in_flight: false, unconfirmed: 0, is_settled: false };
@@ -190,12 +196,12 @@ impl<T> Shelf<T> {
     }
 
     /// Notes what another node has tried of a delivery, if that is more than is known here.
-    pub fn tried_elsewhere(&mut self, node: Arc<str>, id: (u64, u32), tried: Tried) {
-        let key = (node, id.0, id.1);
+    pub fn tried_elsewhere(&mut self, node: Arc<str>, id: Id, tried: Tried) {
+        let key = (node, id);
         if self.tried.get(&key).is_some_and(|known| known.attempts >= tried.attempts) {
             return;
         }
-        let shelved = self.shelved.values_mut().filter(|shelved| self::key(&shelved.head) == key);
+        let shelved = self.shelved.values_mut().filter(|shelved| copy(&shelved.head) == key);
         shelved.for_each(|shelved| tried.apply(&mut shelved.head.item));
         self.tried.put(key, tried);
     }
@@ -247,15 +253,50 @@ impl<T> Shelf<T> {
             (shelved.is_settled, shelved.unconfirmed) = (true, shelved.unconfirmed + 1);
             return Before::Repeat;
         }
-        let Head { node, generation, item } = &shelved.head;
-        let lanes = lanes(self.order, item);
-        let Some(held) = self.holds.held(node, &lanes, *generation) else {
+        let back = self.return_held(place);
+        if back == Before::Gone
+            && let Some(shelved) = self.shelved.get_mut(&place)
+        {
             shelved.in_flight = true;
             return Before::Send;
+        }
+        back
+    }
+
+    /// What lies here and waits.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<u64> {
+        let waits = |shelved: &Shelved<T>| !shelved.is_settled && !shelved.in_flight && shelved.tag.is_some();
+        self.shelved.iter().filter(|(_, shelved)| waits(shelved)).map(|(place, _)| *place).collect()
+    }
+
+    /// What to do with one that waits when its lanes are held, or when it is a copy of what was set aside: it goes back. Otherwise nothing.
+    pub fn return_held(&mut self, place: u64) -> Before {
+        let Some(shelved) = self.shelved.get_mut(&place) else { return Before::Gone };
+        let Head { node, generation, item } = &shelved.head;
+        let lanes = lanes(self.order, item);
+        let is_copy = self.parked.get(&copy(&shelved.head)).is_some();
+        let held = match self.holds.held(node, &lanes, *generation) {
+            Some(held) => held,
+            None if is_copy => {
+                (shelved.is_settled, shelved.unconfirmed) = (true, shelved.unconfirmed + 1);
+                return Before::Back { held: *generation, ties: Vec::new() };
+            }
+            None => return Before::Gone,
         };
         (shelved.is_settled, shelved.unconfirmed) = (true, shelved.unconfirmed + 1);
         let is_new = self.holds.hold(node, &lanes, held);
         Before::Back { held, ties: if is_new { lanes } else { Vec::new() } }
+    }
+
+    /// A person has looked: what blocked is tried again.
+    pub fn looked(&mut self) {
+        let is_blocked = |not_before: Option<Micros>| not_before == Some(BLOCKED);
+        for tried in self.tried.values.values_mut().filter(|tried| is_blocked(tried.not_before)) {
+            tried.not_before = None;
+        }
+        let items = self.shelved.values_mut().map(|shelved| &mut shelved.head.item);
+        items.filter(|item| is_blocked(item.not_before)).for_each(|item| item.not_before = None);
     }
 
     /// Notes how an attempt ended, or what became of it without one.
@@ -269,10 +310,10 @@ impl<T> Shelf<T> {
             Settled::Waiting { not_before } => {
                 let item = &mut head.item;
                 item.attempts = item.attempts.saturating_add(u32::from(attempted.is_some()));
-                item.not_before = not_before;
+                item.not_before = not_before.or(Some(BLOCKED));
                 item.failing_since = item.failing_since.or(attempted);
                 let Item { attempts, not_before, failing_since, .. } = *item;
-                self.tried.put(key(head), Tried { attempts, not_before, failing_since });
+                self.tried.put(copy(head), Tried { attempts, not_before, failing_since });
                 nothing
             }
             Settled::Delivered => {
@@ -286,6 +327,7 @@ impl<T> Shelf<T> {
             }
             Settled::Parked | Settled::GivenUp => {
                 shelved.is_settled = true;
+                self.parked.put(copy(head), ());
                 let lanes = lanes(self.order, &head.item);
                 let is_held = self.order != Order::Fifo;
                 if is_held {
@@ -354,6 +396,10 @@ impl<T> Shelf<T> {
 
 fn key(head: &Head) -> Key {
     (head.node.clone(), head.item.seq, head.item.revision)
+}
+
+fn copy(head: &Head) -> CopyOf {
+    (head.node.clone(), head.id())
 }
 
 /// The latest of what was put in.

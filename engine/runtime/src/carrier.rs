@@ -54,6 +54,8 @@ pub(crate) struct CarrierSettings {
     pub(crate) broker: BrokerSettings,
     /// This node's name, unlike any other's with the same prefix.
     pub(crate) node: Arc<str>,
+    /// Its name, and the journal that it has: a delivery's number means nothing beside another journal.
+    pub(crate) identity: Arc<str>,
     /// What the names at the broker begin with.
     pub(crate) prefix: String,
     /// So many deliveries of a destination may be with the broker, of those that this node accepted.
@@ -79,6 +81,7 @@ impl CarrierSettings {
         Some(CarrierSettings {
             broker: outside::broker(&amqp.broker, &format!("orderly node {}", node.name), base),
             node: node.name.clone(),
+            identity: node.name.clone(),
             prefix: amqp.prefix.clone(),
             ahead_max: amqp.ahead_max,
             takes_in: node.duty.takes_in(),
@@ -86,6 +89,11 @@ impl CarrierSettings {
             hand_over_after: node.hand_over_after,
             ask_after: node.ask_after,
         })
+    }
+
+    /// A node's name in its identity.
+    pub(crate) fn name_of(identity: &str) -> &str {
+        identity.rsplit_once('@').map_or(identity, |(name, _)| name)
     }
 
     /// The exchange to all queues with a routing key.
@@ -154,6 +162,18 @@ impl CarrierSettings {
     /// A node's queue of results.
     pub(crate) fn results_of(&self, node: &str) -> Declaration {
         quorum(self.results(node), false)
+    }
+}
+
+/// Whether the broker of this plan can be used by a node.
+///
+/// # Errors
+///
+/// Why not.
+pub async fn reach_broker(plan: &Plan, node: &Node, base: &Path) -> Result<(), BrokerError> {
+    match CarrierSettings::of(plan, node, base) {
+        Some(settings) => Broker::new(settings.broker).connect().await.map(drop),
+        None => Ok(()),
     }
 }
 

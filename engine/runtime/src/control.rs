@@ -24,7 +24,7 @@ use crate::inject::{InjectRequest, Injected};
 use crate::release::{ReleaseRequest, Released};
 use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed};
-use crate::status::Status;
+use crate::status::{DestinationStatus, Status};
 
 /// The socket's name in the journal's folder.
 const SOCKET: &str = "control.sock";
@@ -210,7 +210,13 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> 
                 Ok(status) => {
                     let nodes = house.nodes.as_ref().map(|nodes| nodes.known()).unwrap_or_default();
                     let broker = house.nodes.as_ref().map(|nodes| nodes.broker());
-                    Response::Status(Status { nodes, broker, ..status })
+                    let destinations = status.destinations.into_iter().map(|destination| {
+                        let delivered_by =
+                            house.nodes.as_ref().and_then(|nodes| nodes.other_at(&destination.name));
+                        DestinationStatus { delivered_by, ..destination }
+                    });
+                    let destinations = destinations.collect();
+                    Response::Status(Status { nodes, broker, destinations, ..status })
                 }
                 Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),
             }

@@ -123,8 +123,8 @@ impl Engine {
 
     async fn begin(settings: Settings, journal: Journal) -> Result<Engine, StartError> {
         let Settings { base, plan, journal: options, configuration, node } = settings;
-        let carrier = CarrierSettings::of(&plan, &node, &base);
-        node::claim(&journal, carrier.as_ref())?;
+        let mut carrier = CarrierSettings::of(&plan, &node, &base);
+        node::claim(&journal, carrier.as_mut())?;
         let held = tokio::task::block_in_place(|| lanes::changed_since_then(&journal.reader(), &plan))?;
         if let Some(diagnostic) = held {
             return Err(StartError::LaneHeld(diagnostic));

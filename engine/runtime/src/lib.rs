@@ -49,12 +49,12 @@ mod watch;
 mod worker;
 
 pub use alone::{AloneError, perform_without_engine};
-pub use carrier::clear_broker;
 pub use carrier::control::{Control, Pausing};
 pub use carrier::envelope::{Envelope, Unreadable};
 pub use carrier::nodes::{AllFound, NodeFound, NodeStatus};
 pub use carrier::report::{News, Report};
 pub use carrier::standing::{BrokerState, BrokerStatus};
+pub use carrier::{clear_broker, reach_broker};
 pub use configuration::{Configuration, Finding, Loaded};
 pub use control::{ControlError, Request, Response, ask};
 pub use engine::{Engine, Settings, StartError};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use orderly_journal::{Commit, Fresh, Journal};
+use orderly_journal::{Commit, Fresh, Journal, Pause};
 use orderly_pipeline::plan;
 use orderly_queue::item::Class;
 use orderly_queue::line::Order;
@@ -59,6 +59,8 @@ struct Carrier {
     senders: Senders,
     queued: Arc<Queued>,
     results: Part,
+    /// Whether this process has its node's name for itself.
+    owned: watch::Receiver<bool>,
     nodes: Arc<Nodes>,
     talk: Part,
 }
@@ -211,7 +213,13 @@ impl Lines {
         let mut sender = None;
         if let Some(carrier) = &self.carrier {
             let begun = carrier.begin_sender(destination, order, self.journal.clone());
-            sender = Some(begun.map_err(StartError::Thread)?);
+            let (part, inbox) = begun.map_err(StartError::Thread)?;
+            if let Some(pause) = self.journal.reader().pause_of(&destination.name)? {
+                // It may have been said while the broker was away. Who knows a later word keeps that.
+                let Pause { since_us: at_us, who, reason, .. } = pause;
+                let _ = inbox.send(Told::Paused(Pausing { paused: true, at_us, who, reason }));
+            }
+            sender = Some((part, inbox));
             if !carrier.settings.delivers {
                 self.destinations.insert(destination.name.clone(), DestinationLine { sender, worker: None });
                 return Ok(());
@@ -276,8 +284,11 @@ impl Lines {
     }
 
     /// Has nothing be sent to a destination from now on, or has it be sent to again.
-    pub(crate) fn pause_destination(&self, destination: &str, pausing: Pausing) {
+    pub(crate) fn pause_destination(&self, destination: &str, mut pausing: Pausing) {
         let Some(line) = self.destinations.get(destination) else { return };
+        if let Some(carrier) = &self.carrier {
+            pausing.at_us = carrier.nodes.next_word(destination, pausing.at_us);
+        }
         if let Some((_, inbox)) = &line.worker {
             inbox.tell(|news| news.paused = Some(pausing.paused));
         }
@@ -373,8 +384,9 @@ impl Carrier {
     ) -> Carrier {
         let (settings, senders) = (Arc::new(settings), Senders::default());
         let (stop, stopped) = watch::channel(false);
+        let (own, owned) = watch::channel(false);
         let heard = Heard { relays: relays.clone(), queued: queued.clone() };
-        let taking_in = results::run(settings.clone(), journal.clone(), senders.clone(), heard, stopped);
+        let taking_in = results::run(settings.clone(), journal.clone(), senders.clone(), heard, own, stopped);
         let stop = move || {
             stop.send_replace(true);
         };
@@ -386,7 +398,7 @@ impl Carrier {
             stop.send_replace(true);
         };
         let queued = queued.clone();
-        Carrier { settings, senders, queued, results, nodes, talk: Part::task(stop, talking) }
+        Carrier { owned, settings, senders, queued, results, nodes, talk: Part::task(stop, talking) }
     }
 
     fn taken(&self, destination: Arc<str>, order: Order) -> Taken {
@@ -401,7 +413,8 @@ impl Carrier {
         journal: Journal,
     ) -> io::Result<(Part, SenderInbox)> {
         let name = destination.name.clone();
-        let (sender, inbox) = Sender::new(name, order, self.settings.clone(), journal, self.queued.clone());
+        let (sender, inbox) =
+            Sender::new(name, order, self.settings.clone(), journal, self.queued.clone(), self.owned.clone());
         let told = inbox.clone();
         // It may have ended already.
         let stop = move || _ = told.send(Told::Event(Event::Stop));

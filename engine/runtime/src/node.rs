@@ -3,9 +3,11 @@
 //! What always holds: as long as deliveries of a journal are with a broker, it is the journal of the node that published them: what becomes of
 //! them is told to that name, and nobody else may deliver them.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use orderly_journal::{Journal, JournalError, NodeNote};
 use tracing::info;
 
@@ -84,10 +86,14 @@ pub(crate) enum ClaimError {
 }
 
 /// Makes this the journal of a node, or of none when the journal itself carries deliveries.
-pub(crate) fn claim(journal: &Journal, carrier: Option<&CarrierSettings>) -> Result<(), ClaimError> {
+pub(crate) fn claim(journal: &Journal, mut carrier: Option<&mut CarrierSettings>) -> Result<(), ClaimError> {
     let reader = journal.reader();
     let before = reader.node()?;
-    let now = carrier.map(|of| NodeNote { name: of.node.to_string(), prefix: of.prefix.clone() });
+    let own = before.as_ref().map_or_else(name_of_journal, |note| note.journal.clone());
+    let now = carrier.as_mut().map(|of| {
+        of.identity = format!("{}@{own}", of.node).into();
+        NodeNote { name: of.node.to_string(), prefix: of.prefix.clone(), journal: own }
+    });
     if before == now {
         return Ok(());
     }
@@ -103,13 +109,18 @@ pub(crate) fn claim(journal: &Journal, carrier: Option<&CarrierSettings>) -> Res
         }
     }
     let Some(now) = now else { return Ok(()) };
-    if let Some(NodeNote { name, prefix }) = before {
+    if let Some(NodeNote { name, prefix, .. }) = before {
         info!(
             "the journal was that of the node {name}; its queue {prefix}.results.{name} at the broker can be \
              deleted"
         );
     }
     Ok(journal.note_node(&now)?)
+}
+
+/// Unlike any other's, as far as chance can say.
+fn name_of_journal() -> String {
+    format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()))
 }
 
 /// How an engine has to be started for what is with the broker.
@@ -133,7 +144,11 @@ mod tests {
 
     #[test]
     fn it_is_told_how_to_start() {
-        let note = |name: &str, prefix: &str| NodeNote { name: name.to_owned(), prefix: prefix.to_owned() };
+        let note = |name: &str, prefix: &str| NodeNote {
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+            journal: "1f".to_owned(),
+        };
         let before = note("north", "orderly");
         let cases = [
             (None, "`carrier: amqp`, `prefix: orderly`, `--node north`"),

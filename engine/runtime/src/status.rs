@@ -122,6 +122,9 @@ pub struct DestinationStatus {
     /// So many of them are with the broker.
     #[serde(default)]
     pub with_broker: u64,
+    /// The other node that delivers to it: there it is seen how it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_by: Option<String>,
     /// Deliveries that are set aside.
     pub parked: u64,
     /// Deliveries that failed.

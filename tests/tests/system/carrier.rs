@@ -112,7 +112,8 @@ impl Hand {
 
     /// Says what became of one, and takes it off the queue.
     async fn tell(&mut self, tag: u64, envelope: &Envelope, news: News) {
-        let report = Report { destination: "hospital".to_owned(), id: envelope.head.id(), news };
+        let (node, id) = (envelope.head.node.clone(), envelope.head.id());
+        let report = Report { node, destination: "hospital".to_owned(), id, news };
         let body = report.write();
         let publication = Publication {
             exchange: "",

@@ -1,5 +1,6 @@
 //! `orderly demo`: every sample meets the fate written down for it.
 
+use orderly_tests::broker::{Broker, PASSWORD, USER};
 use orderly_tests::running::orderly;
 use orderly_tests::site::Site;
 
@@ -48,4 +49,18 @@ async fn its_files_can_be_kept_and_looked_into() {
     assert_eq!(found.len(), MESSAGES);
     let again = orderly(&site, ["demo", "--once", "--keep", "kept"]).await.ended(2);
     assert!(again.err.contains("kept cannot be made"), "{}", again.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_carries_its_deliveries_to_another_node() {
+    let broker = Broker::shared();
+    let url = format!("amqp://{USER}:{PASSWORD}@{}/%2f", broker.address());
+    let ran = orderly(&Site::of(&[]), ["demo", "--once", "--amqp", &url]).await.ended(0);
+    assert!(ran.out.contains("every message met the fate written down for it"), "{}", ran.out);
+    let left = broker.node(0).control(&["list_queues", "name"]);
+    assert!(!left.contains("orderly-demo"), "it takes away what it made: {left}");
+    let wrong = format!("amqp://{USER}:wrong@{}/%2f", broker.address());
+    let refused = orderly(&Site::of(&[]), ["demo", "--once", "--amqp", &wrong]).await.ended(2);
+    assert!(refused.err.contains("the broker cannot be used"), "{}", refused.err);
+    assert!(!refused.err.contains(":wrong"), "{}", refused.err);
 }

@@ -12,7 +12,7 @@ use orderly_hl7v2::{
 use orderly_journal::{DeliveryState, Query, Reader, StoredMessage};
 use orderly_pipeline::Plan;
 use orderly_pipeline::plan::{Carrier, Endpoint, FilesSource, Listener};
-use orderly_runtime::{Duty, Engine, Node, Settings, clear_broker};
+use orderly_runtime::{Duty, Engine, Node, Settings, clear_broker, reach_broker};
 use orderly_transport::listeners::{Answer, MllpListener, MllpListenerSettings, Place};
 use orderly_transport::mllp_client::MllpClient;
 use orderly_transport::mllp_frame;
@@ -85,6 +85,8 @@ impl Stage {
             Carrier::Journal => (start(&base, plan.clone(), Node::default(), "journal").await?, None),
             Carrier::Amqp(_) => {
                 let [taking_in, delivering] = nodes();
+                let reached = reach_broker(&plan, &taking_in, &base).await;
+                reached.map_err(|error| Failure::new(format!("the broker cannot be used: {error}")))?;
                 let taking_in = start(&base, plan.clone(), taking_in, "journal").await?;
                 (taking_in, Some(start(&base, plan.clone(), delivering, "journal-of-delivery").await?))
             }

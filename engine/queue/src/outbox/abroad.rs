@@ -159,6 +159,12 @@ impl Abroad {
         }
     }
 
+    /// The lanes of each that is to come back.
+    pub(super) fn recalled(&self) -> Vec<Vec<Lane>> {
+        let recalled = self.envelopes.values().filter(|envelope| envelope.stage == Stage::Recalled);
+        recalled.map(|envelope| envelope.lanes.clone()).collect()
+    }
+
     /// The earliest generation of which something is abroad, or may come to be.
     pub(super) fn earliest(&self) -> u64 {
         self.all.keys().next().copied().unwrap_or(self.next_of_others)

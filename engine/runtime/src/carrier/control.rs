@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use orderly_queue::item::{Lane, Micros};
+use orderly_queue::outbox::Id;
 use orderly_queue::shelf::Tried;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{Unreadable, VERSION, read, written};
+
+/// How many lanes a hold is about, at most.
+const LANES_MAX: usize = 1_000;
 
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,8 @@ pub enum Control {
         delivery: u64,
         /// How often it had been replaced.
         revision: u32,
+        /// Which envelope of it.
+        generation: u64,
         /// How often it was tried.
         attempts: u32,
         /// When the next attempt is due.
@@ -63,13 +69,38 @@ pub struct Pausing {
 }
 
 impl Control {
+    /// Says what another one says as well, where both together are one.
+    pub(crate) fn takes_in(&mut self, other: &Control) -> bool {
+        let (
+            Control::Hold { node, lanes, generation },
+            Control::Hold { node: other_node, lanes: others, generation: later },
+        ) = (self, other)
+        else {
+            return false;
+        };
+        if node != other_node {
+            return false;
+        }
+        if lanes.iter().all(|lane| others.contains(lane)) && *generation <= *later {
+            (*lanes, *generation) = (others.clone(), *later);
+            return true;
+        }
+        let is_equal = generation == later && lanes.len() + others.len() <= LANES_MAX;
+        if is_equal {
+            lanes.extend(others.iter().filter(|lane| !lanes.contains(lane)).copied().collect::<Vec<_>>());
+        }
+        is_equal
+    }
+
     /// What a delivery's attempts were.
-    pub(crate) fn tried(node: Arc<str>, (delivery, revision): (u64, u32), tried: Tried) -> Control {
+    pub(crate) fn tried(node: Arc<str>, id: Id, tried: Tried) -> Control {
+        let Id { seq: delivery, revision, generation } = id;
         let Tried { attempts, not_before, failing_since } = tried;
         Control::Tried {
             node,
             delivery,
             revision,
+            generation,
             attempts,
             not_before_us: not_before,
             failing_since_us: failing_since,
@@ -100,13 +131,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn holds_that_follow_each_other_are_one() {
+        let hold = |lanes: &[Lane], generation| Control::Hold {
+            node: "north".into(),
+            lanes: lanes.to_vec(),
+            generation,
+        };
+        let mut first = hold(&[1], 5);
+        assert!(first.takes_in(&hold(&[1, 2], 6)));
+        assert_eq!(first, hold(&[1, 2], 6), "the later one holds all that the earlier did");
+        assert!(first.takes_in(&hold(&[3, 2], 6)));
+        assert_eq!(first, hold(&[1, 2, 3], 6));
+        assert!(!first.takes_in(&hold(&[4], 7)), "others are not held up to there");
+        assert!(!first.takes_in(&Control::Mark("north-1".to_owned())));
+    }
+
+    #[test]
     fn what_was_written_is_read() {
         let tried = Tried { attempts: 3, not_before: Some(-1), failing_since: None };
         for control in [
             Control::Hold { node: "north".into(), lanes: vec![u64::MAX], generation: 7 },
             Control::Release { node: "north".into(), before: u64::MAX },
             Control::Pause(Pausing { paused: true, at_us: 5, who: "anna".to_owned(), reason: None }),
-            Control::tried("north".into(), (7, 1), tried),
+            Control::tried("north".into(), Id { seq: 7, revision: 1, generation: 5 }, tried),
             Control::Mark("north-1".to_owned()),
         ] {
             assert_eq!(Control::read(&control.write()), Ok(control));

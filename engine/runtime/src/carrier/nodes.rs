@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use orderly_journal::{Act, Journal, JournalError, Reader};
+use orderly_queue::item::Micros;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -81,6 +82,8 @@ pub(crate) type ToSay = mpsc::UnboundedReceiver<(To, Word)>;
 struct Inside {
     /// Where this node delivers, with the latest word about a pause.
     turns: BTreeMap<Arc<str>, Option<Pausing>>,
+    /// When the latest word about a pause was said, as far as is known here.
+    words: HashMap<String, Micros>,
     /// All nodes that were heard and have not said that they end.
     seen: BTreeMap<String, Seen>,
     /// Since when others can be heard.
@@ -140,6 +143,14 @@ impl Nodes {
         self.say(To::All, self.here());
     }
 
+    /// The time of a word about a pause that is said now: later than all that are known, whatever other nodes' clocks say.
+    pub(crate) fn next_word(&self, destination: &str, now: Micros) -> Micros {
+        let mut inside = self.inside();
+        let known = inside.words.entry(destination.to_owned()).or_insert(Micros::MIN);
+        *known = now.max(known.saturating_add(1));
+        *known
+    }
+
     /// It is not any more.
     pub(crate) fn ends(&self, destination: &str) {
         if self.inside().turns.remove(destination).is_some() {
@@ -168,6 +179,14 @@ impl Nodes {
             delivers: seen.delivers.iter().cloned().collect(),
         });
         seen.collect()
+    }
+
+    /// The other node that delivers to a destination, if one does.
+    pub(crate) fn other_at(&self, destination: &str) -> Option<String> {
+        let inside = self.inside();
+        let delivers = |seen: &Seen| seen.delivers.contains(destination) && !seen.is_silent();
+        let mut others = inside.seen.iter().filter(|(node, _)| ***node != *self.settings.node);
+        others.find(|(_, seen)| delivers(seen)).map(|(node, _)| node.clone())
     }
 
     /// Has all nodes search, or those of these names.
@@ -240,6 +259,14 @@ impl Nodes {
     /// Keeps what a person has said to another node about a pause, when it is newer than what is kept here.
     fn keep(&self, destination: &Arc<str>, pausing: &Pausing) {
         let Pausing { paused, at_us, who, reason } = pausing;
+        {
+            let mut inside = self.inside();
+            let known = inside.words.entry(destination.to_string()).or_insert(Micros::MIN);
+            if *known >= *at_us {
+                return;
+            }
+            *known = *at_us;
+        }
         let kept = self.journal.reader().pause_of(destination).and_then(|kept| {
             let is_older = kept.as_ref().is_none_or(|kept| kept.since_us < *at_us);
             if kept.is_some() == *paused || !is_older {

@@ -1,5 +1,7 @@
 //! What the node that accepted a message is told by the one that delivers it.
 
+use std::sync::Arc;
+
 use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
 use orderly_queue::item::Lane;
 use orderly_queue::outbox::Id;
@@ -10,6 +12,8 @@ use super::envelope::{Unreadable, VERSION, read, written};
 /// What is told to the node that accepted a delivery.
 #[derive(Debug, Clone)]
 pub struct Report {
+    /// The node, and its journal, that it is told to.
+    pub node: Arc<str>,
     /// The destination.
     pub destination: String,
     /// Which envelope.
@@ -30,6 +34,7 @@ pub enum News {
 #[derive(Serialize, Deserialize)]
 struct ReportLine {
     version: u32,
+    node: Arc<str>,
     destination: String,
     delivery: u64,
     revision: u32,
@@ -81,9 +86,9 @@ impl Report {
             }
         };
         let Id { seq, revision, generation } = self.id;
-        let destination = self.destination.clone();
+        let (node, destination) = (self.node.clone(), self.destination.clone());
         written(
-            &ReportLine { version: VERSION, destination, delivery: seq, revision, generation, news },
+            &ReportLine { version: VERSION, node, destination, delivery: seq, revision, generation, news },
             answer,
         )
     }
@@ -127,7 +132,7 @@ impl Report {
             }
         };
         let id = Id { seq: line.delivery, revision: line.revision, generation: line.generation };
-        Ok(Report { destination: line.destination, id, news })
+        Ok(Report { node: line.node, destination: line.destination, id, news })
     }
 }
 
@@ -153,7 +158,7 @@ mod tests {
         };
         let id = Id { seq: 7, revision: 2, generation: 1 };
         for news in [News::Result(Box::new(record), Some(vec![1])), News::Back(vec![2], 3)] {
-            let report = Report { destination: "ehr".to_owned(), id, news };
+            let report = Report { node: "north".into(), destination: "ehr".to_owned(), id, news };
             let read = Report::read(&report.write()).expect("it can be read");
             assert_eq!(format!("{read:?}"), format!("{report:?}"));
         }

@@ -16,6 +16,7 @@ use tracing::{error, warn};
 
 use super::CarrierSettings;
 use super::acknowledging::Acknowledging;
+use super::envelope::Unreadable;
 use super::report::{News, Report};
 use super::sender::{Given, Inbox, Receipt, Told, envelope};
 use crate::part::is_said;
@@ -40,16 +41,18 @@ pub(crate) struct Heard {
     pub(crate) queued: Arc<Queued>,
 }
 
-/// Takes in results until it is told to stop.
+/// Takes in results until it is told to stop. `owned` says whether this process has its node's name for itself.
 pub(crate) async fn run(
     settings: Arc<CarrierSettings>,
     journal: Journal,
     senders: Senders,
     heard: Heard,
+    owned: watch::Sender<bool>,
     stop: watch::Receiver<bool>,
 ) {
     let (receipts, mut given) = mpsc::unbounded_channel();
-    let mut results = Results { settings, journal, senders, heard, receipts, session: 0, failing: false };
+    let mut results =
+        Results { settings, journal, senders, heard, receipts, session: 0, failing: false, owned };
     tokio::select! {
         () = is_said(stop) => {}
         () = results.take_in(&mut given) => {}
@@ -65,6 +68,8 @@ struct Results {
     /// Which consumer it is, of all since the start.
     session: u64,
     failing: bool,
+    /// Whether this process has its node's name for itself: nobody else can consume the queue then.
+    owned: watch::Sender<bool>,
 }
 
 impl Results {
@@ -72,7 +77,9 @@ impl Results {
         let mut broker = Broker::new(self.settings.broker.clone());
         loop {
             self.session += 1;
-            if let Err(problem) = self.session(&mut broker, given).await
+            let ended = self.session(&mut broker, given).await;
+            self.owned.send_replace(false);
+            if let Err(problem) = ended
                 && !std::mem::replace(&mut self.failing, true)
             {
                 warn!("what became of deliveries is not heard until the broker can be used: {problem}");
@@ -91,6 +98,7 @@ impl Results {
         let mut consumer = self.open(&connection).await?;
         self.failing = false;
         let mut acknowledging = Acknowledging::default();
+        self.owned.send_replace(true);
         loop {
             tokio::select! {
                 incoming = consumer.next() => {
@@ -117,10 +125,31 @@ impl Results {
 
     async fn open(&self, connection: &Connection) -> Result<Consumer, BrokerError> {
         let node = &self.settings.node;
+        self.look_for_queue(connection).await?;
         connection.declare(&[self.settings.results_of(node)]).await?;
         // Another process with this node's name is refused, or this one.
         let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: true, arguments: Vec::new() };
         connection.consumer(&self.settings.results(node), settings).await
+    }
+
+    /// When the queue is not there any more, nobody knows what it held: all that is with the broker is published again.
+    async fn look_for_queue(&self, connection: &Connection) -> Result<(), BrokerError> {
+        match connection.queue_state(&self.settings.results(&self.settings.node)).await {
+            Ok(_) => Ok(()),
+            Err(BrokerError::Missing(_)) => {
+                let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
+                let count = tokio::task::block_in_place(|| self.journal.reader().carried_count());
+                if count.is_ok_and(|count| count > 0) {
+                    warn!(
+                        "the queue of what became of this node's deliveries was deleted; what is with the broker is published again"
+                    );
+                    // One that has ended reads the journal when it begins again.
+                    senders.values().for_each(|sender| _ = sender.send(Told::Event(Event::QueueGone)));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn hear(
@@ -130,14 +159,26 @@ impl Results {
         incoming: Incoming,
     ) -> Result<(), BrokerError> {
         let receipt = Receipt { session: self.session, tag: incoming.tag, to: self.receipts.clone() };
-        let Report { destination, id, news } = match Report::read(&incoming.body) {
+        let Report { node, destination, id, news } = match Report::read(&incoming.body) {
             Ok(report) => report,
+            Err(problem @ Unreadable::Newer(_)) => {
+                return Err(BrokerError::Lost(format!("a result waits for a newer program: {problem}")));
+            }
             Err(problem) => {
                 error!("a message in the queue of results is given up: {problem}");
                 acknowledging.gone(incoming.tag);
                 return consumer.reject(incoming.tag).await;
             }
         };
+        if node != self.settings.identity {
+            // Its number would mean another delivery here.
+            warn!(
+                destination,
+                "what became of a delivery of another journal is left out: it was this node's before"
+            );
+            acknowledging.gone(incoming.tag);
+            return consumer.acknowledge(incoming.tag, false).await;
+        }
         let sender = self.senders.read().unwrap_or_else(PoisonError::into_inner).get(&*destination).cloned();
         match news {
             News::Result(record, parked) => {

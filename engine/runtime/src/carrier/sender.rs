@@ -4,20 +4,24 @@
 //! What always holds: an envelope is published again byte for byte as it was; what the journal could not write is written again; the broker may
 //! be away for as long as it likes.
 
+mod link;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderly_journal::{Carry, Journal, Reader, WaitingQuery};
+use orderly_journal::{AttemptOutcome, AttemptRecord, Carry, DeliveryState, Journal, Reader, WaitingQuery};
 use orderly_queue::item::{Class, Item, Lane, Micros};
 use orderly_queue::line::Order;
-use orderly_queue::outbox::{Action, Carried, Event, Id, Outbox, Parcel, WINDOW_MAX};
-use orderly_transport::amqp::{Broker, BrokerError, Confirmed, Connection, Publication, Publisher, Verdict};
-use tokio::sync::mpsc;
+use orderly_queue::outbox::{Action, Carried, Event, Id, Outbox, Parcel};
+use orderly_transport::amqp::{Broker, Confirmed, Loss, Verdict};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::CarrierSettings;
+use link::{CONTROLS_MAX, First, Link, Opened, Published, publication};
+
 use super::control::{Control, Pausing};
 use super::envelope::{CONTROL, ENVELOPE, Envelope};
 use crate::moment::{after, now};
@@ -27,8 +31,8 @@ use crate::worker::item;
 /// How many deliveries are read at a time, without their payloads.
 const FETCH_MAX: usize = 512;
 
-/// Besides the window: holds that are told, and the question whether the queue is there.
-const OTHERS_MAX: usize = 1024;
+/// How long to wait after a way was lost.
+const LOST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long to wait after the broker could not be used, or the journal not written.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -94,7 +98,14 @@ pub(crate) struct Sender {
     outbox: Outbox,
     inbox: Inbox,
     told: mpsc::UnboundedReceiver<Told>,
-    broker: Broker,
+    /// Nothing while a way is opened.
+    broker: Option<Broker>,
+    /// How long to wait before the next way is opened.
+    pause: Duration,
+    /// Said when what the broker does not take is set aside, or cannot be.
+    parking: Option<oneshot::Receiver<()>>,
+    /// Whether this process has its node's name for itself.
+    owned: watch::Receiver<bool>,
     link: Option<Link>,
     /// What is published and not confirmed, as it was published.
     bodies: HashMap<Id, Vec<u8>>,
@@ -103,40 +114,9 @@ pub(crate) struct Sender {
     /// Messages about envelopes that came back, until the journal knows.
     receipts: BTreeMap<Id, Vec<Receipt>>,
     not_written: Vec<Carry>,
+    /// When these are written again.
+    write_again_at: Option<Instant>,
     failing: bool,
-}
-
-/// A way to the broker.
-struct Link {
-    // The channel before its connection.
-    publisher: Publisher,
-    _connection: Connection,
-    /// What is published, in order.
-    published: VecDeque<Published>,
-    /// When the last of it was.
-    published_at: Instant,
-}
-
-impl Link {
-    fn note(&mut self, published: Published) {
-        self.published.push_back(published);
-        self.published_at = Instant::now();
-    }
-}
-
-enum Published {
-    Envelope(Id),
-    /// The first of the controls.
-    Control,
-    Release,
-    Question,
-}
-
-/// What came of opening a way.
-enum Opened {
-    Ready(Box<Link>),
-    QueueGone,
-    Failed(BrokerError),
 }
 
 enum Next {
@@ -151,13 +131,17 @@ impl Sender {
         settings: Arc<CarrierSettings>,
         journal: Journal,
         queued: Arc<Queued>,
+        owned: watch::Receiver<bool>,
     ) -> (Sender, Inbox) {
         let (inbox, told) = mpsc::unbounded_channel();
         let generation = u64::try_from(now()).unwrap_or(0);
         let sender = Sender {
             destination,
             outbox: Outbox::new(order, settings.ahead_max, generation),
-            broker: Broker::new(settings.broker.clone()),
+            broker: None,
+            pause: Duration::ZERO,
+            parking: None,
+            owned,
             settings,
             reader: journal.reader(),
             journal,
@@ -169,6 +153,7 @@ impl Sender {
             controls: VecDeque::new(),
             receipts: BTreeMap::new(),
             not_written: Vec::new(),
+            write_again_at: None,
             failing: false,
         };
         (sender, inbox)
@@ -182,7 +167,10 @@ impl Sender {
             match self.perform(actions) {
                 Next::Finish => return,
                 Next::Wait { open: Some(anew), .. } => {
-                    actions = self.open(anew).await;
+                    match self.open(anew).await {
+                        Some(following) => actions = following,
+                        None => return,
+                    }
                     continue;
                 }
                 Next::Wait { until, open: None } => wake = until.or(wake.filter(|time| *time > now())),
@@ -205,7 +193,7 @@ impl Sender {
                 Action::Unmark(id) => self.write(Carry::Back(envelope(id))),
                 Action::Forget(id) => self.acknowledge(id),
                 Action::Hold { lanes, generation } => {
-                    let node = self.settings.node.clone();
+                    let node = self.settings.identity.clone();
                     self.control(Control::Hold { node, lanes, generation });
                 }
                 Action::Release { before } => self.release(before),
@@ -268,7 +256,7 @@ impl Sender {
         if !self.bodies.contains_key(&id) {
             match self.reader.outgoing(item.seq) {
                 Ok(Some(outgoing)) if outgoing.revision == item.revision => {
-                    let envelope = Envelope::new(&self.settings.node, item, generation, outgoing);
+                    let envelope = Envelope::new(&self.settings.identity, item, generation, outgoing);
                     self.bodies.insert(id, envelope.write());
                 }
                 Ok(_) => return self.outbox.step(Event::Withdrawn(id), now()),
@@ -295,18 +283,26 @@ impl Sender {
         }
     }
 
-    /// Tells whoever delivers; when there is no way now, after the next one is open.
+    /// Tells whoever delivers, as soon as there is a way and room.
     fn control(&mut self, control: Control) {
-        self.controls.push_back(control);
-        self.tell_control(self.controls.len() - 1);
+        let unpublished = self.controls.len() > self.link.as_ref().map_or(0, |link| link.controls);
+        let last = self.controls.back_mut().filter(|_| unpublished);
+        if !last.is_some_and(|last| last.takes_in(&control)) {
+            self.controls.push_back(control);
+        }
+        self.tell_controls();
     }
 
-    fn tell_control(&mut self, index: usize) {
-        let (Some(link), Some(control)) = (&mut self.link, self.controls.get(index)) else { return };
+    fn tell_controls(&mut self) {
+        let Some(link) = &mut self.link else { return };
         let queue = self.settings.control(&self.destination);
-        let body = control.write();
-        let publication = publication("", &queue, "control", CONTROL, &body);
-        if link.publisher.publish(&publication).is_ok() {
+        while link.controls < CONTROLS_MAX
+            && let Some(control) = self.controls.get(link.controls)
+        {
+            let body = control.write();
+            if link.publisher.publish(&publication("", &queue, "control", CONTROL, &body)).is_err() {
+                break;
+            }
             link.note(Published::Control);
         }
     }
@@ -315,7 +311,7 @@ impl Sender {
     fn release(&mut self, before: u64) {
         let Some(link) = &mut self.link else { return };
         let (exchange, key) = (self.settings.exchange(), self.settings.routing_key(&self.destination));
-        let body = Control::Release { node: self.settings.node.clone(), before }.write();
+        let body = Control::Release { node: self.settings.identity.clone(), before }.write();
         let publication = publication(&exchange, &key, "release", CONTROL, &body);
         if link.publisher.publish(&publication).is_ok() {
             link.note(Published::Release);
@@ -335,7 +331,44 @@ impl Sender {
         }
     }
 
+    /// Sets aside the largest of what is not confirmed: when the broker ended the channel over one that it does not take, it is that.
+    fn park_largest(&mut self, first: Published, why: &str) {
+        let rest = self.link.iter().flat_map(|link| link.published.iter());
+        let envelopes = std::iter::once(&first).chain(rest).filter_map(|published| match published {
+            Published::Envelope(id) => Some(*id),
+            Published::Control | Published::Release | Published::Question => None,
+        });
+        let Some(id) = envelopes.max_by_key(|id| self.bodies.get(id).map_or(0, Vec::len)) else { return };
+        warn!(destination = %self.destination, delivery = id.seq, "larger than the broker takes, parked: {why}");
+        self.bodies.remove(&id);
+        let text = Loss::TooLarge(why.to_owned()).to_string();
+        let record = AttemptRecord {
+            delivery: id.seq,
+            revision: id.revision,
+            since_us: None,
+            at_us: now(),
+            duration_us: 0,
+            outcome: Some(AttemptOutcome::Permanent),
+            code: Some("amqp-too-large".to_owned()),
+            text: Some(text.clone()),
+            answer: Vec::new(),
+            state: DeliveryState::Parked,
+            reason: Some(text),
+            next_attempt_at_us: None,
+        };
+        let (inbox, (said, parking)) = (self.inbox.clone(), oneshot::channel());
+        self.parking = Some(parking);
+        self.journal.record(record, move |written| {
+            if written.is_ok() {
+                // The sender may have ended, and reads the journal when it begins again.
+                let _ = inbox.send(Told::Event(Event::Withdrawn(id)));
+            }
+            let _ = said.send(());
+        });
+    }
+
     fn lose(&mut self) -> Vec<Action> {
+        self.pause = self.pause.max(LOST_PAUSE);
         self.link = None;
         self.outbox.step(Event::Lost, now())
     }
@@ -358,16 +391,48 @@ impl Sender {
         self.receipts.remove(&id).into_iter().flatten().for_each(|receipt| receipt.give(Ok(())));
     }
 
-    /// Opens a way to the broker, waiting a little after a failure.
-    async fn open(&mut self, anew: bool) -> Vec<Action> {
+    /// Opens a way to the broker, hearing meanwhile what is told. Nothing when it is to end.
+    async fn open(&mut self, anew: bool) -> Option<Vec<Action>> {
         self.link = None;
-        match self.try_to_open(anew).await {
+        let mut broker = self.broker.take().unwrap_or_else(|| Broker::new(self.settings.broker.clone()));
+        let (settings, destination) = (self.settings.clone(), self.destination.clone());
+        let first = First {
+            pause: std::mem::take(&mut self.pause),
+            parked: self.parking.take(),
+            owned: self.owned.clone(),
+        };
+        let opened = {
+            let opening = link::open(&mut broker, &settings, &destination, anew, first);
+            tokio::pin!(opening);
+            loop {
+                let write_again = after(self.write_again_in());
+                tokio::select! {
+                    biased;
+                    Some(told) = self.told.recv() => {
+                        let actions = self.hear(told);
+                        if let Next::Finish = self.perform(actions) {
+                            return None;
+                        }
+                    }
+                    opened = &mut opening => break opened,
+                    () = write_again => self.write_again(),
+                }
+            }
+        };
+        self.broker = Some(broker);
+        Some(self.opened(opened))
+    }
+
+    fn opened(&mut self, opened: Opened) -> Vec<Action> {
+        match opened {
             Opened::Ready(link) => {
                 if std::mem::take(&mut self.failing) {
                     info!(destination = %self.destination, "its deliveries go to the broker again");
                 }
                 self.link = Some(*link);
-                (0..self.controls.len()).for_each(|index| self.tell_control(index));
+                self.tell_controls();
+                let Sender { bodies, outbox, .. } = self;
+                bodies.retain(|id, _| outbox.is_on_its_way(*id));
                 self.outbox.step(Event::Opened, now())
             }
             Opened::QueueGone => {
@@ -381,39 +446,21 @@ impl Sender {
                 if !std::mem::replace(&mut self.failing, true) {
                     warn!(destination = %self.destination, "its deliveries wait in the journal until the broker can be used: {problem}");
                 }
-                tokio::time::sleep(AGAIN_AFTER).await;
+                self.pause = AGAIN_AFTER;
                 self.outbox.step(Event::Lost, now())
             }
         }
     }
 
-    async fn try_to_open(&mut self, anew: bool) -> Opened {
-        let opened = async {
-            let connection = self.broker.connect().await?;
-            connection.declare(&self.settings.destination(&self.destination)).await?;
-            if anew {
-                connection.declare(&[self.settings.way(&self.destination)]).await?;
-            }
-            let mut publisher = connection.publisher(WINDOW_MAX + OTHERS_MAX).await?;
-            let key = self.settings.routing_key(&self.destination);
-            let is_there = asks_for_queue(&mut publisher, &self.settings.exchange(), &key).await?;
-            let (published, published_at) = (VecDeque::new(), Instant::now());
-            let link = Link { publisher, _connection: connection, published, published_at };
-            Ok::<_, BrokerError>(is_there.then_some(link))
-        };
-        match opened.await {
-            Ok(Some(link)) => Opened::Ready(Box::new(link)),
-            Ok(None) => Opened::QueueGone,
-            Err(problem) => Opened::Failed(problem),
-        }
-    }
-
     /// Waits for what is told, a confirm, or the time.
     async fn wait(&mut self, until: Option<Micros>) -> Vec<Action> {
-        let again = (!self.not_written.is_empty()).then_some(AGAIN_AFTER);
+        self.ask();
+        if self.write_again_in() == Some(Duration::ZERO) {
+            self.write_again();
+        }
         let ask = (self.link.is_some() && self.outbox.abroad() > 0).then_some(self.settings.ask_after);
         let wait = until.map(|time| Duration::from_micros(u64::try_from(time - now()).unwrap_or(0)));
-        let wait = [wait, again, ask].into_iter().flatten().min();
+        let wait = [wait, self.write_again_in(), ask].into_iter().flatten().min();
         let confirmed = async {
             match &mut self.link {
                 Some(link) if link.publisher.unconfirmed_count() > 0 => link.publisher.next().await,
@@ -424,9 +471,22 @@ impl Sender {
             told = self.told.recv() => told.map_or_else(Vec::new, |told| self.hear(told)),
             Some(confirmed) = confirmed => self.confirmed(confirmed),
             () = after(wait) => {
-                std::mem::take(&mut self.not_written).into_iter().for_each(|carry| self.write(carry));
-                self.ask();
                 self.outbox.step(Event::Tick, now())
+            }
+        }
+    }
+
+    fn write_again_in(&self) -> Option<Duration> {
+        self.write_again_at.map(|time| time.saturating_duration_since(Instant::now()))
+    }
+
+    /// What the journal could not write; but for notes of envelopes that have come back meanwhile.
+    fn write_again(&mut self) {
+        self.write_again_at = None;
+        for carry in std::mem::take(&mut self.not_written) {
+            match &carry {
+                Carry::Sent(sent) if !self.outbox.is_on_its_way(id(*sent)) => {}
+                _ => self.write(carry),
             }
         }
     }
@@ -453,6 +513,7 @@ impl Sender {
             Told::NotWritten(carry, problem) => {
                 error!(destination = %self.destination, "what is with the broker could not be noted, writing it again: {problem}");
                 self.not_written.push(carry);
+                self.write_again_at.get_or_insert_with(|| Instant::now() + AGAIN_AFTER);
                 Vec::new()
             }
         }
@@ -469,6 +530,8 @@ impl Sender {
             }
             (Verdict::Acknowledged, Published::Control) => {
                 self.controls.pop_front();
+                self.link.iter_mut().for_each(|link| link.controls = link.controls.saturating_sub(1));
+                self.tell_controls();
                 Vec::new()
             }
             (Verdict::Acknowledged, Published::Release | Published::Question) => Vec::new(),
@@ -484,6 +547,10 @@ impl Sender {
                 self.outbox.step(Event::QueueGone, now())
             }
             (Verdict::Refused, _) => self.lose(),
+            (Verdict::Lost(Loss::TooLarge(text)), published) => {
+                self.park_largest(published, &text);
+                self.lose()
+            }
             (Verdict::Lost(text), _) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     warn!(destination = %self.destination, "the way to the broker is lost: {text}");
@@ -491,40 +558,6 @@ impl Sender {
                 self.lose()
             }
         }
-    }
-}
-
-/// Whether this node's way to the queue is there: an empty message goes it, which consumers pass over. It also proves the channel: of a queue
-/// whose leader is not found yet, the broker may refuse the first message and take the second.
-async fn asks_for_queue(publisher: &mut Publisher, exchange: &str, key: &str) -> Result<bool, BrokerError> {
-    publisher.publish(&publication(exchange, key, "question", ENVELOPE, &[]))?;
-    match publisher.next().await.map(|confirmed| confirmed.verdict) {
-        Some(Verdict::Acknowledged) => Ok(true),
-        Some(Verdict::Returned(..)) => Ok(false),
-        Some(Verdict::Refused) => Err(BrokerError::Lost("the broker refused a message".to_owned())),
-        Some(Verdict::Lost(loss)) => Err(BrokerError::Lost(loss.to_string())),
-        None => Err(BrokerError::Lost("nothing was confirmed".to_owned())),
-    }
-}
-
-fn publication<'p>(
-    exchange: &'p str,
-    routing_key: &'p str,
-    id: &'p str,
-    content_type: &'p str,
-    body: &'p [u8],
-) -> Publication<'p> {
-    Publication {
-        exchange,
-        routing_key,
-        id,
-        mandatory: true,
-        persistent: true,
-        content_type: Some(content_type),
-        kind: None,
-        timestamp: None,
-        headers: &[],
-        body,
     }
 }
 

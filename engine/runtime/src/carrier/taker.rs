@@ -127,6 +127,17 @@ impl Taken {
         }
     }
 
+    /// Gives back what is held now: what blocks, or is left alone for a while, would lie here long.
+    fn give_back_held(&self) {
+        let mut inside = self.inside();
+        for place in inside.shelf.waiting() {
+            match inside.shelf.return_held(place) {
+                Before::Gone => {}
+                before => self.give_back(&mut inside, place, before),
+            }
+        }
+    }
+
     /// By which a receiver knows a delivery again.
     pub(crate) fn name(&self, place: u64) -> Option<String> {
         let inside = self.inside();
@@ -150,23 +161,25 @@ impl Taken {
         self.say(inside, node, id, news, place);
     }
 
-    /// Says what became of a place on the shelf.
-    pub(crate) fn settled(&self, record: AttemptRecord, result: Settled) {
+    /// Says what became of a place on the shelf. False when it is not there any more: then nothing is to be said.
+    pub(crate) fn settled(&self, record: AttemptRecord, result: Settled) -> bool {
         let mut inside = self.inside();
         let place = record.delivery;
         let attempted = record.outcome.map(|_| record.at_us);
         let follows = inside.shelf.settled(place, result, attempted);
-        let Some((head, _)) = inside.shelf.get(place) else { return };
+        let Some((head, _)) = inside.shelf.get(place) else { return false };
         let (node, id) = (head.node.clone(), head.id());
         if let Some(lanes) = follows.parked.clone().filter(|_| follows.is_held) {
             hold(&mut inside, &node, lanes, id.generation);
         }
         let record = AttemptRecord { delivery: id.seq, revision: id.revision, ..record };
         self.say(&mut inside, node, id, News::Result(Box::new(record), follows.parked), place);
+        true
     }
 
     fn say(&self, inside: &mut Inside, node: Arc<str>, id: Id, news: News, place: u64) {
-        let body = Report { destination: self.destination.to_string(), id, news }.write();
+        let report = Report { node: node.clone(), destination: self.destination.to_string(), id, news };
+        let body = report.write();
         inside.said.push_back(Said { to: To::Node(node), body, place: Some(place) });
         self.said.notify_one();
     }

@@ -115,6 +115,7 @@ impl DestinationStanding {
             since,
             waiting,
             with_broker: 0,
+            delivered_by: None,
             parked,
             failed,
             oldest_waiting,

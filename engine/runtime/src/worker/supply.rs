@@ -50,7 +50,9 @@ impl Supply {
     pub(super) fn record(&self, record: AttemptRecord, result: Settled, written: Written) {
         match self {
             Supply::Journal(journal, _) => journal.record(record, written),
-            Supply::Broker(taken) => taken.settled(record, result),
+            Supply::Broker(taken) if taken.settled(record, result) => {}
+            // It lies there no more: the broker gives it again, to this node or another.
+            Supply::Broker(_) => written(Ok(())),
         }
     }
 }

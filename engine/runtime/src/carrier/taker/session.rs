@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orderly_queue::outbox::Id;
 use orderly_queue::planted::{self, Fault};
 use orderly_queue::shelf::Tried;
 use orderly_transport::amqp::{
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::{Said, Taken, To, tell};
+use crate::carrier::CarrierSettings;
 use crate::carrier::acknowledging::Acknowledging;
 use crate::carrier::control::{Control, Pausing};
 use crate::carrier::envelope::{CONTROL, ENVELOPE, Envelope, REPORT, Unreadable};
@@ -45,7 +47,7 @@ const LOOK_FOR_WAITING_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long what is with the destination may take to end before the queue is handed over all the same.
-const HAND_OVER_GRACE: Duration = Duration::from_secs(120);
+const HAND_OVER_GRACE: Duration = Duration::from_secs(900);
 
 /// A session.
 pub(super) struct Session<'t> {
@@ -74,6 +76,8 @@ pub(super) struct Session<'t> {
     /// When it was last looked whether something waits that others do not take, and whether it did.
     looked_at: Instant,
     is_waiting: bool,
+    /// How much was published.
+    number: u64,
     /// Since when it hands over.
     ending: Option<Instant>,
 }
@@ -98,7 +102,7 @@ impl<'t> Session<'t> {
         connection.declare(&[settings.for_unreadable()]).await?;
         let queueless = taken.inside().queueless.clone();
         for node in queueless {
-            connection.declare(&[settings.results_of(&node)]).await?;
+            connection.declare(&[settings.results_of(CarrierSettings::name_of(&node))]).await?;
             taken.inside().queueless.remove(&node);
         }
         let publisher = connection.publisher(WINDOW).await?;
@@ -125,6 +129,7 @@ impl<'t> Session<'t> {
             is_asking: false,
             looked_at: began,
             is_waiting: false,
+            number: 0,
             ending,
         })
     }
@@ -235,7 +240,7 @@ impl<'t> Session<'t> {
                     not_before: item.not_before,
                     failing_since: item.failing_since,
                 };
-                Control::tried(head.node.clone(), (item.seq, item.revision), tried)
+                Control::tried(head.node.clone(), head.id(), tried)
             });
             tried.collect()
         };
@@ -269,7 +274,7 @@ impl<'t> Session<'t> {
         while self.publisher.room() > 0 {
             let Some(said) = inside.said.get(inside.published) else { break };
             let (queue, content_type) = match &said.to {
-                To::Node(node) => (settings.results(node), REPORT),
+                To::Node(node) => (settings.results(CarrierSettings::name_of(node)), REPORT),
                 To::Queue => (settings.queue(&self.taken.destination), ENVELOPE),
                 To::Control => (settings.control(&self.taken.destination), CONTROL),
                 To::Person(_) => (settings.unreadable(), "application/octet-stream"),
@@ -277,7 +282,7 @@ impl<'t> Session<'t> {
             let publication = Publication {
                 exchange: "",
                 routing_key: &queue,
-                id: &inside.published.to_string(),
+                id: &self.number.to_string(),
                 mandatory: true,
                 persistent: true,
                 content_type: Some(content_type),
@@ -287,6 +292,7 @@ impl<'t> Session<'t> {
                 body: &said.body,
             };
             self.publisher.publish(&publication)?;
+            self.number += 1;
             inside.published += 1;
         }
         Ok(())
@@ -356,6 +362,10 @@ impl<'t> Session<'t> {
             Ok(Control::Hold { node, lanes, generation }) => {
                 self.taken.inside().shelf.holds().hold(&node, &lanes, generation);
                 self.kept.push(Kept { tag, node, generation });
+                if self.is_marked {
+                    self.taken.give_back_held();
+                    self.inbox.tell(|news| news.rewound = true);
+                }
                 return Ok(());
             }
             Ok(Control::Pause(pausing)) => return self.pause(tag, pausing).await,
@@ -367,9 +377,18 @@ impl<'t> Session<'t> {
                     self.tell_turn();
                 }
             }
-            Ok(Control::Tried { node, delivery, revision, attempts, not_before_us, failing_since_us }) => {
+            Ok(Control::Tried {
+                node,
+                delivery,
+                revision,
+                generation,
+                attempts,
+                not_before_us,
+                failing_since_us,
+            }) => {
+                let id = Id { seq: delivery, revision, generation };
                 let tried = Tried { attempts, not_before: not_before_us, failing_since: failing_since_us };
-                self.taken.inside().shelf.tried_elsewhere(node, (delivery, revision), tried);
+                self.taken.inside().shelf.tried_elsewhere(node, id, tried);
             }
             Ok(Control::Release { .. }) => {}
             Err(problem @ Unreadable::Newer(_)) => {
@@ -388,6 +407,9 @@ impl<'t> Session<'t> {
     async fn pause(&mut self, tag: u64, pausing: Pausing) -> Result<(), BrokerError> {
         if self.pause.as_ref().is_some_and(|(_, latest)| latest.at_us > pausing.at_us) {
             return self.acknowledge_control(tag).await;
+        }
+        if !pausing.paused {
+            self.taken.inside().shelf.looked();
         }
         self.inbox.tell(|news| news.paused = Some(pausing.paused));
         let before = self.pause.replace((tag, pausing));
