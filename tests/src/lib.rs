@@ -1,6 +1,7 @@
 //! System tests, crash tests and the architecture test; here what they share.
 
 pub mod authority;
+pub mod bare;
 pub mod broker;
 pub mod faulty_disk;
 pub mod foreign;
@@ -12,3 +13,4 @@ pub mod proxy;
 pub mod running;
 pub mod simulation;
 pub mod site;
+pub mod traffic;
