@@ -3,13 +3,10 @@
 //! `cargo bench -p orderly-tests --bench broker`. What is compared: the same messages to the same quorum queue with the same window; lapin's
 //! confirms are awaited in their order and nothing else is done with them.
 
-use std::collections::VecDeque;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, ConnectionProperties};
-use orderly_tests::broker::{Broker, PASSWORD, USER, to_queue};
+use orderly_tests::bare;
+use orderly_tests::broker::{Broker, USER, to_queue};
 use orderly_transport::amqp::{
     self, BrokerCredentials, BrokerSettings, Declaration, HEARTBEAT_DEFAULT, QueueKind, Verdict,
 };
@@ -28,14 +25,13 @@ async fn main() {
     let ours = amqp::Broker::new(settings(&broker)).connect().await.expect("a broker");
     let queue = Declaration::Queue { name: QUEUE.to_owned(), kind: QueueKind::Quorum, arguments: Vec::new() };
     ours.declare(&[queue]).await.expect("a queue");
-    let url = format!("amqp://{USER}:{PASSWORD}@{}/%2f", broker.address());
-    let bare = lapin::Connection::connect(&url, ConnectionProperties::default()).await.expect("a broker");
+    let bare = bare::connect(&broker).await;
     println!("{:>6}  {:>12}  {:>12}  {:>6}", "window", "ours msg/s", "lapin msg/s", "ratio");
     for window in WINDOWS {
         let count = if window == 1 { 3_000 } else { 20_000 };
         let (mut with_ours, mut with_lapin) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..3 {
-            with_lapin += publish_bare(&bare, window, count).await;
+            with_lapin += bare::publish(&bare, QUEUE, window, BODY_BYTES, count.into()).await;
             with_ours += publish_ours(&ours, window, count).await;
         }
         let rate = |time: Duration| f64::from(3 * count) / time.as_secs_f64();
@@ -73,29 +69,6 @@ async fn publish_ours(connection: &amqp::Connection, window: usize, count: u32) 
     }
     while let Some(confirmed) = publisher.next().await {
         assert_eq!(confirmed.verdict, Verdict::Acknowledged);
-    }
-    begun.elapsed()
-}
-
-async fn publish_bare(connection: &lapin::Connection, window: usize, count: u32) -> Duration {
-    let channel = connection.create_channel().await.expect("a channel");
-    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
-    let body = vec![b'x'; BODY_BYTES];
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let mut waiting = VecDeque::new();
-    let begun = Instant::now();
-    for number in 0..count {
-        if waiting.len() == window {
-            let oldest: lapin::PublisherConfirm = waiting.pop_front().expect("a full window");
-            black_box(oldest.await.expect("a confirm"));
-        }
-        let properties =
-            BasicProperties::default().with_delivery_mode(2).with_message_id(number.to_string().into());
-        let published = channel.basic_publish("".into(), QUEUE.into(), options, &body, properties).await;
-        waiting.push_back(published.expect("a connection"));
-    }
-    for confirm in waiting {
-        black_box(confirm.await.expect("a confirm"));
     }
     begun.elapsed()
 }

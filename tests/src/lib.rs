@@ -1,6 +1,7 @@
 //! System tests, crash tests and the architecture test; here what they share.
 
 pub mod authority;
+pub mod bare;
 pub mod broker;
 pub mod faulty_disk;
 pub mod foreign;
@@ -13,3 +14,4 @@ pub mod rounds;
 pub mod running;
 pub mod simulation;
 pub mod site;
+pub mod traffic;

@@ -228,12 +228,12 @@ fn carried_in(database: &Database, destination: &str) -> Result<Vec<CarriedDeliv
     database.run(|connection| {
         connection
             .prepare_cached(
-                "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, carried_revision, carried
+                "SELECT seq, state, class, lanes, attempts, next_attempt_at_us, since_us, failing_since_us, carried_revision, message, carried
                  FROM delivery INDEXED BY delivery_carried
                  WHERE carried IS NOT NULL AND destination = (SELECT id FROM name WHERE name = ?1) ORDER BY seq",
             )?
             .query_map([destination], |row| {
-                let generation: i64 = row.get(9)?;
+                let generation: i64 = row.get(10)?;
                 let delivery = waiting_delivery(row)?;
                 Ok(CarriedDelivery { delivery, generation: generation.unsigned_abs(), recalled: generation < 0 })
             })?
@@ -244,7 +244,7 @@ fn carried_in(database: &Database, destination: &str) -> Result<Vec<CarriedDeliv
 fn to_carry_in(database: &Database, query: &WaitingQuery<'_>) -> Result<Vec<ToCarry>, JournalError> {
     const COLUMNS: &str =
         "d.seq, d.state, d.class, d.lanes, d.attempts, d.next_attempt_at_us, d.since_us, d.failing_since_us,
-        d.revision, ifnull(c.size, 0)";
+        d.revision, d.message, ifnull(c.size, 0)";
     let part = |index: &str, state: &str| {
         format!(
             "SELECT {COLUMNS} FROM delivery d INDEXED BY {index} LEFT JOIN content c ON c.id = d.content
@@ -260,7 +260,7 @@ fn to_carry_in(database: &Database, query: &WaitingQuery<'_>) -> Result<Vec<ToCa
     database.run(|connection| {
         let destination = waiting::name_in(connection, query.destination)?;
         let parameters = params![destination, query.class, int(query.after), int(query.limit as u64)];
-        let read = |row: &Row<'_>| Ok((waiting_delivery(row)?, unsigned(row, 9)?));
+        let read = |row: &Row<'_>| Ok((waiting_delivery(row)?, unsigned(row, 10)?));
         connection.prepare_cached(&sql)?.query_map(parameters, read)?.collect()
     })
 }

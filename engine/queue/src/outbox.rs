@@ -19,6 +19,8 @@ mod abroad;
 #[cfg(test)]
 mod model;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::VecDeque;

@@ -272,7 +272,9 @@ impl<T> Shelf<T> {
 
     /// What to do with one that waits when its lanes are held, or when it is a copy of what was set aside: it goes back. Otherwise nothing.
     pub fn return_held(&mut self, place: u64) -> Before {
-        let Some(shelved) = self.shelved.get_mut(&place) else { return Before::Gone };
+        let waits =
+            |shelved: &&mut Shelved<T>| !shelved.is_settled && !shelved.in_flight && shelved.tag.is_some();
+        let Some(shelved) = self.shelved.get_mut(&place).filter(waits) else { return Before::Gone };
         let Head { node, generation, item } = &shelved.head;
         let lanes = lanes(self.order, item);
         let is_copy = self.parked.get(&copy(&shelved.head)).is_some();
@@ -432,3 +434,6 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@
 //! binding went with it, and each message of that node comes back as not routed until the node has noticed and begun anew: so nothing
 //! of it can come into a queue without what stood there before it.
 
+mod acknowledging;
 pub(crate) mod control;
 pub(crate) mod envelope;
 pub(crate) mod nodes;

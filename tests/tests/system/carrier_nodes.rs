@@ -10,8 +10,8 @@ use orderly_pipeline::{Text, Texts, compile};
 use orderly_runtime::{
     AllFound, Deed, Duty, Engine, Find, HandRequest, Node as Member, Request, Response, Settings, ask,
 };
-use orderly_tests::broker::{Broker, to_queue};
-use orderly_tests::peers::{PATIENCE, Peer, acknowledgement, control_id};
+use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, to_queue};
+use orderly_tests::peers::{PATIENCE, Peer, Sender, acknowledgement, admission, control_id};
 use orderly_tests::running::until;
 use orderly_tests::site::Site;
 use orderly_transport::amqp;
@@ -285,4 +285,60 @@ async fn a_search_at_one_node_finds_what_others_took_in() {
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("it says that it goes");
     south.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_takes_back_by_the_thousand_is_not_sent() {
+    let hospital = Peer::accepting().await;
+    let mut cluster = Cluster::new("nodes8", hospital.address);
+    cluster.order = "per_patient";
+    let north = cluster.node("north", false).await;
+    feed(&north.engine, 0..1500).await;
+    north.all_are_with_the_broker(1500).await;
+    let taken_back = |number: u64| orderly_runtime::Delivery {
+        message_id: number,
+        number,
+        destination: "hospital".to_owned(),
+    };
+    north.do_by_hand(Deed::Cancel((1..=1500).map(taken_back).collect())).await;
+    assert_eq!(north.count(DeliveryState::Cancelled), 1500);
+    feed(&north.engine, 1500..1501).await;
+    let south = cluster.node("south", true).await;
+    all_delivered(&north.engine, 1).await;
+    assert_eq!(hospital.control_ids(), ["M1500"]);
+    south.engine.shutdown().await;
+    north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_the_broker_takes_is_parked_and_holds_nothing_up() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes9", hospital.address);
+    let north = cluster.node("north", true).await;
+    feed(&north.engine, 0..5).await;
+    let large = [admission("L1"), b"OBX|1|TX|1||".to_vec(), vec![b'x'; MESSAGE_BYTES_MAX]].concat();
+    let mut clinic = Sender::connect(north.engine.address("clinic").expect("it listens")).await;
+    assert_eq!(clinic.send(&large).await.code, Some(AckCode::AA));
+    feed(&north.engine, 5..10).await;
+    all_delivered(&north.engine, 10).await;
+    assert_eq!(hospital.control_ids(), numbered(0..10));
+    let message = north.engine.reader().message(6).expect("a journal").expect("the large one");
+    let delivery = message.deliveries.first().expect("a delivery");
+    let code = delivery.attempts.last().and_then(|attempt| attempt.code.clone());
+    assert_eq!((delivery.state, code.as_deref()), (DeliveryState::Parked, Some("amqp-too-large")));
+    north.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_broker_is_away_ends_when_it_is_told_to() {
+    let hospital = Peer::accepting().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let site = Site::relay(hospital.address);
+    site.carry(&nobody.expect("a port").to_string(), "nodes10");
+    let north = orderly_tests::running::Running::start_node(&site, "north", "journal", &[]).await;
+    north.logged("until the broker can be used").await;
+    north.terminate();
+    // Sooner than the engine gives up what does not end.
+    let ended = tokio::time::timeout(Duration::from_secs(8), north.ended()).await;
+    assert!(ended.expect("it ends").success());
 }

@@ -4,6 +4,7 @@
 //! that is told again changes nothing more.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::CarrierSettings;
+use super::acknowledging::Acknowledging;
 use super::envelope::Unreadable;
 use super::report::{News, Report};
 use super::sender::{Given, Inbox, Receipt, Told, envelope};
@@ -95,15 +97,27 @@ impl Results {
         let connection = broker.connect().await?;
         let mut consumer = self.open(&connection).await?;
         self.failing = false;
+        let mut acknowledging = Acknowledging::default();
         self.owned.send_replace(true);
         loop {
             tokio::select! {
-                incoming = consumer.next() => self.hear(&consumer, incoming?).await?,
-                Some(given) = given.recv() => {
-                    if given.session == self.session {
-                        given.written.map_err(BrokerError::Lost)?;
-                        consumer.acknowledge(given.tag, false).await?;
+                incoming = consumer.next() => {
+                    let incoming = incoming?;
+                    acknowledging.came(incoming.tag);
+                    self.hear(&consumer, &mut acknowledging, incoming).await?;
+                }
+                Some(first) = given.recv() => {
+                    // A commit gives many.
+                    let mut written = Ok(());
+                    for receipt in iter::once(first).chain(iter::from_fn(|| given.try_recv().ok())) {
+                        match receipt.written {
+                            _ if receipt.session != self.session => {}
+                            Ok(()) => acknowledging.done(receipt.tag),
+                            Err(problem) => written = Err(problem),
+                        }
                     }
+                    acknowledging.acknowledge(&consumer).await?;
+                    written.map_err(BrokerError::Lost)?;
                 }
             }
         }
@@ -138,7 +152,12 @@ impl Results {
         }
     }
 
-    async fn hear(&self, consumer: &Consumer, incoming: Incoming) -> Result<(), BrokerError> {
+    async fn hear(
+        &self,
+        consumer: &Consumer,
+        acknowledging: &mut Acknowledging,
+        incoming: Incoming,
+    ) -> Result<(), BrokerError> {
         let receipt = Receipt { session: self.session, tag: incoming.tag, to: self.receipts.clone() };
         let Report { node, destination, id, news } = match Report::read(&incoming.body) {
             Ok(report) => report,
@@ -147,6 +166,7 @@ impl Results {
             }
             Err(problem) => {
                 error!("a message in the queue of results is given up: {problem}");
+                acknowledging.gone(incoming.tag);
                 return consumer.reject(incoming.tag).await;
             }
         };
@@ -156,6 +176,7 @@ impl Results {
                 destination,
                 "what became of a delivery of another journal is left out: it was this node's before"
             );
+            acknowledging.gone(incoming.tag);
             return consumer.acknowledge(incoming.tag, false).await;
         }
         let sender = self.senders.read().unwrap_or_else(PoisonError::into_inner).get(&*destination).cloned();

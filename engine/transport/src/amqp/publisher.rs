@@ -182,6 +182,14 @@ impl Publisher {
         poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// The same when it is known already; none when it is not.
+    pub fn next_known(&mut self) -> Option<Confirmed> {
+        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(confirmed) => confirmed,
+            Poll::Pending => None,
+        }
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Confirmed>> {
         let Some(mut oldest) = self.unconfirmed.pop_front() else { return Poll::Ready(None) };
         if let Outcome::Awaited(confirming) = &mut oldest.outcome {

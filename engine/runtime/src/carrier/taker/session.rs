@@ -19,6 +19,7 @@ use tracing::{debug, error};
 
 use super::{Said, Taken, To, tell};
 use crate::carrier::CarrierSettings;
+use crate::carrier::acknowledging::Acknowledging;
 use crate::carrier::control::{Control, Pausing};
 use crate::carrier::envelope::{CONTROL, ENVELOPE, Envelope, REPORT, Unreadable};
 use crate::inbox::Inbox;
@@ -55,6 +56,7 @@ pub(super) struct Session<'t> {
     // Channels before their connection.
     publisher: Publisher,
     consumer: Consumer,
+    acknowledging: Acknowledging,
     /// From the first envelope on: then this node is the one that delivers.
     control: Option<Consumer>,
     connection: Arc<Connection>,
@@ -113,6 +115,7 @@ impl<'t> Session<'t> {
             inbox,
             publisher,
             consumer,
+            acknowledging: Acknowledging::default(),
             control,
             connection,
             turn_at: None,
@@ -159,7 +162,7 @@ impl<'t> Session<'t> {
                     self.take(incoming).await?;
                 }
                 told = told => self.hear(told?).await?,
-                Some(confirmed) = confirmed => self.confirmed(confirmed).await?,
+                Some(confirmed) = confirmed => self.all_confirmed(confirmed).await?,
                 () = self.taken.said.notified() => {}
                 _ = look.tick() => {
                     self.ask()?;
@@ -248,7 +251,7 @@ impl<'t> Session<'t> {
                 break;
             }
             if let Some(confirmed) = self.publisher.next().await {
-                self.confirmed(confirmed).await?;
+                self.all_confirmed(confirmed).await?;
             }
         }
         #[cfg(feature = "planted-faults")]
@@ -311,12 +314,15 @@ impl<'t> Session<'t> {
         if planted::is_planted(Fault::AcknowledgedBeforeDelivery) {
             self.consumer.acknowledge(tag, false).await?;
             tag = ACKNOWLEDGED;
+        } else {
+            self.acknowledging.came(tag);
         }
         if incoming.content_type.as_deref() == Some(CONTROL) {
             return match Control::read(&incoming.body) {
                 Ok(Control::Release { node, before }) => {
                     self.taken.inside().shelf.arrive_release(node, before, tag);
-                    self.release().await
+                    self.release().await?;
+                    self.acknowledging.acknowledge(&self.consumer).await
                 }
                 Ok(_) => self.cannot_read(incoming.body, tag, &Unreadable::Damaged),
                 Err(problem) => self.cannot_read(incoming.body, tag, &problem),
@@ -437,7 +443,7 @@ impl<'t> Session<'t> {
             for kept in over {
                 self.acknowledge_control(kept.tag).await?;
             }
-            self.acknowledge(released.tag).await?;
+            self.acknowledging.done(released.tag);
         }
         Ok(())
     }
@@ -451,11 +457,17 @@ impl<'t> Session<'t> {
         Ok(())
     }
 
-    async fn acknowledge(&mut self, tag: u64) -> Result<(), BrokerError> {
-        match tag {
-            ACKNOWLEDGED => Ok(()),
-            tag => self.consumer.acknowledge(tag, false).await,
+    /// The broker has the first that was said, or not; and what else is known by now of what was said. What is done by that is acknowledged
+    /// together.
+    async fn all_confirmed(&mut self, first: Confirmed) -> Result<(), BrokerError> {
+        let mut confirmed = self.confirmed(first).await;
+        while confirmed.is_ok()
+            && let Some(next) = self.publisher.next_known()
+        {
+            confirmed = self.confirmed(next).await;
         }
+        self.acknowledging.acknowledge(&self.consumer).await?;
+        confirmed
     }
 
     /// The broker has the first that was said, or not.
@@ -488,9 +500,7 @@ impl<'t> Session<'t> {
             }
         };
         place.into_iter().for_each(|place| self.inbox.tell(|news| news.recorded.push(place)));
-        if let Some(tag) = tag {
-            self.acknowledge(tag).await?;
-        }
+        tag.into_iter().for_each(|tag| self.acknowledging.done(tag));
         self.release().await
     }
 }
