@@ -10,6 +10,7 @@ pub mod group;
 pub mod history;
 pub mod node;
 pub mod plan;
+pub mod planted;
 pub mod report;
 pub mod round;
 pub mod ward;

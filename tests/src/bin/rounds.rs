@@ -9,6 +9,7 @@ use clap::Parser;
 use orderly_tests::broker::Broker;
 use orderly_tests::rounds::group::{self, PATIENCE};
 use orderly_tests::rounds::plan::GROUP;
+use orderly_tests::rounds::planted;
 use orderly_tests::rounds::report::Report;
 use orderly_tests::running::binary;
 use serde_json::{Value, json};
@@ -36,6 +37,9 @@ struct Arguments {
     /// Write what they have shown to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Instead of that, plant four faults in the engine one after the other, and see rounds turn red: exit code 1 when one was not seen.
+    #[arg(long)]
+    planted: bool,
     /// Go on after a group with a round that broke a promise.
     #[arg(long)]
     keep_going: bool,
@@ -58,6 +62,9 @@ async fn run(arguments: &Arguments) -> ExitCode {
     let broker = tokio::task::spawn_blocking(move || Arc::new(Broker::cluster(nodes))).await;
     let broker = broker.expect("the broker starts");
     eprintln!("a RabbitMQ of {nodes} nodes has started in {:.0?}", broker.started_in);
+    if arguments.planted {
+        return planted_faults(&broker).await;
+    }
     let versions = json!({ "orderly": version(), "rabbitmq": rabbitmq(&broker), "broker_nodes": nodes });
     let begun = Instant::now();
     let text = |report: &Report| report.to_json(&made_by(arguments), &versions, begun.elapsed());
@@ -71,6 +78,20 @@ async fn run(arguments: &Arguments) -> ExitCode {
         println!("{:#}", text(&report));
     }
     if report.red().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Says of each planted fault by which seed it was seen.
+async fn planted_faults(broker: &Arc<Broker>) -> ExitCode {
+    let all = planted::all(broker).await;
+    for (fault, seen) in &all {
+        match seen {
+            Some((seed, why)) => println!("{fault:?}: seen at seed {seed}: {why}"),
+            None => println!(
+                "{fault:?}: not seen; a binary built alone cannot plant it: cargo build --workspace --bins"
+            ),
+        }
+    }
+    if all.iter().all(|(_, seen)| seen.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs all rounds, group by group, and says how each group ended. What they have shown so far is told after each, so that a run that is given up has

@@ -2,5 +2,4 @@
 //!
 //! A failing round prints its seed and who did what when; `ORDERLY_SEED=n` runs that round alone.
 
-mod planted;
 mod some;

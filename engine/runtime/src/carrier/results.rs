@@ -94,7 +94,11 @@ impl Results {
         broker: &mut Broker,
         given: &mut mpsc::UnboundedReceiver<Given>,
     ) -> Result<(), BrokerError> {
-        let connection = broker.connect().await?;
+        let mut connection = broker.connect().await?;
+        if !self.is_queue_there(&connection).await? {
+            // An error of the broker may be met again on another channel of its connection.
+            connection = broker.connect().await?;
+        }
         let mut consumer = self.open(&connection).await?;
         self.failing = false;
         let mut acknowledging = Acknowledging::default();
@@ -125,17 +129,16 @@ impl Results {
 
     async fn open(&self, connection: &Connection) -> Result<Consumer, BrokerError> {
         let node = &self.settings.node;
-        self.look_for_queue(connection).await?;
         connection.declare(&[self.settings.results_of(node)]).await?;
         // Another process with this node's name is refused, or this one.
         let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: true, arguments: Vec::new() };
         connection.consumer(&self.settings.results(node), settings).await
     }
 
-    /// When the queue is not there any more, nobody knows what it held: all that is with the broker is published again.
-    async fn look_for_queue(&self, connection: &Connection) -> Result<(), BrokerError> {
+    /// Whether the queue is there. When it is not there any more, nobody knows what it held: all that is with the broker is published again.
+    async fn is_queue_there(&self, connection: &Connection) -> Result<bool, BrokerError> {
         match connection.queue_state(&self.settings.results(&self.settings.node)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(BrokerError::Missing(_)) => {
                 let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
                 let count = tokio::task::block_in_place(|| self.journal.reader().carried_count());
@@ -146,7 +149,7 @@ impl Results {
                     // One that has ended reads the journal when it begins again.
                     senders.values().for_each(|sender| _ = sender.send(Told::Event(Event::QueueGone)));
                 }
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error),
         }
