@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How many patients the messages are about, in turn, on whichever connection: few, so that each has several messages waiting.
 const PATIENTS: usize = 4;
 
-/// The most deliveries whose result may be unknown when an engine ends, and which may come again (DESIGN section 2).
+/// The most deliveries whose result may be unknown when an engine ends, and which may come again.
 const UNKNOWN_MAX: usize = 64;
 
 /// Sends over several connections, stop-and-wait each, until `stop`; gives the control ids that were answered
@@ -236,7 +236,7 @@ fn acknowledgement(control_id: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Checks the promise from the outside (DESIGN section 2): every positively answered message was stored and arrived, first arrivals follow
+/// Checks the promise from the outside: every positively answered message was stored and arrived, first arrivals follow
 /// the journal, of each patient or of all, and after so many crashes no more came again than may. Waits until everything stored has arrived.
 ///
 /// # Errors

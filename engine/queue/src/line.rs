@@ -30,8 +30,8 @@ use away::Away;
 use reading::Reading;
 pub use words::{Action, Ending, Event, Order, Policy, Settled};
 
-/// How many deliveries may be in flight or wait for their result's commit: the promise of DESIGN section 2.2 ("at most 64" may come
-/// twice).
+/// How many deliveries may be in flight or wait for their result's commit: no more than that may come
+/// twice.
 pub const UNKNOWN_MAX: usize = 64;
 
 /// How many deliveries of a destination may be in flight, at most.

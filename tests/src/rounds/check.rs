@@ -1,4 +1,4 @@
-//! Whether what senders, receivers and journals have seen of a round keeps the promise (DESIGN section 2): pure, so that it can be shown on histories
+//! Whether what senders, receivers and journals have seen of a round keeps the promise: pure, so that it can be shown on histories
 //! written by hand that it sees.
 //!
 //! What always holds: each broken promise is said once, with the messages that show it.
