@@ -94,7 +94,8 @@ impl SegmentFile {
         self.database.run(|connection| {
             connection
                 .prepare_cached(
-                    "UPDATE delivery SET carried = ?3, carried_revision = ?2 WHERE seq = ?1 AND state = 0 AND revision = ?2",
+                    "UPDATE delivery SET carried = ?3, carried_revision = ?2 WHERE seq = ?1 AND state = 0 AND revision = ?2
+                        AND (carried IS NULL OR abs(carried) <= ?3)",
                 )?
                 .execute(params![int(delivery), revision, int(generation)])
                 .map(|count| count > 0)

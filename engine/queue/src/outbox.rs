@@ -141,6 +141,14 @@ impl Outbox {
         self.window.iter().any(|published| published.id() == id)
     }
 
+    /// Whether it is abroad and the journal is to note it.
+    #[must_use]
+    pub fn is_to_be_noted(&self, id: Id) -> bool {
+        self.abroad
+            .get(id.seq)
+            .is_some_and(|envelope| envelope.id() == id && envelope.stage == Stage::UnderWay)
+    }
+
     /// How many envelopes are published and not confirmed.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {

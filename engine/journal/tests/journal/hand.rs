@@ -47,8 +47,10 @@ fn plans_of_an_earlier_program_stay() {
     let plan = PlanInForce { version: "p1".to_owned(), since_us: 5 };
     Running::open(Options::new(folder.path())).journal().note_plan(&plan, [("orderly.yaml", "x")]).unwrap();
     let book = rusqlite::Connection::open(folder.path().join("plans.db")).unwrap();
-    book.execute_batch("DROP TABLE pause; DROP TABLE act; DROP TABLE repair; PRAGMA user_version = 1")
-        .unwrap();
+    book.execute_batch(
+        "DROP TABLE node; DROP TABLE pause; DROP TABLE act; DROP TABLE repair; PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(book);
     let running = Running::open(Options::new(folder.path()));
     assert_eq!(running.journal().reader().pauses().unwrap(), []);

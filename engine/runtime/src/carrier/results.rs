@@ -26,6 +26,9 @@ use crate::relay::{Asked, Relays};
 /// How many results are on their way to the journal at a time.
 const PREFETCH: u16 = 512;
 
+/// So often senders are asked to publish again what is noted as with the broker.
+const ASKINGS_MAX: u32 = 30;
+
 /// How long to wait after the broker could not be used.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -51,8 +54,17 @@ pub(crate) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let (receipts, mut given) = mpsc::unbounded_channel();
-    let mut results =
-        Results { settings, journal, senders, heard, receipts, session: 0, failing: false, owned };
+    let mut results = Results {
+        settings,
+        journal,
+        senders,
+        heard,
+        receipts,
+        session: 0,
+        failing: false,
+        askings: 0,
+        owned,
+    };
     tokio::select! {
         () = is_said(stop) => {}
         () = results.take_in(&mut given) => {}
@@ -68,6 +80,8 @@ struct Results {
     /// Which consumer it is, of all since the start.
     session: u64,
     failing: bool,
+    /// How often all was to be published again.
+    askings: u32,
     /// Whether this process has its node's name for itself: nobody else can consume the queue then.
     owned: watch::Sender<bool>,
 }
@@ -135,19 +149,19 @@ impl Results {
         connection.consumer(&self.settings.results(node), settings).await
     }
 
-    /// Whether the queue is there. When it is not there any more, nobody knows what it held: all that is with the broker is published again.
-    async fn is_queue_there(&self, connection: &Connection) -> Result<bool, BrokerError> {
+    /// Whether the queue is there. When it is not there any more, nobody knows what it held: all that is with the broker is published again, and the
+    /// queue is made when the journal notes nothing as there any more, or nobody is there who could say so.
+    async fn is_queue_there(&mut self, connection: &Connection) -> Result<bool, BrokerError> {
         match connection.queue_state(&self.settings.results(&self.settings.node)).await {
             Ok(_) => Ok(true),
             Err(BrokerError::Missing(_)) => {
-                let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
                 let count = tokio::task::block_in_place(|| self.journal.reader().carried_count());
-                if count.is_ok_and(|count| count > 0) {
-                    warn!(
-                        "the queue of what became of this node's deliveries was deleted; what is with the broker is published again"
-                    );
-                    // One that has ended reads the journal when it begins again.
+                if count.is_ok_and(|count| count > 0) && self.askings < ASKINGS_MAX {
+                    self.askings += 1;
+                    let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
                     senders.values().for_each(|sender| _ = sender.send(Told::Event(Event::QueueGone)));
+                    let gone = "the queue of what became of this node's deliveries was deleted; what is with the broker is published again";
+                    return Err(BrokerError::Lost(gone.to_owned()));
                 }
                 Ok(false)
             }

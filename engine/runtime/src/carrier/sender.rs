@@ -358,6 +358,7 @@ impl Sender {
         };
         let (inbox, (said, parking)) = (self.inbox.clone(), oneshot::channel());
         self.parking = Some(parking);
+        self.pause = AGAIN_AFTER;
         self.journal.record(record, move |written| {
             if written.is_ok() {
                 // The sender may have ended, and reads the journal when it begins again.
@@ -415,7 +416,12 @@ impl Sender {
                         }
                     }
                     opened = &mut opening => break opened,
-                    () = write_again => self.write_again(),
+                    () = write_again => {
+                        let actions = self.write_again();
+                        if let Next::Finish = self.perform(actions) {
+                            return None;
+                        }
+                    }
                 }
             }
         };
@@ -456,7 +462,7 @@ impl Sender {
     async fn wait(&mut self, until: Option<Micros>) -> Vec<Action> {
         self.ask();
         if self.write_again_in() == Some(Duration::ZERO) {
-            self.write_again();
+            return self.write_again();
         }
         let ask = (self.link.is_some() && self.outbox.abroad() > 0).then_some(self.settings.ask_after);
         let wait = until.map(|time| Duration::from_micros(u64::try_from(time - now()).unwrap_or(0)));
@@ -481,14 +487,19 @@ impl Sender {
     }
 
     /// What the journal could not write; but for notes of envelopes that have come back meanwhile.
-    fn write_again(&mut self) {
+    fn write_again(&mut self) -> Vec<Action> {
         self.write_again_at = None;
+        let mut actions = Vec::new();
         for carry in std::mem::take(&mut self.not_written) {
             match &carry {
-                Carry::Sent(sent) if !self.outbox.is_on_its_way(id(*sent)) => {}
+                Carry::Sent(sent) if !self.outbox.is_to_be_noted(id(*sent)) => {
+                    let marked = Event::Marked { id: id(*sent), applied: false };
+                    actions.extend(self.outbox.step(marked, now()));
+                }
                 _ => self.write(carry),
             }
         }
+        actions
     }
 
     fn hear(&mut self, told: Told) -> Vec<Action> {

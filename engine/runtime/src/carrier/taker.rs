@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use orderly_journal::{AttemptRecord, DeliveryState, Outgoing};
 use orderly_queue::holds::Holds;
-use orderly_queue::item::{Class, Item, Lane};
+use orderly_queue::item::{Class, Item, Lane, Micros};
 use orderly_queue::line::{self, Order, Settled};
 use orderly_queue::outbox::Id;
 use orderly_queue::shelf::{Before, Shelf};
@@ -51,6 +51,8 @@ struct Inside {
     may_send: Option<Arc<Connection>>,
     /// Nodes whose queue of results is not there.
     queueless: BTreeSet<Arc<str>>,
+    /// When the latest word was said by which a person had everything tried again.
+    looked_at: Micros,
     stopping: bool,
 }
 
@@ -88,6 +90,7 @@ impl Taken {
             published: 0,
             may_send: None,
             queueless: BTreeSet::new(),
+            looked_at: Micros::MIN,
             stopping: false,
         };
         Taken { settings, destination, nodes, inside: Mutex::new(inside), said: Notify::new() }
@@ -128,14 +131,20 @@ impl Taken {
     }
 
     /// Gives back what is held now: what blocks, or is left alone for a while, would lie here long.
-    fn give_back_held(&self) {
+    /// Says whether there was something.
+    fn give_back_held(&self) -> bool {
         let mut inside = self.inside();
+        let mut has_given = false;
         for place in inside.shelf.waiting() {
             match inside.shelf.return_held(place) {
                 Before::Gone => {}
-                before => self.give_back(&mut inside, place, before),
+                before => {
+                    self.give_back(&mut inside, place, before);
+                    has_given = true;
+                }
             }
         }
+        has_given
     }
 
     /// By which a receiver knows a delivery again.

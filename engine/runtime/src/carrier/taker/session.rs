@@ -67,7 +67,6 @@ pub(super) struct Session<'t> {
     /// What stays in the control queue: holds, and the latest word about a pause.
     kept: Vec<Kept>,
     pause: Option<(u64, Pausing)>,
-    began: Instant,
     /// When the queue last gave something.
     given_at: Instant,
     /// Since when it has a question of this node, which it must give back.
@@ -123,7 +122,6 @@ impl<'t> Session<'t> {
             is_marked: false,
             kept,
             pause,
-            began,
             given_at: began,
             asked_at: None,
             is_asking: false,
@@ -166,6 +164,8 @@ impl<'t> Session<'t> {
                 () = self.taken.said.notified() => {}
                 _ = look.tick() => {
                     self.ask()?;
+                    // Also what came, or was refused, after its hold was heard.
+                    self.give_back_held();
                     if self.is_forgotten().await? {
                         return self.hand_over().await;
                     }
@@ -174,17 +174,23 @@ impl<'t> Session<'t> {
         }
     }
 
+    fn give_back_held(&self) {
+        if self.is_marked && self.ending.is_none() && self.taken.give_back_held() {
+            self.inbox.tell(|news| news.rewound = true);
+        }
+    }
+
     /// A queue that was deleted by force, and made anew by another node, tells its old consumer nothing: so while nothing comes, this node asks by
     /// way of the queue, and ends its time there when the question does not come back.
     fn ask(&mut self) -> Result<(), BrokerError> {
+        if !self.is_marked && self.turn_at.is_some_and(|since| since.elapsed() > MARK_TIME_MAX) {
+            return Err(BrokerError::Lost("whoever delivered before has not let go".to_owned()));
+        }
         let mut inside = self.taken.inside();
         if self.control.is_none() || inside.shelf.len() > usize::from(PREFETCH) / 2 {
             // Another one has its turn, or the broker gives no more at a time.
             self.asked_at = None;
             return Ok(());
-        }
-        if !self.is_marked && self.turn_at.is_some_and(|since| since.elapsed() > MARK_TIME_MAX) {
-            return Err(BrokerError::Lost("whoever delivered before has not let go".to_owned()));
         }
         if self.asked_at.is_some_and(|since| since.elapsed() > ASK_AFTER) {
             return Err(BrokerError::Lost("its queue gives to another node, or was made anew".to_owned()));
@@ -216,7 +222,8 @@ impl<'t> Session<'t> {
                 return Err(BrokerError::Lost("it was silent for longer than a heartbeat".to_owned()));
             }
             let has_something = !inside.shelf.is_empty() || !self.kept.is_empty() || self.pause.is_some();
-            let is_old = has_something && self.began.elapsed() > self.taken.settings.hand_over_after;
+            let hand_over_after = self.taken.settings.hand_over_after;
+            let is_old = has_something && self.turn_at.is_some_and(|since| since.elapsed() > hand_over_after);
             if !inside.stopping && !is_old {
                 return Ok(false);
             }
@@ -362,10 +369,7 @@ impl<'t> Session<'t> {
             Ok(Control::Hold { node, lanes, generation }) => {
                 self.taken.inside().shelf.holds().hold(&node, &lanes, generation);
                 self.kept.push(Kept { tag, node, generation });
-                if self.is_marked {
-                    self.taken.give_back_held();
-                    self.inbox.tell(|news| news.rewound = true);
-                }
+                self.give_back_held();
                 return Ok(());
             }
             Ok(Control::Pause(pausing)) => return self.pause(tag, pausing).await,
@@ -408,8 +412,13 @@ impl<'t> Session<'t> {
         if self.pause.as_ref().is_some_and(|(_, latest)| latest.at_us > pausing.at_us) {
             return self.acknowledge_control(tag).await;
         }
-        if !pausing.paused {
-            self.taken.inside().shelf.looked();
+        {
+            // An old word is read anew with each turn.
+            let mut inside = self.taken.inside();
+            if !pausing.paused && pausing.at_us > inside.looked_at {
+                inside.looked_at = pausing.at_us;
+                inside.shelf.looked();
+            }
         }
         self.inbox.tell(|news| news.paused = Some(pausing.paused));
         let before = self.pause.replace((tag, pausing));
