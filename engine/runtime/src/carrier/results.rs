@@ -54,17 +54,8 @@ pub(crate) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let (receipts, mut given) = mpsc::unbounded_channel();
-    let mut results = Results {
-        settings,
-        journal,
-        senders,
-        heard,
-        receipts,
-        session: 0,
-        failing: false,
-        askings: 0,
-        owned,
-    };
+    let mut results =
+        Results { settings, journal, senders, heard, receipts, session: 0, failing: None, askings: 0, owned };
     tokio::select! {
         () = is_said(stop) => {}
         () = results.take_in(&mut given) => {}
@@ -79,7 +70,8 @@ struct Results {
     receipts: mpsc::UnboundedSender<Given>,
     /// Which consumer it is, of all since the start.
     session: u64,
-    failing: bool,
+    /// Why nothing is heard, as the log has it.
+    failing: Option<String>,
     /// How often all was to be published again.
     askings: u32,
     /// Whether this process has its node's name for itself: nobody else can consume the queue then.
@@ -93,10 +85,12 @@ impl Results {
             self.session += 1;
             let ended = self.session(&mut broker, given).await;
             self.owned.send_replace(false);
-            if let Err(problem) = ended
-                && !std::mem::replace(&mut self.failing, true)
+            // Each new reason once: behind a lost connection may stand one that does not go away by itself.
+            if let Err(problem) = ended.map_err(|problem| problem.to_string())
+                && self.failing.as_ref() != Some(&problem)
             {
                 warn!("what became of deliveries is not heard until the broker can be used: {problem}");
+                self.failing = Some(problem);
             }
             tokio::time::sleep(AGAIN_AFTER).await;
         }
@@ -114,7 +108,7 @@ impl Results {
             connection = broker.connect().await?;
         }
         let mut consumer = self.open(&connection).await?;
-        self.failing = false;
+        self.failing = None;
         let mut acknowledging = Acknowledging::default();
         self.owned.send_replace(true);
         loop {
