@@ -28,6 +28,16 @@ pub enum Class {
 }
 
 impl Class {
+    /// What a line or an outbox has of it, of one for each class in the order of [`Class::ALL`].
+    pub(crate) fn of<T>(self, each: &mut [T; Class::ALL.len()]) -> &mut T {
+        let [stat, normal, backfill] = each;
+        match self {
+            Class::Stat => stat,
+            Class::Normal => normal,
+            Class::Backfill => backfill,
+        }
+    }
+
     /// All classes, in the order in which they go.
     pub const ALL: [Class; 3] = [Class::Stat, Class::Normal, Class::Backfill];
 

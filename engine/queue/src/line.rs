@@ -127,14 +127,14 @@ impl Line {
     pub fn step(&mut self, event: Event, now: Micros) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Arrived(class) => of(&mut self.classes, class).arrived(),
+            Event::Arrived(class) => class.of(&mut self.classes).arrived(),
             Event::Rewound => {
                 self.rewind();
                 // What a person sends again is not left for a wait that began before.
                 self.away.until = None;
             }
             Event::Fetched { class, items, more } => self.fetched(class, items, more),
-            Event::FetchFailed(class) => of(&mut self.classes, class).failed(later(now, FETCH_RETRY)),
+            Event::FetchFailed(class) => class.of(&mut self.classes).failed(later(now, FETCH_RETRY)),
             Event::Attempted { ticket, ending } => actions.extend(self.attempted(ticket, ending, now)),
             Event::Recorded(seq) => self.recorded(seq),
             Event::Changed(policy) => self.change(policy),
@@ -216,7 +216,7 @@ impl Line {
             true => Vec::new(),
             false => items.iter().filter(|item| !item.parked).map(Blocker::of).collect(),
         };
-        let reading = of(&mut self.classes, class);
+        let reading = class.of(&mut self.classes);
         let read = reading.take_in(items, more, |item| lanes(order, item), unrecorded);
         // What a person took away, replaced or has tried again blocks no more; a replay of others changes nothing about it.
         self.blocked.retain(|blocker| {
@@ -226,7 +226,7 @@ impl Line {
 
     fn recorded(&mut self, seq: u64) {
         if let Some(class) = self.unrecorded.remove(&seq) {
-            of(&mut self.classes, class).recorded(seq);
+            class.of(&mut self.classes).recorded(seq);
         }
     }
 
@@ -239,7 +239,7 @@ impl Line {
         let seq = item.seq;
         if overtaken {
             // Whatever its result, another payload may wait at its place.
-            of(&mut self.classes, class).hand.remove(seq);
+            class.of(&mut self.classes).hand.remove(seq);
             self.rewind();
         } else {
             self.place(class, item, &lanes, ending, result);
@@ -298,7 +298,7 @@ impl Line {
             && self.policy.order != Order::Fifo
             && !planted::is_planted(Fault::ParkedHoldsNoLane);
         let seq = item.seq;
-        let hand = &mut of(&mut self.classes, class).hand;
+        let hand = &mut class.of(&mut self.classes).hand;
         match result {
             Some(Settled::Waiting { .. }) => hand.put_back(item),
             None if ending == Ending::Unread => hand.put_back(item),
@@ -335,14 +335,14 @@ impl Line {
         let Some(expires_after) = self.policy.expires_after else { return };
         for class in Class::ALL {
             while self.has_room()
-                && let Some((since, seq)) = of(&mut self.classes, class).hand.oldest(&self.unrecorded)
+                && let Some((since, seq)) = class.of(&mut self.classes).hand.oldest(&self.unrecorded)
             {
                 let expiry = later(since, expires_after);
                 if expiry > wake.now {
                     wake.at(expiry);
                     break;
                 }
-                let Some(item) = of(&mut self.classes, class).hand.remove(seq) else { break };
+                let Some(item) = class.of(&mut self.classes).hand.remove(seq) else { break };
                 self.unrecorded.insert(seq, class);
                 let Item { message, revision, since, .. } = item;
                 actions.push(Action::Record { seq, result: Settled::Expired { message, revision, since } });
@@ -372,7 +372,7 @@ impl Line {
                 wake.at(from);
                 return false;
             }
-            let Some((item, lanes)) = of(&mut self.classes, class).hand.send(seq) else { return false };
+            let Some((item, lanes)) = class.of(&mut self.classes).hand.send(seq) else { return false };
             let ticket = self.next_ticket;
             self.next_ticket += 1;
             self.busy.extend(&lanes);
@@ -398,22 +398,13 @@ impl Line {
         for class in Class::ALL {
             let in_flight = self.in_flight.values().filter(|flight| flight.class == class).count();
             let unrecorded = self.unrecorded.values().any(|other| *other == class);
-            let reading = of(&mut self.classes, class);
+            let reading = class.of(&mut self.classes);
             let waiting = reading.hand.len().saturating_sub(in_flight);
             let looks_ahead = is_free && parked && reading.hand.len() < hand::HAND_MAX;
             if waiting == 0 || looks_ahead {
                 actions.extend(reading.fetch(unrecorded, parked, wake));
             }
         }
-    }
-}
-
-fn of(classes: &mut [Reading; Class::ALL.len()], class: Class) -> &mut Reading {
-    let [stat, normal, backfill] = classes;
-    match class {
-        Class::Stat => stat,
-        Class::Normal => normal,
-        Class::Backfill => backfill,
     }
 }
 

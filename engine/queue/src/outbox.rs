@@ -176,10 +176,10 @@ impl Outbox {
 
     fn hear(&mut self, event: Event, now: Micros, actions: &mut Vec<Action>) {
         match event {
-            Event::Arrived(class) => of(&mut self.classes, class).arrived(),
+            Event::Arrived(class) => class.of(&mut self.classes).arrived(),
             Event::Rewound => self.rewind(),
             Event::Carried(carried) => self.load(carried, now, actions),
-            Event::Fetched { class, parcels, more } => of(&mut self.classes, class).take_in(parcels, more),
+            Event::Fetched { class, parcels, more } => class.of(&mut self.classes).take_in(parcels, more),
             Event::FetchFailed => self.fetch_failed(later(now, FETCH_RETRY)),
             Event::Opened => self.opened(actions),
             Event::Lost => self.lost(),
@@ -380,7 +380,7 @@ impl Outbox {
         let (class, lanes) = (envelope.item.class, lanes(self.order, &envelope.item));
         self.abroad.remove(seq);
         self.classes.iter_mut().for_each(Reading::opened);
-        let reading = of(&mut self.classes, class);
+        let reading = class.of(&mut self.classes);
         // What is in hand behind it does not go before it is read again.
         reading.close(&lanes, seq);
         reading.read_again();
@@ -510,7 +510,7 @@ impl Outbox {
                 }
             };
             if let Some(next) = next {
-                of(&mut self.classes, class).put_back(next);
+                class.of(&mut self.classes).put_back(next);
             }
             if let Some(envelope) = self.abroad.exactly(id) {
                 envelope.stage = Stage::Recalled;
@@ -537,15 +537,6 @@ impl Outbox {
                 Verdict::Wait
             }
         };
-        of(classes, class).next(|parcel| lanes(*order, &parcel.item), verdict)
-    }
-}
-
-fn of(classes: &mut [Reading; Class::ALL.len()], class: Class) -> &mut Reading {
-    let [stat, normal, backfill] = classes;
-    match class {
-        Class::Stat => stat,
-        Class::Normal => normal,
-        Class::Backfill => backfill,
+        class.of(classes).next(|parcel| lanes(*order, &parcel.item), verdict)
     }
 }

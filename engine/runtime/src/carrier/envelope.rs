@@ -8,6 +8,7 @@ use std::sync::Arc;
 use orderly_journal::Outgoing;
 use orderly_queue::item::{Class, Item, Lane};
 use orderly_queue::shelf::Head;
+use orderly_transport::amqp::Publication;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +150,28 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, &[u8]), Unrea
     }
     let line = serde_json::from_slice(line).map_err(|_| Unreadable::Damaged)?;
     Ok((line, bytes.get(1..).unwrap_or_default()))
+}
+
+/// How all of it is published: kept on disk, and told of when no queue takes it.
+pub(super) fn publication<'p>(
+    exchange: &'p str,
+    routing_key: &'p str,
+    id: &'p str,
+    content_type: &'p str,
+    body: &'p [u8],
+) -> Publication<'p> {
+    Publication {
+        exchange,
+        routing_key,
+        id,
+        mandatory: true,
+        persistent: true,
+        content_type: Some(content_type),
+        kind: None,
+        timestamp: None,
+        headers: &[],
+        body,
+    }
 }
 
 #[cfg(test)]

@@ -20,10 +20,10 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::CarrierSettings;
-use link::{CONTROLS_MAX, First, Link, Opened, Published, publication};
+use link::{CONTROLS_MAX, First, Link, Opened, Published};
 
 use super::control::{Control, Pausing};
-use super::envelope::{CONTROL, ENVELOPE, Envelope};
+use super::envelope::{CONTROL, ENVELOPE, Envelope, publication};
 use crate::moment::{after, now};
 use crate::queued::Queued;
 use crate::worker::item;

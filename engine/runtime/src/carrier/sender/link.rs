@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use orderly_queue::outbox::{Id, WINDOW_MAX};
-use orderly_transport::amqp::{Broker, BrokerError, Connection, Publication, Publisher, Verdict};
+use orderly_transport::amqp::{Broker, BrokerError, Connection, Publisher, Verdict};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::carrier::CarrierSettings;
-use crate::carrier::envelope::ENVELOPE;
+use crate::carrier::envelope::{ENVELOPE, publication};
 
 /// Beside the window of envelopes: so many controls may be on their way,
 pub(super) const CONTROLS_MAX: usize = 256;
@@ -112,26 +112,5 @@ async fn asks_for_queue(publisher: &mut Publisher, exchange: &str, key: &str) ->
         Some(Verdict::Refused) => Err(BrokerError::Lost("the broker refused a message".to_owned())),
         Some(Verdict::Lost(loss)) => Err(BrokerError::Lost(loss.to_string())),
         None => Err(BrokerError::Lost("nothing was confirmed".to_owned())),
-    }
-}
-
-pub(super) fn publication<'p>(
-    exchange: &'p str,
-    routing_key: &'p str,
-    id: &'p str,
-    content_type: &'p str,
-    body: &'p [u8],
-) -> Publication<'p> {
-    Publication {
-        exchange,
-        routing_key,
-        id,
-        mandatory: true,
-        persistent: true,
-        content_type: Some(content_type),
-        kind: None,
-        timestamp: None,
-        headers: &[],
-        body,
     }
 }

@@ -11,8 +11,7 @@ use orderly_queue::outbox::Id;
 use orderly_queue::planted::{self, Fault};
 use orderly_queue::shelf::Tried;
 use orderly_transport::amqp::{
-    Broker, BrokerError, Confirmed, Connection, Consumer, ConsumerSettings, Incoming, Publication, Publisher,
-    Verdict,
+    Broker, BrokerError, Confirmed, Connection, Consumer, ConsumerSettings, Incoming, Publisher, Verdict,
 };
 use tokio::time::Instant;
 use tracing::{debug, error};
@@ -21,7 +20,7 @@ use super::{Said, Taken, To, tell};
 use crate::carrier::CarrierSettings;
 use crate::carrier::acknowledging::Acknowledging;
 use crate::carrier::control::{Control, Pausing};
-use crate::carrier::envelope::{CONTROL, ENVELOPE, Envelope, REPORT, Unreadable};
+use crate::carrier::envelope::{CONTROL, ENVELOPE, Envelope, REPORT, Unreadable, publication};
 use crate::inbox::Inbox;
 use crate::moment::now;
 
@@ -286,18 +285,8 @@ impl<'t> Session<'t> {
                 To::Control => (settings.control(&self.taken.destination), CONTROL),
                 To::Person(_) => (settings.unreadable(), "application/octet-stream"),
             };
-            let publication = Publication {
-                exchange: "",
-                routing_key: &queue,
-                id: &self.number.to_string(),
-                mandatory: true,
-                persistent: true,
-                content_type: Some(content_type),
-                kind: None,
-                timestamp: None,
-                headers: &[],
-                body: &said.body,
-            };
+            let id = self.number.to_string();
+            let publication = publication("", &queue, &id, content_type, &said.body);
             self.publisher.publish(&publication)?;
             self.number += 1;
             inside.published += 1;
