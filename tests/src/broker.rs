@@ -158,6 +158,26 @@ impl Broker {
         if said.contains("migrated") { Ok(()) } else { Err(said) }
     }
 
+    /// The quorum queues whose members on the first node know no leader.
+    ///
+    /// # Errors
+    /// What the broker said, when it could not be asked.
+    pub fn leaderless(&self) -> Result<Vec<String>, String> {
+        let term = "[io:format(\"~s~n\", [N]) || {N, S} <- ets:tab2list(ra_state), S =/= leader, \
+                    ra_leaderboard:lookup_leader(N) =:= undefined], ok.";
+        let said = self.node(0).try_control(&["eval", term])?;
+        Ok(said.lines().filter_map(|line| line.strip_prefix(OF_DEFAULT_HOST)).map(str::to_owned).collect())
+    }
+
+    /// Has the first node's member of a quorum queue call an election, as `docs/clustering.md` tells operators to.
+    ///
+    /// # Errors
+    /// What the broker said, when it could not be asked.
+    pub fn elect(&self, queue: &str) -> Result<(), String> {
+        let term = format!("ra:trigger_election({{list_to_atom(\"{OF_DEFAULT_HOST}{queue}\"), node()}}).");
+        self.node(0).try_control(&["eval", &term]).map(drop)
+    }
+
     /// The number of the node that leads a quorum queue.
     #[must_use]
     pub fn leader(&self, queue: &str) -> usize {
@@ -170,6 +190,9 @@ impl Broker {
         self.nodes.iter().position(leads).unwrap_or_else(|| panic!("nobody leads {queue}: {said}"))
     }
 }
+
+/// What the name of a quorum queue's group of members begins with: the default virtual host, `/`.
+const OF_DEFAULT_HOST: &str = "%2F_";
 
 fn queue_term(queue: &str) -> String {
     format!("rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)")
@@ -354,9 +377,10 @@ fn epmd(folder: &Path, port: u16) -> Kept {
     Kept::start(command, &[], Some(folder))
 }
 
-/// A port that nobody has right now.
+/// A port that nobody has right now, and that nobody gets who asks for a free one while the node is down: those begin at 32768.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    let mut tried = std::iter::repeat_with(|| fastrand::u16(10_000..32_768));
+    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// A process that ends when this is dropped or when the test's process ends, however that is: a shell waits at a pipe that the system

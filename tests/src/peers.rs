@@ -9,6 +9,7 @@ use orderly_transport::listeners::{Answer, MllpListener, MllpListenerSettings};
 use orderly_transport::mllp_client::{MllpClient, NoFrame};
 use orderly_transport::mllp_frame;
 use orderly_transport::receiver::Receiver;
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -78,8 +79,7 @@ impl Peer {
         Peer::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), answer).await
     }
 
-    /// The same at an address that may have been another's before.
-    pub async fn at(
+    async fn at(
         address: SocketAddr,
         answer: impl Fn(usize, &[u8]) -> Answer + Send + Sync + 'static,
     ) -> Peer {
@@ -130,6 +130,33 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// A receiver that is not there yet: nobody listens at its address, and nobody else gets it meanwhile.
+pub struct AbsentPeer {
+    /// Where it will listen.
+    pub address: SocketAddr,
+    /// Bound, and not listening: connections are refused, and the port is given to nobody who asks for a free one.
+    place: TcpSocket,
+}
+
+impl AbsentPeer {
+    /// With a port of its own.
+    #[must_use]
+    pub fn somewhere() -> AbsentPeer {
+        let place = TcpSocket::new_v4().expect("a socket");
+        // So may who listens, who can then take the place while it is held.
+        place.set_reuseaddr(true).expect("a socket");
+        place.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        AbsentPeer { address: place.local_addr().expect("an address"), place }
+    }
+
+    /// Now it is there, and takes everything.
+    pub async fn arrives(self) -> Peer {
+        let peer = Peer::at(self.address, |_, message| acknowledgement(message, AckCode::AA)).await;
+        drop(self.place);
+        peer
     }
 }
 

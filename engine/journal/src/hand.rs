@@ -129,6 +129,20 @@ impl Reader {
         })
     }
 
+    /// The last that a person did about whether a destination is sent to: `pause` or `resume`.
+    pub fn last_word_on(&self, destination: &str) -> Result<Option<Act>, JournalError> {
+        let Some(book) = book::opened(&self.pool.options, VERSION)? else { return Ok(None) };
+        book.run(|connection| {
+            connection
+                .prepare(
+                    "SELECT at_us, who, what, whom, count, reason FROM act
+                     WHERE whom = ?1 AND what IN ('pause', 'resume') ORDER BY id DESC LIMIT 1",
+                )?
+                .query_row([destination], act)
+                .optional()
+        })
+    }
+
     /// What people did since a moment, the latest `limit` of it, oldest first.
     pub fn acts(&self, since_us: i64, limit: usize) -> Result<Vec<Act>, JournalError> {
         let Some(book) = book::opened(&self.pool.options, VERSION)? else { return Ok(Vec::new()) };
@@ -138,16 +152,7 @@ impl Reader {
                     "SELECT at_us, who, what, whom, count, reason FROM act WHERE at_us >= ?1
                      ORDER BY id DESC LIMIT ?2",
                 )?
-                .query_map(params![since_us, int(limit as u64)], |row| {
-                    Ok(Act {
-                        at_us: row.get(0)?,
-                        who: row.get(1)?,
-                        what: row.get(2)?,
-                        whom: row.get(3)?,
-                        count: unsigned(row, 4)?,
-                        reason: row.get(5)?,
-                    })
-                })?
+                .query_map(params![since_us, int(limit as u64)], act)?
                 .collect()
         })?;
         acts.reverse();
@@ -157,4 +162,15 @@ impl Reader {
 
 fn pause(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pause> {
     Ok(Pause { destination: row.get(0)?, since_us: row.get(1)?, who: row.get(2)?, reason: row.get(3)? })
+}
+
+fn act(row: &rusqlite::Row<'_>) -> rusqlite::Result<Act> {
+    Ok(Act {
+        at_us: row.get(0)?,
+        who: row.get(1)?,
+        what: row.get(2)?,
+        whom: row.get(3)?,
+        count: unsigned(row, 4)?,
+        reason: row.get(5)?,
+    })
 }

@@ -73,7 +73,11 @@ impl Request {
             Request::Amend(_, done) => done.call(Err(error)),
             Request::Resend(_, done) => done.call(Err(error)),
             Request::Release(_, done) => done.call(Err(error)),
-            Request::Carry(_, done) => done.call(Err(error)),
+            // Nobody is to say it again of a delivery that is gone.
+            Request::Carry(_, done) => done.call(match error {
+                CommitError::NoSuchDelivery { .. } => Ok(false),
+                error => Err(error),
+            }),
         }
     }
 }

@@ -152,7 +152,9 @@ mod tests {
 
     use super::*;
     use crate::samples::{delivery, message};
-    use crate::{AttemptOutcome, AttemptRecord, CommitError, DeliveryState, Journal, NewMessage, open};
+    use crate::{
+        AttemptOutcome, AttemptRecord, Carry, CommitError, DeliveryState, Envelope, Journal, NewMessage, open,
+    };
 
     /// A delivery's success, told late and again.
     fn success() -> AttemptRecord {
@@ -227,6 +229,10 @@ mod tests {
         retention.remove_older_than(i64::MAX).unwrap();
         assert_eq!((state(), path.exists(), reader.message(1).unwrap()), (None, false, None));
         assert_eq!(record_success(&journal), Err(CommitError::NoSuchDelivery { delivery: 1 }));
+        let (told, said) = mpsc::channel();
+        let gone = Envelope { delivery: 1, revision: 0, generation: 1 };
+        journal.carry(Carry::Back(gone), move |written| told.send(written).unwrap());
+        assert_eq!(said.recv().unwrap(), Ok(false), "what came of it is over: nobody is to say it again");
         journal.close();
         thread.join().unwrap();
     }

@@ -149,7 +149,9 @@ async fn pause(
         None => None,
     };
     let plan = desk.plans.hold().await.plan.clone();
-    let act = request.act(Timestamp::now().as_microsecond(), 1);
+    let nodes = lines.as_ref().and_then(|lines| lines.as_ref()).and_then(|lines| lines.nodes());
+    let now = Timestamp::now().as_microsecond();
+    let act = request.act(nodes.map_or(now, |nodes| nodes.next_word(destination, now)), 1);
     let unknown = || {
         let names: Vec<&str> = plan.destinations.iter().map(|declared| &*declared.name).collect();
         Err(format!("there is no destination {destination}; there are {}", names.join(", ")))
@@ -165,9 +167,7 @@ async fn pause(
         },
     })?;
     if let Some(lines) = lines.as_ref().and_then(|lines| lines.as_ref()) {
-        let HandRequest { who, reason, .. } = request;
-        let pausing = Pausing { paused, at_us: act.at_us, who: who.clone(), reason: reason.clone() };
-        lines.pause_destination(destination, pausing);
+        lines.pause_destination(destination, Pausing::of(act));
     }
     Ok(Handed { changed: usize::from(changed), unchanged: Vec::new() })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use orderly_journal::{Commit, Fresh, Journal, Pause};
+use orderly_journal::{Commit, Fresh, Journal};
 use orderly_pipeline::plan;
 use orderly_queue::item::Class;
 use orderly_queue::line::Order;
@@ -214,10 +214,11 @@ impl Lines {
         if let Some(carrier) = &self.carrier {
             let begun = carrier.begin_sender(destination, order, self.journal.clone());
             let (part, inbox) = begun.map_err(StartError::Thread)?;
-            if let Some(pause) = self.journal.reader().pause_of(&destination.name)? {
+            if let Some(act) = self.journal.reader().last_word_on(&destination.name)? {
                 // It may have been said while the broker was away. Who knows a later word keeps that.
-                let Pause { since_us: at_us, who, reason, .. } = pause;
-                let _ = inbox.send(Told::Paused(Pausing { paused: true, at_us, who, reason }));
+                let pausing = Pausing::of(act);
+                carrier.nodes.know_word(&destination.name, pausing.at_us);
+                let _ = inbox.send(Told::Paused(pausing));
             }
             sender = Some((part, inbox));
             if !carrier.settings.delivers {
@@ -284,11 +285,8 @@ impl Lines {
     }
 
     /// Has nothing be sent to a destination from now on, or has it be sent to again.
-    pub(crate) fn pause_destination(&self, destination: &str, mut pausing: Pausing) {
+    pub(crate) fn pause_destination(&self, destination: &str, pausing: Pausing) {
         let Some(line) = self.destinations.get(destination) else { return };
-        if let Some(carrier) = &self.carrier {
-            pausing.at_us = carrier.nodes.next_word(destination, pausing.at_us);
-        }
         if let Some((_, inbox)) = &line.worker {
             inbox.tell(|news| news.paused = Some(pausing.paused));
         }

@@ -1,5 +1,7 @@
 //! Rounds that go on together by one broker, and what that broker suffers meanwhile.
 
+use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use orderly_queue::planted::Fault;
@@ -20,6 +22,9 @@ const COUNTING_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// How often it is asked.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a queue may be without a leader once the broker is well, before it is helped to one: elections take a few seconds at most.
+const ELECTING_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Runs rounds together, all of one group, or of groups whose broker is well.
 pub async fn run(
@@ -55,7 +60,11 @@ pub async fn run(
         suffer(trouble, broker, &histories).await;
     }
     calm.send_replace(true);
-    let (rested, panicked) = split(living.join_all().await);
+    let living = tokio::select! {
+        living = living.join_all() => living,
+        never = elect(broker, &rounds) => match never {},
+    };
+    let (rested, panicked) = split(living);
     // What was written down of a round that panicked is in its history.
     let of = |seed| rounds.iter().find(|round: &&Arc<Round>| round.plan.seed == seed);
     ended.extend(
@@ -139,6 +148,25 @@ async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
     histories.iter().zip(going).for_each(|(history, going)| history.mended(going));
 }
 
+/// Does what an operator does about a queue of these rounds that has no leader, although the broker is well: RabbitMQ 3.10 may never elect one when a
+/// node ended in the moment in which the queue was made. Ends only by being given up.
+async fn elect(broker: &Arc<Broker>, rounds: &[Arc<Round>]) -> Infallible {
+    let mut before = HashSet::new();
+    loop {
+        sleep(ELECTING_TIME_MAX).await;
+        let leaderless = on(broker, Broker::leaderless).await.unwrap_or_default();
+        for queue in leaderless.iter().filter(|queue| before.contains(*queue)) {
+            let of = |round: &&Arc<Round>| queue.starts_with(&format!("{}.", round.prefix));
+            let Some(round) = rounds.iter().find(of) else { continue };
+            let electing = queue.clone();
+            if on(broker, move |broker| broker.elect(&electing)).await.is_ok() {
+                round.history.elects(queue);
+            }
+        }
+        before = leaderless.into_iter().collect();
+    }
+}
+
 /// The queues of these prefixes that hold anything, or are of what could not be read, once the broker has counted.
 async fn left(broker: &Arc<Broker>, prefixes: &[String]) -> Vec<String> {
     let until = Instant::now() + COUNTING_TIME_MAX;
@@ -168,7 +196,7 @@ async fn forget(broker: &Arc<Broker>, prefixes: &[String]) {
               lists:any(fun(P) -> binary:longest_common_prefix([P, Name]) =:= byte_size(P) end, Ours) end, \
          [rabbit_amqqueue:delete(Q, false, false, <<\"tests\">>) || Q <- rabbit_amqqueue:list(), Is(Q)], ok."
     );
-    // A queue that has no leader, because of what was done to the broker's nodes, is deleted slowly or not at all: it is in nobody's way.
+    // A queue that has no leader is deleted slowly or not at all: it is in nobody's way.
     let broker = broker.clone();
     let forgetting = spawn_blocking(move || broker.node(0).try_control(&["eval", &term]));
     let _ = timeout(FORGETTING_TIME_MAX, forgetting).await;

@@ -21,6 +21,7 @@ pub struct History {
 struct Inside {
     lines: Vec<(Duration, String)>,
     failures: Vec<Failure>,
+    elections: usize,
 }
 
 /// A failure that goes on.
@@ -71,6 +72,18 @@ impl History {
             failure.what.clone()
         });
         self.note(format!("mended: {what}"));
+    }
+
+    /// Notes that the broker had to be told to elect a leader of a queue.
+    pub fn elects(&self, queue: &str) {
+        self.note(format!("the broker is told to elect a leader of {queue}"));
+        self.inside(|inside| inside.elections += 1);
+    }
+
+    /// How many times it had to be told.
+    #[must_use]
+    pub fn elections(&self) -> usize {
+        self.inside(|inside| inside.elections)
     }
 
     /// What failed so far.

@@ -17,6 +17,7 @@ pub struct Report {
     stored: usize,
     arrived: usize,
     deeds: usize,
+    elections: usize,
     deliveries: BTreeMap<&'static str, usize>,
     failures: BTreeMap<&'static str, OfFailure>,
     repeats_max: usize,
@@ -45,6 +46,7 @@ impl Report {
         self.stored += done.stored;
         self.arrived += done.arrived;
         self.deeds += done.deeds;
+        self.elections += done.elections;
         for (state, count) in &done.deliveries {
             *self.deliveries.entry(state).or_default() += count;
         }
@@ -85,6 +87,7 @@ impl Report {
             "deliveries": self.deliveries,
             "received": self.arrived,
             "changed_by_a_person": self.deeds,
+            "leaders_of_queues_elected_by_a_person": self.elections,
             "repeats": {
                 "count": self.failures.values().map(|of| of.repeats).sum::<usize>(),
                 "most_after_one_failure": self.repeats_max,

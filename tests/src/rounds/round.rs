@@ -68,6 +68,8 @@ pub struct Done {
     pub repeats: Repeats,
     /// How many times a person changed a delivery.
     pub deeds: usize,
+    /// How many times the broker had to be told to elect a queue's leader.
+    pub elections: usize,
     /// How long it took.
     pub took: Duration,
 }
@@ -207,6 +209,7 @@ impl Round {
             failures: seen.failures.clone(),
             repeats,
             deeds: seen.deeds.len(),
+            elections: self.history.elections(),
             took: self.history.now(),
         }
     }

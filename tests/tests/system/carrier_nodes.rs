@@ -11,8 +11,8 @@ use orderly_runtime::{
     AllFound, Deed, Duty, Engine, Find, HandRequest, Node as Member, Request, Response, Settings, ask,
 };
 use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, to_queue};
-use orderly_tests::peers::{PATIENCE, Peer, Sender, acknowledgement, admission, control_id};
-use orderly_tests::running::until;
+use orderly_tests::peers::{AbsentPeer, PATIENCE, Peer, Sender, acknowledgement, admission, control_id};
+use orderly_tests::running::{orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::amqp;
 
@@ -47,7 +47,9 @@ impl Cluster {
     }
 
     async fn node(&self, name: &str, delivers: bool) -> Node {
-        self.begin(self.site(), name, delivers).await
+        let site = self.site();
+        site.carry(&Broker::shared().address(), self.prefix);
+        self.begin(site, name, delivers).await
     }
 
     async fn begin(&self, site: Site, name: &str, delivers: bool) -> Node {
@@ -56,7 +58,6 @@ impl Cluster {
             text: std::fs::read_to_string(site.path(path)).expect("a file"),
         };
         let routes = vec![text("routes/relay.yaml")];
-        site.carry(&Broker::shared().address(), self.prefix);
         let compiled = compile(&Texts { site: text("orderly.yaml"), routes, ..Texts::default() });
         let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
         let duty = if delivers { Duty::Both } else { Duty::Sources };
@@ -138,9 +139,8 @@ async fn nodes_that_come_and_go_deliver_everything_once_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_tried_again_is_handed_over_and_goes_on_where_it_was() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.expect("a port");
-    let mut cluster = Cluster::new("nodes2", address);
+    let absent = AbsentPeer::somewhere();
+    let mut cluster = Cluster::new("nodes2", absent.address);
     cluster.hand_over_after = Duration::from_millis(500);
     let north = cluster.node("north", false).await;
     let (south, west) = (cluster.node("south", true).await, cluster.node("west", true).await);
@@ -150,7 +150,7 @@ async fn what_is_tried_again_is_handed_over_and_goes_on_where_it_was() {
         message.deliveries.first().map_or(0, |delivery| delivery.attempts.len())
     };
     until("it to be tried a few times", || (attempts() > 7).then_some(())).await;
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     all_delivered(&north.engine, 50).await;
     assert_eq!(hospital.control_ids(), numbered(0..50));
     for node in [north, south, west] {
@@ -215,6 +215,29 @@ async fn a_pause_said_to_one_node_holds_at_all_and_over_their_turns() {
     assert_eq!(hospital.control_ids(), numbered(0..61));
     west.engine.shutdown().await;
     north.engine.shutdown().await;
+}
+
+/// It may have been said while the node did not run, or had no way to the broker.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_taken_back_at_a_node_that_was_down_is_over_when_it_is_back() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes16", hospital.address);
+    let (north, south) = (cluster.node("north", false).await, cluster.node("south", true).await);
+    feed(&north.engine, 0..1).await;
+    all_delivered(&north.engine, 1).await;
+    north.do_by_hand(Deed::Pause("hospital".to_owned())).await;
+    let is_paused = |node: &Node| node.engine.reader().pause_of("hospital").expect("a journal").is_some();
+    until("the other to know of it", || is_paused(&south).then_some(())).await;
+    feed(&north.engine, 1..10).await;
+    let Node { site, engine } = north;
+    engine.shutdown().await;
+    orderly(&site, ["resume", "hospital"]).await.ended(0);
+    let north = cluster.begin(site, "north", false).await;
+    all_delivered(&north.engine, 10).await;
+    assert_eq!(hospital.control_ids(), numbered(0..10));
+    for node in [north, south] {
+        node.engine.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,9 +355,9 @@ async fn what_is_larger_than_the_broker_takes_is_parked_and_holds_nothing_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_broker_is_away_ends_when_it_is_told_to() {
     let hospital = Peer::accepting().await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let nobody = AbsentPeer::somewhere();
     let site = Site::relay(hospital.address);
-    site.carry(&nobody.expect("a port").to_string(), "nodes10");
+    site.carry(&nobody.address.to_string(), "nodes10");
     let north = orderly_tests::running::Running::start_node(&site, "north", "journal", &[]).await;
     north.logged("until the broker can be used").await;
     north.terminate();

@@ -2,7 +2,7 @@
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::{Fate, Query};
-use orderly_tests::peers::{PATIENCE, Peer, Sender, admission};
+use orderly_tests::peers::{AbsentPeer, PATIENCE, Peer, Sender, admission};
 use orderly_tests::running::{Running, orderly};
 use orderly_tests::site::Site;
 use orderly_transport::mllp_client::NoFrame;
@@ -157,9 +157,8 @@ async fn an_unfinished_message_and_bytes_between_frames_do_not_vanish() {
 
 #[tokio::test]
 async fn a_destination_that_is_not_there_is_told_with_what_waits_and_why() {
-    let hospital = Peer::accepting().await;
-    let site = Site::relay(hospital.address);
-    drop(hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = Site::relay(absent.address);
     let nobody = orderly(&site, ["status"]).await.ended(1);
     assert!(nobody.out.starts_with("no engine runs on the journal"), "{nobody:?}");
     let engine = Running::start(&site).await;

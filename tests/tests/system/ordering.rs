@@ -1,10 +1,11 @@
 //! In which order deliveries leave, with a real receiver: patients beside each other, merges, what is parked or blocks, priorities, expiry.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
-use orderly_tests::peers::{Peer, Sender, acknowledgement, control_id};
+use orderly_tests::peers::{AbsentPeer, Peer, Sender, acknowledgement, control_id};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::listeners::Answer;
@@ -18,8 +19,8 @@ fn about(id: &str, patient: &str, prior: Option<&str>) -> Vec<u8> {
 }
 
 /// A relay whose destination has these lines too.
-fn relay(hospital: &Peer, lines: &str) -> Site {
-    let site = Site::relay(hospital.address);
+fn relay(hospital: SocketAddr, lines: &str) -> Site {
+    let site = Site::relay(hospital);
     site.amend("orderly.yaml", "    mllp:\n      address", &format!("    {lines}\n    mllp:\n      address"));
     site
 }
@@ -49,7 +50,7 @@ async fn a_patient_whose_message_is_not_answered_holds_up_nobody_else() {
         }
     });
     let hospital = hospital.await;
-    let site = relay(&hospital, "order: per_patient");
+    let site = relay(hospital.address, "order: per_patient");
     let engine = Running::start(&site).await;
     let messages = [("A1", "A"), ("A2", "A"), ("B1", "B"), ("B2", "B")];
     feed(&engine, &messages.map(|(id, patient)| about(id, patient, None))).await;
@@ -65,7 +66,7 @@ async fn what_is_parked_holds_its_patient_and_a_merge_both() {
         acknowledgement(message, if refuses { AckCode::AE } else { AckCode::AA })
     });
     let hospital = hospital.await;
-    let site = relay(&hospital, "order: per_patient");
+    let site = relay(hospital.address, "order: per_patient");
     let engine = Running::start(&site).await;
     let merge = about("M", "A", Some("B"));
     feed(&engine, &[about("A1", "A", None), merge, about("B1", "B", None), about("C1", "C", None)]).await;
@@ -90,7 +91,7 @@ async fn a_refusal_can_block_until_somebody_has_looked() {
         acknowledgement(message, if refuses { AckCode::AR } else { AckCode::AA })
     });
     let hospital = hospital.await;
-    let site = relay(&hospital, "on_answer: { AR: block }");
+    let site = relay(hospital.address, "on_answer: { AR: block }");
     let engine = Running::start(&site).await;
     feed(&engine, &[about("A1", "A", None), about("A2", "A", None)]).await;
     let mut status = String::new();
@@ -108,10 +109,8 @@ async fn a_refusal_can_block_until_somebody_has_looked() {
 
 #[tokio::test]
 async fn stat_goes_first_and_backfill_last_when_a_destination_comes_back() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    let site = relay(&hospital, "order: per_patient");
-    drop(hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = relay(absent.address, "order: per_patient");
     site.amend(
         "routes/relay.yaml",
         "to:\n",
@@ -122,23 +121,21 @@ async fn stat_goes_first_and_backfill_last_when_a_destination_comes_back() {
     feed(&engine, &[about("H1", "H", None), about("N1", "N", None)]).await;
     engine.logged("nobody listens there").await;
     feed(&engine, &[about("N2", "O", None), about("S1", "S", None)]).await;
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     hospital.received(4).await;
     assert_eq!(hospital.first_arrivals(), ["S1", "N1", "N2", "H1"]);
 }
 
 #[tokio::test]
 async fn what_is_too_old_is_not_sent() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    let site = relay(&hospital, "expires_after: 1s");
-    drop(hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = relay(absent.address, "expires_after: 1s");
     let engine = Running::start(&site).await;
     feed(&engine, &[about("A1", "A", None), about("A2", "A", None)]).await;
     for id in 1..=2 {
         until("its expiry", || (site.state_of(id) == [DeliveryState::Expired]).then_some(())).await;
     }
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     feed(&engine, &[about("A3", "A", None)]).await;
     delivered(&site, 3..=3).await;
     assert_eq!(hospital.control_ids(), ["A3"]);

@@ -4,7 +4,7 @@ use std::fs;
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::{AttemptOutcome, DeliveryState};
-use orderly_tests::peers::{Peer, Sender, acknowledgement, admission};
+use orderly_tests::peers::{AbsentPeer, Peer, Sender, acknowledgement, admission};
 use orderly_tests::running::{Running, until};
 use orderly_tests::site::Site;
 use orderly_transport::listeners::Answer;
@@ -97,17 +97,15 @@ async fn one_that_refuses_a_message_holds_nobody_up() {
 
 #[tokio::test]
 async fn one_that_is_away_and_comes_back() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    drop(hospital);
-    let site = Site::relay(address);
+    let absent = AbsentPeer::somewhere();
+    let site = Site::relay(absent.address);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     for id in IDS {
         assert_eq!(clinic.send(&admission(id)).await.code, Some(AckCode::AA));
     }
     engine.logged("nobody listens there").await;
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     hospital.received(3).await;
     assert_eq!(hospital.control_ids(), IDS);
 }

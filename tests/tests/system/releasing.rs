@@ -2,10 +2,11 @@
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
-use orderly_tests::peers::{Peer, Sender, acknowledgement, admission, control_id};
+use orderly_tests::peers::{AbsentPeer, Peer, Sender, acknowledgement, admission, control_id};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use serde_json::Value;
+use std::net::SocketAddr;
 
 const MAPPING: &str = "\
 mapping: wards
@@ -19,8 +20,8 @@ rules:
 ";
 
 /// A relay whose table knows the ward CLIN2 only.
-fn parking(hospital: &Peer) -> Site {
-    let site = Site::relay(hospital.address);
+fn parking(hospital: SocketAddr) -> Site {
+    let site = Site::relay(hospital);
     site.write("mappings/wards.yaml", MAPPING);
     site.write("mappings/tables/ward.csv", "code,name\nCLIN2,O2\n");
     site.amend("routes/relay.yaml", "destination: hospital", "destination: hospital\n    mapping: wards");
@@ -63,7 +64,7 @@ fn wards(messages: &[std::sync::Arc<[u8]>]) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_row_that_is_added_releases_what_waited_for_it() {
     let hospital = Peer::accepting().await;
-    let site = parking(&hospital);
+    let site = parking(hospital.address);
     let engine = Running::start(&site).await;
     let messages = [("P1", "CLIN2"), ("P2", "CLIN9"), ("P3", "CLIN8"), ("P4", "CLIN9"), ("P5", "CLIN2")];
     feed(&engine, &messages).await;
@@ -100,7 +101,7 @@ async fn a_row_that_is_added_releases_what_waited_for_it() {
 #[tokio::test]
 async fn a_message_that_is_split_after_the_table_is_released_whole() {
     let hospital = Peer::accepting().await;
-    let site = parking(&hospital);
+    let site = parking(hospital.address);
     site.write("mappings/wards.yaml", format!("{MAPPING}  - split: ORDER_OBSERVATION\n"));
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
@@ -123,17 +124,15 @@ async fn a_message_that_is_split_after_the_table_is_released_whole() {
 
 #[tokio::test]
 async fn what_is_released_goes_before_what_came_after_it_and_waits() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    let site = parking(&hospital);
-    drop(hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = parking(absent.address);
     let engine = Running::start(&site).await;
     feed(&engine, &[("P1", "CLIN9"), ("P2", "CLIN2"), ("P3", "CLIN9"), ("P4", "CLIN2")]).await;
     engine.logged("cannot deliver, will try again").await;
     site.amend("mappings/tables/ward.csv", "CLIN2,O2", "CLIN2,O2\nCLIN9,O9");
     engine.logged("\"message\":\"reloaded\"").await;
     orderly(&site, ["codes", "release"]).await.ended(0);
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     hospital.received(4).await;
     assert_eq!(hospital.control_ids(), ["P1", "P2", "P3", "P4"]);
 }
@@ -141,7 +140,7 @@ async fn what_is_released_goes_before_what_came_after_it_and_waits() {
 #[tokio::test]
 async fn without_an_engine_what_is_released_waits_for_the_next_start() {
     let hospital = Peer::accepting().await;
-    let site = parking(&hospital);
+    let site = parking(hospital.address);
     let engine = Running::start(&site).await;
     feed(&engine, &[("P1", "CLIN9"), ("P2", "CLIN9")]).await;
     engine.stop().await;
@@ -158,7 +157,7 @@ async fn without_an_engine_what_is_released_waits_for_the_next_start() {
 async fn only_what_is_parked_for_a_code_is_released() {
     let hospital = Peer::accepting().await;
     let lab = Peer::answering(|_, message| acknowledgement(message, AckCode::AE)).await;
-    let site = parking(&hospital);
+    let site = parking(hospital.address);
     let destination = format!("destinations:\n  lab:\n    mllp:\n      address: {}\n", lab.address);
     site.amend("orderly.yaml", "destinations:\n", &destination);
     site.amend("routes/relay.yaml", "to:\n", "to:\n  - destination: lab\n");

@@ -1,12 +1,13 @@
 //! Changed files in a running engine: by themselves and by `orderly reload`, under load, refused, and what they begin and end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::{DeliveryState, Query};
-use orderly_tests::peers::{Peer, Sender, acknowledgement, admission, control_id, framed};
+use orderly_tests::peers::{AbsentPeer, Peer, Sender, admission, control_id, framed};
 use orderly_tests::running::{Ran, Running, orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::mllp_client::NoFrame;
@@ -17,8 +18,8 @@ use tokio::task::JoinSet;
 const RELOADED: &str = "\"message\":\"reloaded\"";
 
 /// A relay whose mapping marks each message with the ward W0.
-fn marking(hospital: &Peer) -> Site {
-    let site = Site::relay(hospital.address);
+fn marking(hospital: SocketAddr) -> Site {
+    let site = Site::relay(hospital);
     site.write(
         "mappings/mark.yaml",
         "mapping: mark\ninput: hl7v2 2.5.1\noutput: hl7v2\nrules:\n  - set:\n      PV1-3.1: W0\n",
@@ -28,7 +29,7 @@ fn marking(hospital: &Peer) -> Site {
 }
 
 /// The same, which reloads only when it is asked to.
-fn manual(hospital: &Peer) -> Site {
+fn manual(hospital: SocketAddr) -> Site {
     let site = marking(hospital);
     site.amend("orderly.yaml", "sources:", "reload: manual\nsources:");
     site
@@ -49,7 +50,7 @@ async fn twenty_reloads_under_load_drop_no_connection_and_lose_swap_and_repeat_n
     const MESSAGES: usize = 10_000;
     const RELOADS: usize = 20;
     let hospital = Peer::accepting().await;
-    let site = marking(&hospital);
+    let site = marking(hospital.address);
     let engine = Running::start(&site).await;
     let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let mut senders = JoinSet::new();
@@ -101,7 +102,7 @@ fn waiting(site: &Site) -> u64 {
 #[tokio::test]
 async fn each_message_names_the_plan_that_processed_it_and_what_it_said_can_be_told() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     send(&mut clinic, "P1").await;
@@ -130,7 +131,7 @@ async fn each_message_names_the_plan_that_processed_it_and_what_it_said_can_be_t
 #[tokio::test]
 async fn what_is_wrong_is_refused_and_the_old_plan_stays() {
     let hospital = Peer::accepting().await;
-    let site = marking(&hospital);
+    let site = marking(hospital.address);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     site.amend("mappings/mark.yaml", "PV1-3.1: W0", "PV1-3.1: ${PV1-3.1 | uper}");
@@ -156,7 +157,7 @@ async fn what_is_wrong_is_refused_and_the_old_plan_stays() {
 #[tokio::test]
 async fn a_table_is_a_part_of_the_plan() {
     let hospital = Peer::accepting().await;
-    let site = marking(&hospital);
+    let site = marking(hospital.address);
     site.write("mappings/tables/ward.csv", "code,name\nO,OUT1\n");
     let table = "tables:\n  ward: { file: tables/ward.csv, key: code, value: name, unmapped: keep }\nrules:";
     site.amend("mappings/mark.yaml", "rules:", table);
@@ -173,12 +174,10 @@ async fn a_table_is_a_part_of_the_plan() {
 
 #[tokio::test]
 async fn a_destination_that_something_waits_for_stays() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    let site = manual(&hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = manual(absent.address);
     let archive = "  archive:\n    files:\n      folder: archived\n";
     site.amend("orderly.yaml", "destinations:\n", &format!("destinations:\n{archive}"));
-    drop(hospital);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     for id in ["P1", "P2", "P3"] {
@@ -198,7 +197,7 @@ async fn a_destination_that_something_waits_for_stays() {
     send(&mut clinic, "P4").await;
     assert_eq!(waiting(&site), 4, "the old plan is in force");
 
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     hospital.received(4).await;
     let ran = orderly(&site, ["reload"]).await.ended(0);
     assert!(ran.out.contains("destination stopped: hospital\n"), "{}", ran.out);
@@ -211,11 +210,9 @@ async fn a_destination_that_something_waits_for_stays() {
 /// What waits has its lanes by what was declared when it came in: by another declaration a patient's next message would overtake it.
 #[tokio::test]
 async fn lanes_do_not_change_while_something_waits_in_them() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    let site = manual(&hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = manual(absent.address);
     site.amend("orderly.yaml", "  hospital:\n", "  hospital:\n    order: per_patient\n");
-    drop(hospital);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     send(&mut clinic, "P1").await;
@@ -239,7 +236,7 @@ async fn lanes_do_not_change_while_something_waits_in_them() {
     // How many lanes may be busy changes nothing about who is in which.
     site.amend("orderly.yaml", "order: per_patient\n", "order: per_patient\n    lanes: 3\n");
     orderly(&site, ["reload"]).await.ended(0);
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     hospital.received(1).await;
     site.amend("orderly.yaml", "    lanes: 3\n", "    lane: ${PID-18.1}\n");
     orderly(&site, ["reload"]).await.ended(0);
@@ -248,7 +245,7 @@ async fn lanes_do_not_change_while_something_waits_in_them() {
 #[tokio::test]
 async fn a_destination_that_moved_gets_at_once_what_failed_where_it_was() {
     let (old, new) = (Peer::accepting().await, Peer::accepting().await);
-    let site = manual(&old);
+    let site = manual(old.address);
     site.amend("orderly.yaml", "then: 50ms", "then: 1h");
     let old_address = old.address.to_string();
     drop(old);
@@ -271,7 +268,7 @@ const LAB_SETTINGS: &str = "  lab:\n    mllp:\n      listen: 127.0.0.1:0\n";
 #[tokio::test]
 async fn sources_come_change_and_go_each_alone() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     send(&mut clinic, "P1").await;
@@ -319,7 +316,7 @@ fn names(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn status_has_what_the_plan_has_and_counts_on_for_what_stays() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let before = std::fs::read_to_string(site.path("orderly.yaml")).unwrap();
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
@@ -372,7 +369,7 @@ async fn status_has_what_the_plan_has_and_counts_on_for_what_stays() {
 #[tokio::test]
 async fn a_test_beside_a_mapping_is_no_part_of_the_plan() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let _engine = Running::start(&site).await;
     site.write("mappings/mark.test.yaml", b"cases: \xFF");
     let ran = orderly(&site, ["reload"]).await.ended(0);
@@ -384,7 +381,7 @@ async fn a_test_beside_a_mapping_is_no_part_of_the_plan() {
 #[tokio::test]
 async fn a_source_of_another_name_takes_over_the_address() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let free = Peer::accepting().await.address.to_string();
     site.amend("orderly.yaml", "127.0.0.1:0", &free);
     let engine = Running::start(&site).await;
@@ -399,7 +396,7 @@ async fn a_source_of_another_name_takes_over_the_address() {
 #[tokio::test]
 async fn an_address_that_cannot_be_had_changes_nothing() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let free = Peer::accepting().await.address.to_string();
     site.amend("orderly.yaml", "127.0.0.1:0", &free);
     let engine = Running::start(&site).await;
@@ -424,7 +421,7 @@ async fn an_address_that_cannot_be_had_changes_nothing() {
 #[tokio::test]
 async fn a_watched_folder_comes_and_goes() {
     let hospital = Peer::accepting().await;
-    let site = manual(&hospital);
+    let site = manual(hospital.address);
     let engine = Running::start(&site).await;
     let lab = "sources:\n  lab:\n    files:\n      folder: inbox\n      complete: renamed\n";
     site.amend("orderly.yaml", "sources:\n", lab);
@@ -446,7 +443,7 @@ async fn a_watched_folder_comes_and_goes() {
 #[tokio::test]
 async fn the_journal_stays_where_it_is() {
     let hospital = Peer::accepting().await;
-    let site = marking(&hospital);
+    let site = marking(hospital.address);
     let engine = Running::start(&site).await;
     let before = std::fs::read_to_string(site.path("orderly.yaml")).unwrap();
     site.write("orderly.yaml", format!("journal:\n  folder: elsewhere\n{before}"));

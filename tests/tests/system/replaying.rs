@@ -2,10 +2,11 @@
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
-use orderly_tests::peers::{Peer, Sender, acknowledgement, admission};
+use orderly_tests::peers::{AbsentPeer, Peer, Sender, acknowledgement, admission};
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
 use serde_json::json;
+use std::net::SocketAddr;
 
 const MAPPING: &str = "\
 mapping: wards
@@ -22,8 +23,8 @@ rules:
 ";
 
 /// A relay whose mapping knows no ward of [`admission`], so that every message fails.
-fn failing(hospital: &Peer) -> Site {
-    let site = Site::relay(hospital.address);
+fn failing(hospital: SocketAddr) -> Site {
+    let site = Site::relay(hospital);
     site.write("mappings/wards.yaml", MAPPING);
     site.amend("routes/relay.yaml", "destination: hospital", "destination: hospital\n    mapping: wards");
     site
@@ -43,7 +44,7 @@ async fn feed(engine: &Running, ids: &[&str]) {
 #[tokio::test]
 async fn without_an_engine_what_failed_waits_for_the_next_start() {
     let hospital = Peer::accepting().await;
-    let site = failing(&hospital);
+    let site = failing(hospital.address);
     let engine = Running::start(&site).await;
     feed(&engine, &["P1", "P2"]).await;
     engine.stop().await;
@@ -68,7 +69,7 @@ async fn without_an_engine_what_failed_waits_for_the_next_start() {
 #[tokio::test]
 async fn the_running_engine_replays_by_id() {
     let hospital = Peer::accepting().await;
-    let site = failing(&hospital);
+    let site = failing(hospital.address);
     let engine = Running::start(&site).await;
     feed(&engine, &["P1", "P2"]).await;
     engine.stop().await;
@@ -104,18 +105,16 @@ async fn what_was_delivered_goes_out_again_only_when_asked_for() {
 
 #[tokio::test]
 async fn what_waits_is_replaced_at_its_place() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    let site = failing(&hospital);
+    let absent = AbsentPeer::somewhere();
+    let site = failing(absent.address);
     mend(&site);
-    drop(hospital);
     let engine = Running::start(&site).await;
     feed(&engine, &["P1", "P2", "P3"]).await;
     engine.stop().await;
     site.amend("mappings/wards.yaml", "CLIN2: O2", "CLIN2: O3");
     let engine = Running::start(&site).await;
     orderly(&site, ["replay", "1"]).await.ended(0);
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     let received = hospital.received(3).await;
     assert_eq!(hospital.control_ids(), ["P1", "P2", "P3"]);
     let wards: Vec<_> =
@@ -167,7 +166,7 @@ async fn a_wrong_charset_is_repaired_by_setting_it_and_replaying() {
 #[tokio::test]
 async fn a_replay_through_an_engine_with_an_older_configuration_says_so() {
     let hospital = Peer::accepting().await;
-    let site = failing(&hospital);
+    let site = failing(hospital.address);
     site.amend("orderly.yaml", "sources:", "reload: manual\nsources:");
     let engine = Running::start(&site).await;
     feed(&engine, &["P1"]).await;
@@ -198,7 +197,7 @@ async fn what_waits_for_a_destination_that_is_gone_is_told_at_start() {
 #[tokio::test]
 async fn what_a_person_took_back_stays_so_unless_that_is_said() {
     let hospital = Peer::accepting().await;
-    let site = failing(&hospital);
+    let site = failing(hospital.address);
     let engine = Running::start(&site).await;
     feed(&engine, &["P1", "P2"]).await;
     orderly(&site, ["cancel", "1", "--reason", "sent by telephone"]).await.ended(0);
@@ -234,7 +233,7 @@ async fn what_a_person_took_back_stays_so_unless_that_is_said() {
 #[tokio::test]
 async fn nobody_waits_behind_a_replay_to_see_how_it_stands() {
     let hospital = Peer::accepting().await;
-    let site = failing(&hospital);
+    let site = failing(hospital.address);
     let engine = Running::start(&site).await;
     feed(&engine, &["P1"]).await;
     let ids = vec!["1"; 20_000].join(",");

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
-use orderly_tests::peers::{PATIENCE, Peer, Sender, acknowledgement, admission, framed};
+use orderly_tests::peers::{AbsentPeer, PATIENCE, Peer, Sender, acknowledgement, admission, framed};
 use orderly_tests::running::{Running, orderly};
 use orderly_tests::site::Site;
 use orderly_transport::listeners::Answer;
@@ -60,17 +60,15 @@ async fn sigterm_waits_no_longer_than_its_grace_for_a_receiver_that_does_not_ans
 
 #[tokio::test]
 async fn what_waited_goes_out_after_the_next_start() {
-    let hospital = Peer::accepting().await;
-    let address = hospital.address;
-    drop(hospital);
-    let site = Site::relay(address);
+    let absent = AbsentPeer::somewhere();
+    let site = Site::relay(absent.address);
     let engine = Running::start(&site).await;
     let mut clinic = Sender::connect(engine.address("clinic")).await;
     for id in ["S1", "S2", "S3"] {
         assert_eq!(clinic.send(&admission(id)).await.code, Some(AckCode::AA));
     }
     engine.kill().await;
-    let hospital = Peer::at(address, |_, message| acknowledgement(message, AckCode::AA)).await;
+    let hospital = absent.arrives().await;
     let _engine = Running::start(&site).await;
     hospital.received(3).await;
     assert_eq!(hospital.control_ids(), ["S1", "S2", "S3"]);

@@ -38,6 +38,10 @@ fn a_pause_lasts_until_it_is_taken_back_and_each_change_is_noted_once() {
     let acts = [act("pause", 10), act("resume", 30), act("cancel", 50)];
     assert_eq!(reader.acts(0, 10).unwrap(), acts);
     assert_eq!(reader.acts(11, 1).unwrap(), acts[2..]);
+    let [pause, resume, cancel] = acts;
+    running.journal().note_act(&Act { whom: "lab".to_owned(), ..pause }).unwrap();
+    assert_eq!(reader.last_word_on("ehr").unwrap(), Some(resume));
+    assert_eq!(reader.last_word_on(&cancel.what).unwrap(), None);
 }
 
 /// A file that an earlier program made knows no pauses until the first is set.

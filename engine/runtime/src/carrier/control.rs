@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orderly_journal::Act;
 use orderly_queue::item::{Lane, Micros};
 use orderly_queue::outbox::Id;
 use orderly_queue::shelf::Tried;
@@ -66,6 +67,13 @@ pub struct Pausing {
     pub who: String,
     /// Why, in the person's own words.
     pub reason: Option<String>,
+}
+
+impl Pausing {
+    /// What a person did about it.
+    pub(crate) fn of(act: Act) -> Pausing {
+        Pausing { paused: act.what == "pause", at_us: act.at_us, who: act.who, reason: act.reason }
+    }
 }
 
 impl Control {

@@ -151,6 +151,13 @@ impl Nodes {
         *known
     }
 
+    /// A word about a pause was said at this time, before this node was started.
+    pub(crate) fn know_word(&self, destination: &str, at_us: Micros) {
+        let mut inside = self.inside();
+        let known = inside.words.entry(destination.to_owned()).or_insert(Micros::MIN);
+        *known = at_us.max(*known);
+    }
+
     /// It is not any more.
     pub(crate) fn ends(&self, destination: &str) {
         if self.inside().turns.remove(destination).is_some() {

@@ -357,10 +357,13 @@ impl Sender {
             next_attempt_at_us: None,
         };
         let (inbox, (said, parking)) = (self.inbox.clone(), oneshot::channel());
+        let queued = self.queued.clone();
         self.parking = Some(parking);
         self.pause = AGAIN_AFTER;
         self.journal.record(record, move |written| {
             if written.is_ok() {
+                // It is a person's now: a sender who sent it again would only have it parked again.
+                queued.tell(id.seq);
                 // The sender may have ended, and reads the journal when it begins again.
                 let _ = inbox.send(Told::Event(Event::Withdrawn(id)));
             }

@@ -89,7 +89,9 @@ pub enum BrokerError {
     #[error("as many messages as the window allows are unconfirmed")]
     WindowFull,
     /// The broker did not answer a request in time.
-    #[error("the broker did not answer within {0} s")]
+    #[error(
+        "the broker did not answer within {0} s; when it goes on, see there whether the queue has a leader"
+    )]
     NoAnswer(f32),
     /// The connection or the channel has ended.
     #[error("the connection to the broker is lost: {0}")]
