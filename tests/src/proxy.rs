@@ -54,6 +54,11 @@ impl Proxy {
         self.way.send_modify(|way| way.cuts_count += 1);
     }
 
+    /// Waits until there are no connections.
+    pub async fn emptied(&self) {
+        self.way.closed().await;
+    }
+
     /// Holds all bytes, of new connections too.
     pub fn pause(&self) {
         self.way.send_modify(|way| way.is_paused = true);

@@ -12,9 +12,10 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long the broker may take for a request: opening a channel, declaring a queue. It takes milliseconds, and a quorum queue without
 /// a majority never comes.
@@ -130,6 +131,22 @@ impl Connection {
     /// or not, and what was not sent yet is never sent.
     pub fn cut(&self, why: &str) {
         self.hearing.cut(why);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // lapin closes it in good order, for which it waits for all that the broker has not answered yet. A queue without a leader answers nothing; when
+        // it has one again, it would count a consumer that was asked for here, and give it what others should have.
+        let hearing = self.hearing.clone();
+        let cut = move || hearing.cut("closing it took too long");
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move {
+                sleep(CLOSE_TIME_MAX).await;
+                cut();
+            })),
+            Err(_) => cut(),
+        }
     }
 }
 

@@ -303,3 +303,20 @@ async fn an_alarm_is_told_and_so_is_the_end() {
     broker.node(0).start();
     assert_eq!(connect(&[broker.address()]).await.queue_state("alarmed").await.unwrap().messages_count, 4);
 }
+
+/// A quorum queue without a leader answers nobody.
+#[tokio::test]
+async fn a_connection_that_waits_for_an_answer_is_closed_when_it_is_dropped() {
+    let broker = Broker::shared();
+    let proxy = Proxy::to(&broker.address()).await;
+    let connection = connect(&[proxy.address()]).await;
+    declare_queue(&connection, "mute", QueueKind::Quorum).await.unwrap();
+    let have_it = |what: &str| broker.node(0).evaluate(&format!("sys:{what}('%2F_mute')."));
+    have_it("suspend");
+    let waiting = timeout(HEARTBEAT / 4, connection.consumer("mute", window_of(10))).await;
+    assert!(waiting.is_err(), "the queue does not answer");
+    drop(connection);
+    let closed = timeout(PATIENCE, proxy.emptied()).await;
+    have_it("resume");
+    closed.expect("nobody is left who would be given what comes to the queue");
+}

@@ -201,13 +201,17 @@ impl<'t> Session<'t> {
         Ok(())
     }
 
-    /// Whether something waits, again and again, that this node is not given. Another node may have its hands full; or the broker has forgotten
-    /// who has its turn, as it can when a queue's leader is lost. To ask for a turn anew disturbs nobody.
+    /// Whether something waits, again and again, that this node is not given, and nobody says that it is given it: the broker may have forgotten who
+    /// has its turn, as it can when a queue's leader is lost. To ask for a turn anew disturbs nobody.
     async fn is_forgotten(&mut self) -> Result<bool, BrokerError> {
         if self.control.is_some() || self.looked_at.elapsed() < LOOK_FOR_WAITING_EVERY {
             return Ok(false);
         }
         self.looked_at = Instant::now();
+        if self.taken.nodes.other_at(&self.taken.destination).is_some() {
+            self.is_waiting = false;
+            return Ok(false);
+        }
         let state = self.connection.queue_state(&self.taken.settings.queue(&self.taken.destination)).await?;
         let was_waiting = std::mem::replace(&mut self.is_waiting, state.messages_count > 0);
         Ok(was_waiting && self.is_waiting)
