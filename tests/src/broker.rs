@@ -169,12 +169,15 @@ impl Broker {
         Ok(said.lines().filter_map(|line| line.strip_prefix(OF_DEFAULT_HOST)).map(str::to_owned).collect())
     }
 
-    /// Has the first node's member of a quorum queue call an election, as `docs/clustering.md` tells operators to.
+    /// Has the members of a quorum queue call an election, as `docs/clustering.md` tells operators to: a member that has not all of the queue's log is
+    /// not elected.
     ///
     /// # Errors
     /// What the broker said, when it could not be asked.
     pub fn elect(&self, queue: &str) -> Result<(), String> {
-        let term = format!("ra:trigger_election({{list_to_atom(\"{OF_DEFAULT_HOST}{queue}\"), node()}}).");
+        let term = format!(
+            "[ra:trigger_election({{list_to_atom(\"{OF_DEFAULT_HOST}{queue}\"), N}}) || N <- rabbit_nodes:all_running()]."
+        );
         self.node(0).try_control(&["eval", &term]).map(drop)
     }
 
