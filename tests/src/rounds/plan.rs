@@ -70,6 +70,8 @@ pub enum Harm {
     BrokerUnreachable(usize),
     /// A destination's queue is deleted.
     QueueDeleted(usize),
+    /// A node's queue of results is deleted.
+    ResultsDeleted(usize),
     /// Another node of the broker leads a destination's queue.
     LeaderMoved(usize),
     /// A receiver is killed, and opened again.
@@ -103,6 +105,7 @@ impl Harm {
             Harm::ConnectionsHeld(_) => "connections_held",
             Harm::BrokerUnreachable(_) => "broker_unreachable",
             Harm::QueueDeleted(_) => "queue_deleted",
+            Harm::ResultsDeleted(_) => "results_deleted",
             Harm::LeaderMoved(_) => "leader_moved",
             Harm::ReceiverKilled(_) => "receiver_killed",
             Harm::ReceiverFrozen(_) => "receiver_frozen",
@@ -207,7 +210,8 @@ fn trouble(random: &mut fastrand::Rng, nodes: usize) -> Trouble {
         7..10 => (Harm::ConnectionsCut(node), 0),
         10..12 => (Harm::ConnectionsHeld(node), random.u64(500..8_000)),
         12 => (Harm::BrokerUnreachable(node), random.u64(500..6_000)),
-        13..15 => (Harm::QueueDeleted(destination), 0),
+        13 => (Harm::QueueDeleted(destination), 0),
+        14 => (Harm::ResultsDeleted(node), 0),
         15..17 => (Harm::LeaderMoved(destination), 0),
         17..19 => (Harm::ReceiverKilled(destination), random.u64(100..4_000)),
         _ => (Harm::ReceiverFrozen(destination), random.u64(500..5_000)),
@@ -264,6 +268,6 @@ mod tests {
             .flat_map(|plan| [plan.troubles, plan.weather].concat())
             .map(|trouble| trouble.harm.name())
             .collect();
-        assert_eq!(names.len(), 16, "{names:?}");
+        assert_eq!(names.len(), 17, "{names:?}");
     }
 }

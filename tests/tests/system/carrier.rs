@@ -233,6 +233,23 @@ async fn when_the_queue_is_deleted_all_that_was_in_it_is_published_again_in_orde
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_lost_all_it_had_is_given_it_again() {
+    let (broker, site) = (Broker::hurt().await, site());
+    let engine = node(&site, &broker.address(), "carrier14").await;
+    feed(&engine, 0..50).await;
+    let reader = engine.reader();
+    until("all to be with the broker", || (reader.carried_count().expect("a journal") == 50).then_some(()))
+        .await;
+    for command in ["stop_app", "force_reset", "start_app"] {
+        broker.node(0).control(&[command]);
+    }
+    let mut hand = Hand::new(&broker, &site, "carrier14").await;
+    assert_eq!(hand.deliver(50).await, (1..=50).collect::<Vec<u64>>());
+    all_delivered(&engine, 50).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cut_connections_lose_nothing_and_change_no_order() {
     let (broker, site) = (Broker::shared(), site());
     let proxy = Proxy::to(&broker.address()).await;

@@ -1,7 +1,7 @@
 //! Several nodes by way of a real broker: one takes in, others deliver in turn.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use orderly_hl7v2::AckCode;
@@ -12,6 +12,7 @@ use orderly_runtime::{
 };
 use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, to_queue};
 use orderly_tests::peers::{AbsentPeer, PATIENCE, Peer, Sender, acknowledgement, admission, control_id};
+use orderly_tests::proxy::Proxy;
 use orderly_tests::running::{orderly, until};
 use orderly_tests::site::Site;
 use orderly_transport::amqp;
@@ -274,6 +275,46 @@ async fn that_a_queue_was_deleted_is_seen_also_when_nothing_new_comes() {
     assert_eq!(hospital.control_ids(), numbered(0..20));
     south.engine.shutdown().await;
     north.engine.shutdown().await;
+}
+
+/// Whoever delivers makes the queue anew before its node is back, which must hear all the same that what was in it is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_were_deleted_while_their_node_was_away_are_not_waited_for() {
+    static ANSWERS: OnceLock<()> = OnceLock::new();
+    let hospital = Peer::answering(|_, message| {
+        if control_id(message) == "M9" {
+            tokio::task::block_in_place(|| ANSWERS.wait());
+        }
+        acknowledgement(message, AckCode::AA)
+    })
+    .await;
+    let cluster = Cluster::new("nodes17", hospital.address);
+    let way = Proxy::to(&Broker::shared().address()).await;
+    let site = cluster.site();
+    site.carry(&way.address(), cluster.prefix);
+    let north = cluster.begin(site, "north", false).await;
+    feed(&north.engine, 0..10).await;
+    north.all_are_with_the_broker(10).await;
+    way.close(true);
+    way.cut();
+    let south = cluster.node("south", true).await;
+    let mut broker = amqp::Broker::new(broker_settings(&Broker::shared().address(), &south.site));
+    // What is refused closes its channel, so each look has its own connection.
+    let mut told = async || {
+        let connection = broker.connect().await.expect("a connection");
+        connection.queue_state("nodes17.results.north").await.map_or(0, |queue| queue.messages_count)
+    };
+    while told().await < 9 {}
+    Broker::shared().node(0).delete_queue("nodes17.results.north");
+    ANSWERS.set(()).expect("once");
+    // What is said of the last finds no queue, and makes it.
+    while told().await == 0 {}
+    way.close(false);
+    all_delivered(&north.engine, 10).await;
+    assert_eq!(hospital.first_arrivals(), numbered(0..10));
+    for node in [north, south] {
+        node.engine.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,18 +5,22 @@
 
 use std::collections::HashMap;
 use std::iter;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use orderly_journal::{AttemptRecord, Carry, DeliveryState, Journal};
 use orderly_queue::outbox::Event;
-use orderly_transport::amqp::{Broker, BrokerError, Connection, Consumer, ConsumerSettings, Incoming};
+use orderly_transport::amqp::{
+    Broker, BrokerError, Connection, Consumer, ConsumerSettings, Incoming, Publisher, Verdict,
+};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::CarrierSettings;
 use super::acknowledging::Acknowledging;
-use super::envelope::Unreadable;
+use super::control::Control;
+use super::envelope::{CONTROL, Unreadable, publication};
 use super::report::{News, Report};
 use super::sender::{Given, Inbox, Receipt, Told, envelope};
 use crate::part::is_said;
@@ -31,6 +35,9 @@ const ASKINGS_MAX: u32 = 30;
 
 /// How long to wait after the broker could not be used.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the queue is still the one that is consumed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the senders of this node's destinations are told.
 pub(crate) type Senders = Arc<RwLock<HashMap<Arc<str>, Inbox>>>;
@@ -72,7 +79,7 @@ struct Results {
     session: u64,
     /// Why nothing is heard, as the log has it.
     failing: Option<String>,
-    /// How often all was to be published again.
+    /// How often all was to be published again, since results were last heard.
     askings: u32,
     /// Whether this process has its node's name for itself: nobody else can consume the queue then.
     owned: watch::Sender<bool>,
@@ -107,10 +114,10 @@ impl Results {
             // An error of the broker may be met again on another channel of its connection.
             connection = broker.connect().await?;
         }
-        let mut consumer = self.open(&connection).await?;
-        self.failing = None;
+        let (mut consumer, mut marker) = self.open(&connection).await?;
         let mut acknowledging = Acknowledging::default();
-        self.owned.send_replace(true);
+        let queue = self.settings.results(&self.settings.node);
+        let mut gone = pin!(gone(&connection, &queue));
         loop {
             tokio::select! {
                 incoming = consumer.next() => {
@@ -118,6 +125,12 @@ impl Results {
                     acknowledging.came(incoming.tag);
                     self.hear(&consumer, &mut acknowledging, incoming).await?;
                 }
+                Some(confirmed) = marker.next(), if marker.unconfirmed_count() > 0 => {
+                    if confirmed.verdict != Verdict::Acknowledged {
+                        return Err(BrokerError::Lost("the queue of results refused a mark".to_owned()));
+                    }
+                }
+                () = &mut gone => return Err(BrokerError::ConsumerEnded),
                 Some(first) = given.recv() => {
                     // A commit gives many.
                     let mut written = Ok(());
@@ -135,40 +148,67 @@ impl Results {
         }
     }
 
-    async fn open(&self, connection: &Connection) -> Result<Consumer, BrokerError> {
+    /// Begins to consume, and has a mark put into the queue: so something is heard of it in any case.
+    async fn open(&self, connection: &Connection) -> Result<(Consumer, Publisher), BrokerError> {
         let node = &self.settings.node;
         connection.declare(&[self.settings.results_of(node)]).await?;
         // Another process with this node's name is refused, or this one.
         let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: true, arguments: Vec::new() };
-        connection.consumer(&self.settings.results(node), settings).await
+        let queue = self.settings.results(node);
+        let consumer = connection.consumer(&queue, settings).await?;
+        let mut marker = connection.publisher(1).await?;
+        let mark = Control::Mark(self.session.to_string()).write();
+        marker.publish(&publication("", &queue, "mark", CONTROL, &mark))?;
+        Ok((consumer, marker))
     }
 
-    /// Whether the queue is there. When it is not there any more, nobody knows what it held: all that is with the broker is published again, and the
-    /// queue is made when the journal notes nothing as there any more, or nobody is there who could say so.
+    /// Whether the queue is there; it is made when nothing that it may have held can be missed.
     async fn is_queue_there(&mut self, connection: &Connection) -> Result<bool, BrokerError> {
         match connection.queue_state(&self.settings.results(&self.settings.node)).await {
             Ok(_) => Ok(true),
-            Err(BrokerError::Missing(_)) => {
-                let count = tokio::task::block_in_place(|| self.journal.reader().carried_count());
-                if count.is_ok_and(|count| count > 0) && self.askings < ASKINGS_MAX {
-                    self.askings += 1;
-                    let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
-                    senders.values().for_each(|sender| _ = sender.send(Told::Event(Event::QueueGone)));
-                    let gone = "the queue of what became of this node's deliveries was deleted; what is with the broker is published again";
-                    return Err(BrokerError::Lost(gone.to_owned()));
-                }
-                Ok(false)
-            }
+            Err(BrokerError::Missing(_)) => self.is_over().map(|()| false),
             Err(error) => Err(error),
         }
     }
 
+    /// When the queue is not there any more, or is another one, nobody knows what it held: all that is with the broker is published again, and
+    /// meanwhile this is an error, until the journal notes nothing as there any more, or nobody is there who could say so.
+    fn is_over(&mut self) -> Result<(), BrokerError> {
+        let count = tokio::task::block_in_place(|| self.journal.reader().carried_count());
+        if count.is_ok_and(|count| count == 0) || self.askings >= ASKINGS_MAX {
+            return Ok(());
+        }
+        self.askings += 1;
+        let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
+        senders.values().for_each(|sender| _ = sender.send(Told::Event(Event::QueueGone)));
+        let gone = "the queue of what became of this node's deliveries was deleted; what is with the broker is published again";
+        Err(BrokerError::Lost(gone.to_owned()))
+    }
+
+    /// What came says whether the queue was made anew by another node, which puts that first. If not, what this node sends is answered here, and
+    /// nobody else has its name.
+    fn proves(&mut self, control: Option<&Control>) -> Result<(), BrokerError> {
+        if let Some(Control::Anew) = control {
+            return self.is_over();
+        }
+        if !self.owned.send_replace(true) {
+            (self.failing, self.askings) = (None, 0);
+        }
+        Ok(())
+    }
+
     async fn hear(
-        &self,
+        &mut self,
         consumer: &Consumer,
         acknowledging: &mut Acknowledging,
         incoming: Incoming,
     ) -> Result<(), BrokerError> {
+        if incoming.content_type.as_deref() == Some(CONTROL) {
+            self.proves(Control::read(&incoming.body).ok().as_ref())?;
+            acknowledging.done(incoming.tag);
+            return acknowledging.acknowledge(consumer).await;
+        }
+        self.proves(None)?;
         let receipt = Receipt { session: self.session, tag: incoming.tag, to: self.receipts.clone() };
         let Report { node, destination, id, news } = match Report::read(&incoming.body) {
             Ok(report) => report,
@@ -237,5 +277,20 @@ impl Results {
         let found = found.inspect_err(|problem| error!("whose answer it is could not be read: {problem}"));
         let (message, sent) = found.ok().flatten()?;
         Some(Asked { message, sent: sent.unwrap_or_default(), record: record.clone() })
+    }
+}
+
+/// Waits until the queue is not there any more, or another one is: of one that is deleted by force, the broker tells its consumer nothing.
+async fn gone(connection: &Connection, queue: &str) {
+    let mut looks_without = 0;
+    // Once alone may be the moment in which the queue's leader is lost.
+    while looks_without < 2 {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let is_there = match connection.queue_state(queue).await {
+            Ok(state) => state.consumers_count > 0,
+            Err(BrokerError::Missing(_)) => false,
+            Err(_) => true,
+        };
+        looks_without = if is_there { 0 } else { looks_without + 1 };
     }
 }

@@ -47,7 +47,10 @@ impl Round {
                 self.during(trouble, what, async { ward.freeze() }, async { ward.thaw() }).await;
             }
             Harm::QueueDeleted(destination) | Harm::LeaderMoved(destination) => {
-                self.at_the_broker(trouble.harm, DESTINATIONS[destination].0).await;
+                self.at_the_broker(trouble.harm, format!("to.{}", DESTINATIONS[destination].0)).await;
+            }
+            Harm::ResultsDeleted(node) => {
+                self.at_the_broker(trouble.harm, format!("results.{}", self.nodes[node].name)).await;
             }
             Harm::BrokerNodeKilled(_)
             | Harm::BrokerNodeStopped(_)
@@ -91,11 +94,13 @@ impl Round {
     }
 
     /// What `rabbitmqctl` does, which may fail while the broker suffers.
-    async fn at_the_broker(&self, harm: Harm, destination: &str) {
-        let (broker, queue) = (self.broker.clone(), format!("{}.to.{destination}", self.prefix));
-        let going = self.history.fails(harm.name(), format!("{} of {destination}", harm.name()));
+    async fn at_the_broker(&self, harm: Harm, queue: String) {
+        let going = self.history.fails(harm.name(), format!("{} of {queue}", harm.name()));
+        let (broker, queue) = (self.broker.clone(), format!("{}.{queue}", self.prefix));
         let doing = tokio::task::spawn_blocking(move || match harm {
-            Harm::QueueDeleted(_) => broker.node(0).try_control(&["delete_queue", &queue]).map(drop),
+            Harm::QueueDeleted(_) | Harm::ResultsDeleted(_) => {
+                broker.node(0).try_control(&["delete_queue", &queue]).map(drop)
+            }
             // Of so many nodes, one leads it; moving it there changes nothing and is said to fail.
             _ => (0..broker.nodes().len())
                 .map(|to| broker.try_move_leader(&queue, to))

@@ -101,7 +101,10 @@ impl<'t> Session<'t> {
         let queueless = taken.inside().queueless.clone();
         for node in queueless {
             connection.declare(&[settings.results_of(CarrierSettings::name_of(&node))]).await?;
-            taken.inside().queueless.remove(&node);
+            let mut inside = taken.inside();
+            inside.queueless.remove(&node);
+            // Nothing that is said is published on a new connection yet.
+            inside.said.push_front(Said { to: To::Node(node), body: Control::Anew.write(), place: None });
         }
         let publisher = connection.publisher(WINDOW).await?;
         let consumer = consumer(&connection, &settings.queue(&taken.destination), PREFETCH).await?;
@@ -284,7 +287,10 @@ impl<'t> Session<'t> {
         while self.publisher.room() > 0 {
             let Some(said) = inside.said.get(inside.published) else { break };
             let (queue, content_type) = match &said.to {
-                To::Node(node) => (settings.results(CarrierSettings::name_of(node)), REPORT),
+                To::Node(node) => {
+                    let kind = if said.place.is_some() { REPORT } else { CONTROL };
+                    (settings.results(CarrierSettings::name_of(node)), kind)
+                }
                 To::Queue => (settings.queue(&self.taken.destination), ENVELOPE),
                 To::Control => (settings.control(&self.taken.destination), CONTROL),
                 To::Person(_) => (settings.unreadable(), "application/octet-stream"),
@@ -387,7 +393,7 @@ impl<'t> Session<'t> {
                 let tried = Tried { attempts, not_before: not_before_us, failing_since: failing_since_us };
                 self.taken.inside().shelf.tried_elsewhere(node, id, tried);
             }
-            Ok(Control::Release { .. }) => {}
+            Ok(Control::Release { .. } | Control::Anew) => {}
             Err(problem @ Unreadable::Newer(_)) => {
                 return Err(BrokerError::Lost(format!(
                     "what is to be known waits for another node: {problem}"
