@@ -129,14 +129,15 @@ impl Reader {
         })
     }
 
-    /// The last that a person did about whether a destination is sent to: `pause` or `resume`.
+    /// The latest that a person did about whether a destination is sent to: `pause` or `resume`.
     pub fn last_word_on(&self, destination: &str) -> Result<Option<Act>, JournalError> {
         let Some(book) = book::opened(&self.pool.options, VERSION)? else { return Ok(None) };
         book.run(|connection| {
             connection
                 .prepare(
                     "SELECT at_us, who, what, whom, count, reason FROM act
-                     WHERE whom = ?1 AND what IN ('pause', 'resume') ORDER BY id DESC LIMIT 1",
+                     WHERE whom = ?1 AND what IN ('pause', 'resume')
+                     ORDER BY at_us DESC, id DESC LIMIT 1",
                 )?
                 .query_row([destination], act)
                 .optional()

@@ -163,6 +163,28 @@ impl CarrierSettings {
     pub(crate) fn results_of(&self, node: &str) -> Declaration {
         quorum(self.results(node), false)
     }
+
+    /// What a message of this node to itself goes by: nothing of a destination's, whose routing keys have a slash behind the node.
+    pub(crate) fn own_key(&self) -> String {
+        self.node.to_string()
+    }
+
+    /// What stands there for this node's results, but for its own way to their queue.
+    pub(crate) fn own_results(&self) -> [Declaration; 2] {
+        [
+            Declaration::Exchange { name: self.exchange(), kind: ExchangeKind::Direct },
+            self.results_of(&self.node),
+        ]
+    }
+
+    /// This node's way to its own queue of results, which only this node makes.
+    pub(crate) fn own_way(&self) -> Declaration {
+        Declaration::Binding {
+            exchange: self.exchange(),
+            queue: self.results(&self.node),
+            routing_key: self.own_key(),
+        }
+    }
 }
 
 /// Whether the broker of this plan can be used by a node.

@@ -103,7 +103,7 @@ impl Hand {
             if incoming.body.is_empty()
                 || incoming.content_type.as_deref() == Some("application/vnd.orderly.control")
             {
-                self.consumer.acknowledge(incoming.tag, false).await.expect("a channel");
+                self.consumer.acknowledge(incoming.tag, false).expect("a channel");
                 continue;
             }
             return (incoming.tag, Envelope::read(&incoming.body).expect("an envelope"));
@@ -129,7 +129,7 @@ impl Hand {
         };
         self.publisher.publish(&publication).expect("it is published");
         assert_eq!(self.publisher.next().await.expect("an outcome").verdict, Verdict::Acknowledged);
-        self.consumer.acknowledge(tag, false).await.expect("a channel");
+        self.consumer.acknowledge(tag, false).expect("a channel");
     }
 
     fn result(&mut self, envelope: &Envelope, state: DeliveryState) -> News {

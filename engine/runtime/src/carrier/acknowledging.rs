@@ -32,13 +32,13 @@ impl Acknowledging {
     }
 
     /// Acknowledges what is done.
-    pub(super) async fn acknowledge(&mut self, consumer: &Consumer) -> Result<(), BrokerError> {
+    pub(super) fn acknowledge(&mut self, consumer: &Consumer) -> Result<(), BrokerError> {
         let (with_all_before, alone) = self.take();
         if let Some(tag) = with_all_before {
-            consumer.acknowledge(tag, true).await?;
+            consumer.acknowledge(tag, true)?;
         }
         for tag in alone {
-            consumer.acknowledge(tag, false).await?;
+            consumer.acknowledge(tag, false)?;
         }
         Ok(())
     }

@@ -54,8 +54,6 @@ pub enum Control {
     },
     /// A node that begins to deliver has read all that is before this.
     Mark(String),
-    /// Stands first in a queue of results that whoever delivers has made, because it was not there any more: what was in it is lost.
-    Anew,
 }
 
 /// What a person wants of a destination.

@@ -274,10 +274,9 @@ impl Nodes {
             }
             *known = *at_us;
         }
-        let kept = self.journal.reader().pause_of(destination).and_then(|kept| {
-            let is_older = kept.as_ref().is_none_or(|kept| kept.since_us < *at_us);
-            if kept.is_some() == *paused || !is_older {
-                return Ok(());
+        let kept = self.journal.reader().last_word_on(destination).and_then(|latest| {
+            if latest.is_some_and(|latest| latest.at_us >= *at_us) {
+                return Ok(false);
             }
             let act = Act {
                 at_us: *at_us,
@@ -287,11 +286,10 @@ impl Nodes {
                 count: 1,
                 reason: reason.clone(),
             };
-            let changed = match paused {
+            match paused {
                 true => self.journal.pause(destination, &act),
                 false => self.journal.resume(destination, &act),
-            };
-            changed.map(drop)
+            }
         });
         if let Err(problem) = kept {
             error!(%destination, "that it is paused or resumed could not be kept: {problem}");

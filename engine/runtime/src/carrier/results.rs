@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use orderly_journal::{AttemptRecord, Carry, DeliveryState, Journal};
-use orderly_queue::outbox::Event;
+use orderly_queue::item::Lane;
+use orderly_queue::outbox::{Event, Id};
 use orderly_transport::amqp::{
     Broker, BrokerError, Connection, Consumer, ConsumerSettings, Incoming, Publisher, Verdict,
 };
@@ -35,6 +36,9 @@ const ASKINGS_MAX: u32 = 30;
 
 /// How long to wait after the broker could not be used.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the queue may take to be proved this node's own.
+const PROVING_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether the queue is still the one that is consumed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -118,18 +122,19 @@ impl Results {
         let mut acknowledging = Acknowledging::default();
         let queue = self.settings.results(&self.settings.node);
         let mut gone = pin!(gone(&connection, &queue));
+        let mut late = pin!(late(&connection));
         loop {
+            let is_owned = *self.owned.borrow();
             tokio::select! {
                 incoming = consumer.next() => {
                     let incoming = incoming?;
                     acknowledging.came(incoming.tag);
-                    self.hear(&consumer, &mut acknowledging, incoming).await?;
+                    self.hear(&consumer, &mut acknowledging, incoming)?;
                 }
                 Some(confirmed) = marker.next(), if marker.unconfirmed_count() > 0 => {
-                    if confirmed.verdict != Verdict::Acknowledged {
-                        return Err(BrokerError::Lost("the queue of results refused a mark".to_owned()));
-                    }
+                    self.proves(confirmed.verdict, &connection, &mut marker).await?;
                 }
+                late = &mut late, if !is_owned => return Err(late),
                 () = &mut gone => return Err(BrokerError::ConsumerEnded),
                 Some(first) = given.recv() => {
                     // A commit gives many.
@@ -141,39 +146,43 @@ impl Results {
                             Err(problem) => written = Err(problem),
                         }
                     }
-                    acknowledging.acknowledge(&consumer).await?;
+                    acknowledging.acknowledge(&consumer)?;
                     written.map_err(BrokerError::Lost)?;
                 }
             }
         }
     }
 
-    /// Begins to consume, and has a mark put into the queue: so something is heard of it in any case.
+    /// Begins to consume, and to ask whether the queue is the one that this node made.
     async fn open(&self, connection: &Connection) -> Result<(Consumer, Publisher), BrokerError> {
-        let node = &self.settings.node;
-        connection.declare(&[self.settings.results_of(node)]).await?;
+        connection.declare(&self.settings.own_results()).await?;
         // Another process with this node's name is refused, or this one.
         let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: true, arguments: Vec::new() };
-        let queue = self.settings.results(node);
-        let consumer = connection.consumer(&queue, settings).await?;
+        let consumer = connection.consumer(&self.settings.results(&self.settings.node), settings).await?;
         let mut marker = connection.publisher(1).await?;
-        let mark = Control::Mark(self.session.to_string()).write();
-        marker.publish(&publication("", &queue, "mark", CONTROL, &mark))?;
+        self.mark(&mut marker)?;
         Ok((consumer, marker))
+    }
+
+    /// Sends a message by this node's own way to its queue.
+    fn mark(&self, marker: &mut Publisher) -> Result<(), BrokerError> {
+        let body = Control::Mark(self.session.to_string()).write();
+        let (exchange, key) = (self.settings.exchange(), self.settings.own_key());
+        marker.publish(&publication(&exchange, &key, "mark", CONTROL, &body)).map(drop)
     }
 
     /// Whether the queue is there; it is made when nothing that it may have held can be missed.
     async fn is_queue_there(&mut self, connection: &Connection) -> Result<bool, BrokerError> {
         match connection.queue_state(&self.settings.results(&self.settings.node)).await {
             Ok(_) => Ok(true),
-            Err(BrokerError::Missing(_)) => self.is_over().map(|()| false),
+            Err(BrokerError::Missing(_)) => self.misses_nothing().map(|()| false),
             Err(error) => Err(error),
         }
     }
 
-    /// When the queue is not there any more, or is another one, nobody knows what it held: all that is with the broker is published again, and
+    /// When the queue is not there any more, or another one is, nobody knows what it held: all that is with the broker is published again, and
     /// meanwhile this is an error, until the journal notes nothing as there any more, or nobody is there who could say so.
-    fn is_over(&mut self) -> Result<(), BrokerError> {
+    fn misses_nothing(&mut self) -> Result<(), BrokerError> {
         let count = tokio::task::block_in_place(|| self.journal.reader().carried_count());
         if count.is_ok_and(|count| count == 0) || self.askings >= ASKINGS_MAX {
             return Ok(());
@@ -185,30 +194,39 @@ impl Results {
         Err(BrokerError::Lost(gone.to_owned()))
     }
 
-    /// What came says whether the queue was made anew by another node, which puts that first. If not, what this node sends is answered here, and
-    /// nobody else has its name.
-    fn proves(&mut self, control: Option<&Control>) -> Result<(), BrokerError> {
-        if let Some(Control::Anew) = control {
-            return self.is_over();
+    /// The mark came to the queue, or did not: only this node makes its way there, and whoever delivers may have made the queue anew.
+    async fn proves(
+        &mut self,
+        verdict: Verdict,
+        connection: &Connection,
+        marker: &mut Publisher,
+    ) -> Result<(), BrokerError> {
+        match verdict {
+            Verdict::Acknowledged => {
+                self.owned.send_replace(true);
+                (self.failing, self.askings) = (None, 0);
+                Ok(())
+            }
+            Verdict::Returned(..) => {
+                self.misses_nothing()?;
+                connection.declare(&[self.settings.own_way()]).await?;
+                self.mark(marker)
+            }
+            Verdict::Refused => Err(BrokerError::Lost("the queue of results refused a mark".to_owned())),
+            Verdict::Lost(loss) => Err(BrokerError::Lost(loss.to_string())),
         }
-        if !self.owned.send_replace(true) {
-            (self.failing, self.askings) = (None, 0);
-        }
-        Ok(())
     }
 
-    async fn hear(
+    fn hear(
         &mut self,
         consumer: &Consumer,
         acknowledging: &mut Acknowledging,
         incoming: Incoming,
     ) -> Result<(), BrokerError> {
         if incoming.content_type.as_deref() == Some(CONTROL) {
-            self.proves(Control::read(&incoming.body).ok().as_ref())?;
             acknowledging.done(incoming.tag);
-            return acknowledging.acknowledge(consumer).await;
+            return acknowledging.acknowledge(consumer);
         }
-        self.proves(None)?;
         let receipt = Receipt { session: self.session, tag: incoming.tag, to: self.receipts.clone() };
         let Report { node, destination, id, news } = match Report::read(&incoming.body) {
             Ok(report) => report,
@@ -218,7 +236,7 @@ impl Results {
             Err(problem) => {
                 error!("a message in the queue of results is given up: {problem}");
                 acknowledging.gone(incoming.tag);
-                return consumer.reject(incoming.tag).await;
+                return consumer.reject(incoming.tag);
             }
         };
         if node != self.settings.identity {
@@ -228,28 +246,12 @@ impl Results {
                 "what became of a delivery of another journal is left out: it was this node's before"
             );
             acknowledging.gone(incoming.tag);
-            return consumer.acknowledge(incoming.tag, false).await;
+            return consumer.acknowledge(incoming.tag, false);
         }
         let sender = self.senders.read().unwrap_or_else(PoisonError::into_inner).get(&*destination).cloned();
         match news {
             News::Result(record, parked) => {
-                let is_final = record.state != DeliveryState::Waiting;
-                let asked = self.asked(&record);
-                let heard = self.heard.clone();
-                self.journal.carry(Carry::Result(envelope(id), record), move |written| {
-                    let is_written = written.is_ok();
-                    if is_written {
-                        heard.queued.tell(id.seq);
-                        if let Some(asked) = asked {
-                            heard.relays.tell_result(&asked, &destination);
-                        }
-                    }
-                    receipt.give(written.map(drop).map_err(|problem| problem.to_string()));
-                    if let Some(sender) = sender.filter(|_| is_written && is_final) {
-                        // It may have ended, and reads the journal when it begins again.
-                        let _ = sender.send(Told::Event(Event::Resolved { id, parked }));
-                    }
-                });
+                self.write(id, record, parked, destination, sender, receipt);
             }
             News::Back(lanes, held) => {
                 let returned = Told::Returned { id, lanes, held, receipt };
@@ -266,6 +268,35 @@ impl Results {
             }
         }
         Ok(())
+    }
+
+    /// Writes what was tried, then tells those who wait for it.
+    fn write(
+        &self,
+        id: Id,
+        record: Box<AttemptRecord>,
+        parked: Option<Vec<Lane>>,
+        destination: String,
+        sender: Option<Inbox>,
+        receipt: Receipt,
+    ) {
+        let is_final = record.state != DeliveryState::Waiting;
+        let asked = self.asked(&record);
+        let heard = self.heard.clone();
+        self.journal.carry(Carry::Result(envelope(id), record), move |written| {
+            let is_written = written.is_ok();
+            if is_written {
+                heard.queued.tell(id.seq);
+                if let Some(asked) = asked {
+                    heard.relays.tell_result(&asked, &destination);
+                }
+            }
+            receipt.give(written.map(drop).map_err(|problem| problem.to_string()));
+            if let Some(sender) = sender.filter(|_| is_written && is_final) {
+                // It may have ended, and reads the journal when it begins again.
+                let _ = sender.send(Told::Event(Event::Resolved { id, parked }));
+            }
+        });
     }
 
     /// Who may wait for the answer of what this is about; nobody where no source passes answers on.
@@ -292,5 +323,15 @@ async fn gone(connection: &Connection, queue: &str) {
             Err(_) => true,
         };
         looks_without = if is_there { 0 } else { looks_without + 1 };
+    }
+}
+
+/// Waits until the mark has taken too long, and gives that as an error. Of a broker with an alarm, that time does not count.
+async fn late(connection: &Connection) -> BrokerError {
+    loop {
+        tokio::time::sleep(PROVING_TIME_MAX).await;
+        if !connection.is_blocked() {
+            return BrokerError::NoAnswer(PROVING_TIME_MAX.as_secs_f32());
+        }
     }
 }

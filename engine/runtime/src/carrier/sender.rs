@@ -321,7 +321,10 @@ impl Sender {
     /// Asks whether the queue is still there, when nothing that is published would show it.
     fn ask(&mut self) {
         let Some(link) = &mut self.link else { return };
-        if self.outbox.abroad() == 0 || link.published_at.elapsed() < self.settings.ask_after {
+        if self.outbox.abroad() == 0
+            || link.published_at.elapsed() < self.settings.ask_after
+            || link.is_asking()
+        {
             return;
         }
         let (exchange, key) = (self.settings.exchange(), self.settings.routing_key(&self.destination));

@@ -208,6 +208,7 @@ impl Taken {
 
     /// Takes from the queue until it is stopped.
     pub(crate) async fn run(&self, inbox: &Inbox) {
+        let _turn = Turn(self);
         let mut broker = Broker::new(self.settings.broker.clone());
         let mut failing = false;
         while !self.inside().stopping {
@@ -250,6 +251,15 @@ impl Taken {
         inside.shelf.lost();
         // The broker gives it again; and a new channel asks anew.
         inside.said.retain(|said| !matches!(said.to, To::Person(_) | To::Queue));
+    }
+}
+
+/// Says that this node does not deliver any more, also when what delivers panics.
+struct Turn<'t>(&'t Taken);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.nodes.ends(&self.0.destination);
     }
 }
 

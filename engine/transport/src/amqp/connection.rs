@@ -89,6 +89,12 @@ impl Connection {
         self.lapin.status().connected() && !self.hearing.is_lost()
     }
 
+    /// Whether the broker has an alarm and reads nothing from this connection.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        matches!(*self.state().borrow(), LinkState::Blocked(_))
+    }
+
     /// How long ago something came from the broker: a heartbeat, a confirm, a message.
     #[must_use]
     pub fn silence(&self) -> Duration {

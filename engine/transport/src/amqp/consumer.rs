@@ -14,7 +14,7 @@ use lapin::protocol::constants::REPLY_SUCCESS;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// How a queue is consumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,14 +108,15 @@ impl Consumer {
         }
     }
 
-    /// Takes a message off the queue; with `all_before` also all that came before it.
-    pub async fn acknowledge(&self, tag: u64, all_before: bool) -> Result<(), BrokerError> {
-        answered(self.channel.basic_ack(tag, BasicAckOptions { multiple: all_before })).await
+    /// Takes a message off the queue; with `all_before` also all that came before it. It waits for nothing: a broker with an alarm reads it later.
+    /// That it could not be sent is told as the consumer's end.
+    pub fn acknowledge(&self, tag: u64, all_before: bool) -> Result<(), BrokerError> {
+        hand_over(self.channel.basic_ack(tag, BasicAckOptions { multiple: all_before }))
     }
 
     /// Gives a message up: to the queue's dead letters, where it has such, or to nowhere.
-    pub async fn reject(&self, tag: u64) -> Result<(), BrokerError> {
-        answered(self.channel.basic_reject(tag, BasicRejectOptions { requeue: false })).await
+    pub fn reject(&self, tag: u64) -> Result<(), BrokerError> {
+        hand_over(self.channel.basic_reject(tag, BasicRejectOptions { requeue: false }))
     }
 
     /// Takes no more, and keeps what it has and has not acknowledged: what is never to be done.
@@ -139,6 +140,14 @@ impl Drop for Consumer {
         // channel is closed already, this does nothing.
         let closing = pin!(self.channel.close(REPLY_SUCCESS, "handing over".into()));
         let _ = closing.poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// Hands a request that has no answer to the connection, behind all before it: lapin does that when it is polled once.
+fn hand_over(request: impl Future<Output = lapin::Result<()>>) -> Result<(), BrokerError> {
+    match pin!(request).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(handed) => handed.map_err(|error| BrokerError::of(&error)),
+        Poll::Pending => Ok(()),
     }
 }
 

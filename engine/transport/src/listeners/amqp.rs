@@ -191,7 +191,7 @@ impl Line<'_> {
             match taken {
                 Taken::Unreadable if self.settings.rejects_unreadable => {
                     self.acknowledge(last.take()).await?;
-                    self.consumer.reject(tag).await.map_err(Ended::Broken)?;
+                    self.consumer.reject(tag).map_err(Ended::Broken)?;
                 }
                 Taken::Stored | Taken::Unreadable => last = Some(tag),
                 Taken::NotStored => {
@@ -206,7 +206,7 @@ impl Line<'_> {
 
     async fn acknowledge(&mut self, up_to: Option<u64>) -> Result<(), Ended> {
         let Some(tag) = up_to else { return Ok(()) };
-        self.consumer.acknowledge(tag, true).await.map_err(Ended::Broken)
+        self.consumer.acknowledge(tag, true).map_err(Ended::Broken)
     }
 
     /// The oldest message when it is known now what became of it.

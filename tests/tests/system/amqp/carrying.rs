@@ -93,7 +93,7 @@ async fn comes_out(connection: &Connection, queue: &str, count: usize) -> Vec<St
     while order.len() < count {
         let next = timeout(PATIENCE, consumer.next()).await;
         let message = next.unwrap_or_else(|_| panic!("only {} of {count} came out", order.len())).unwrap();
-        consumer.acknowledge(message.tag, false).await.unwrap();
+        consumer.acknowledge(message.tag, false).unwrap();
         let id = control_id(&message.body);
         if seen.insert(id.clone()) {
             order.push(id);

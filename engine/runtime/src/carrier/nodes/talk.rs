@@ -128,7 +128,7 @@ async fn session(
             incoming = consumer.next() => {
                 let incoming = incoming?;
                 take_in(nodes, &incoming.body);
-                consumer.acknowledge(incoming.tag, false).await?;
+                consumer.acknowledge(incoming.tag, false)?;
                 None
             }
             // Nothing is lost with a word that nobody gets.
@@ -137,12 +137,12 @@ async fn session(
             _ = every.tick() => Some((To::All, nodes.here())),
         };
         if let Some((to, word)) = said {
-            say(&mut publisher, &nodes.settings, &to, word).await?;
+            say(&mut publisher, &nodes.settings, &to, word)?;
         }
     }
     let farewell = async {
         let gone = Word::Gone { node: nodes.settings.node.to_string() };
-        say(&mut publisher, &nodes.settings, &To::All, gone).await?;
+        say(&mut publisher, &nodes.settings, &To::All, gone)?;
         while publisher.next().await.is_some() {}
         Ok(())
     };
@@ -167,7 +167,7 @@ async fn open(
     Ok((publisher, connection.consumer(&queue, settings).await?))
 }
 
-async fn say(
+fn say(
     publisher: &mut Publisher,
     settings: &CarrierSettings,
     to: &To,
@@ -190,8 +190,9 @@ async fn say(
         headers: &[],
         body: &body,
     };
+    // Nobody hears it in time when so many are on their way.
     if publisher.room() == 0 {
-        publisher.next().await;
+        return Ok(());
     }
     publisher.publish(&publication).map(drop)
 }

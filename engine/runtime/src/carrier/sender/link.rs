@@ -9,7 +9,7 @@ use std::time::Duration;
 use orderly_queue::outbox::{Id, WINDOW_MAX};
 use orderly_transport::amqp::{Broker, BrokerError, Connection, Publisher, Verdict};
 use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::carrier::CarrierSettings;
 use crate::carrier::envelope::{ENVELOPE, publication};
@@ -18,6 +18,9 @@ use crate::carrier::envelope::{ENVELOPE, publication};
 pub(super) const CONTROLS_MAX: usize = 256;
 /// and so many questions and releases.
 const OTHERS_MAX: usize = 64;
+
+/// How long it may take until it is known whether the way to the queue is there.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// A way to the broker.
 pub(super) struct Link {
@@ -42,6 +45,11 @@ pub(super) enum Published {
 }
 
 impl Link {
+    /// Whether a question is on its way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.published.iter().any(|published| matches!(published, Published::Question))
+    }
+
     pub(super) fn note(&mut self, published: Published) {
         self.controls += usize::from(matches!(published, Published::Control));
         self.published.push_back(published);
@@ -90,7 +98,7 @@ pub(super) async fn open(
         }
         let mut publisher = connection.publisher(WINDOW_MAX + CONTROLS_MAX + OTHERS_MAX).await?;
         let key = settings.routing_key(destination);
-        let is_there = asks_for_queue(&mut publisher, &settings.exchange(), &key).await?;
+        let is_there = asks_for_queue(&connection, &mut publisher, &settings.exchange(), &key).await?;
         let (published, published_at) = (VecDeque::new(), Instant::now());
         let link = Link { publisher, _connection: connection, published, controls: 0, published_at };
         Ok::<_, BrokerError>(is_there.then_some(link))
@@ -104,9 +112,22 @@ pub(super) async fn open(
 
 /// Whether this node's way to the queue is there: an empty message goes it, which consumers pass over. It also proves the channel: of a queue
 /// whose leader is not found yet, the broker may refuse the first message and take the second.
-async fn asks_for_queue(publisher: &mut Publisher, exchange: &str, key: &str) -> Result<bool, BrokerError> {
+async fn asks_for_queue(
+    connection: &Connection,
+    publisher: &mut Publisher,
+    exchange: &str,
+    key: &str,
+) -> Result<bool, BrokerError> {
     publisher.publish(&publication(exchange, key, "question", ENVELOPE, &[]))?;
-    match publisher.next().await.map(|confirmed| confirmed.verdict) {
+    let confirmed = loop {
+        match timeout(ANSWER_TIME_MAX, publisher.next()).await {
+            Ok(confirmed) => break confirmed,
+            // Of a broker with an alarm, that time does not count.
+            Err(_) if connection.is_blocked() => {}
+            Err(_) => return Err(BrokerError::NoAnswer(ANSWER_TIME_MAX.as_secs_f32())),
+        }
+    };
+    match confirmed.map(|confirmed| confirmed.verdict) {
         Some(Verdict::Acknowledged) => Ok(true),
         Some(Verdict::Returned(..)) => Ok(false),
         Some(Verdict::Refused) => Err(BrokerError::Lost("the broker refused a message".to_owned())),

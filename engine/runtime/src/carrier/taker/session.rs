@@ -13,7 +13,7 @@ use orderly_queue::shelf::Tried;
 use orderly_transport::amqp::{
     Broker, BrokerError, Confirmed, Connection, Consumer, ConsumerSettings, Incoming, Publisher, Verdict,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, error};
 
 use super::{Said, Taken, To, tell};
@@ -47,6 +47,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long what is with the destination may take to end before the queue is handed over all the same.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(900);
+
+/// How long what is said last may take to be confirmed.
+const FAREWELL_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// A session.
 pub(super) struct Session<'t> {
@@ -101,10 +104,7 @@ impl<'t> Session<'t> {
         let queueless = taken.inside().queueless.clone();
         for node in queueless {
             connection.declare(&[settings.results_of(CarrierSettings::name_of(&node))]).await?;
-            let mut inside = taken.inside();
-            inside.queueless.remove(&node);
-            // Nothing that is said is published on a new connection yet.
-            inside.said.push_front(Said { to: To::Node(node), body: Control::Anew.write(), place: None });
+            taken.inside().queueless.remove(&node);
         }
         let publisher = connection.publisher(WINDOW).await?;
         let consumer = consumer(&connection, &settings.queue(&taken.destination), PREFETCH).await?;
@@ -185,6 +185,11 @@ impl<'t> Session<'t> {
     /// A queue that was deleted by force, and made anew by another node, tells its old consumer nothing: so while nothing comes, this node asks by
     /// way of the queue, and ends its time there when the question does not come back.
     fn ask(&mut self) -> Result<(), BrokerError> {
+        if self.connection.is_blocked() {
+            // Neither a mark nor a question goes there as long as the broker has an alarm.
+            (self.turn_at, self.asked_at) = (self.turn_at.map(|_| Instant::now()), None);
+            return Ok(());
+        }
         if !self.is_marked && self.turn_at.is_some_and(|since| since.elapsed() > MARK_TIME_MAX) {
             return Err(BrokerError::Lost("whoever delivered before has not let go".to_owned()));
         }
@@ -258,14 +263,9 @@ impl<'t> Session<'t> {
             tried.collect()
         };
         tried.iter().for_each(|control| tell(&mut self.taken.inside(), control));
-        loop {
-            self.publish()?;
-            if self.taken.inside().said.is_empty() {
-                break;
-            }
-            if let Some(confirmed) = self.publisher.next().await {
-                self.all_confirmed(confirmed).await?;
-            }
+        // A queue without a leader confirms nothing. What is not confirmed by then goes back, and this node says it again when it has its next turn.
+        if let Ok(said) = timeout(FAREWELL_TIME_MAX, self.say_all()).await {
+            said?;
         }
         #[cfg(feature = "planted-faults")]
         if planted::is_planted(Fault::CancelledWithUnacknowledged) {
@@ -280,6 +280,19 @@ impl<'t> Session<'t> {
         Ok(())
     }
 
+    /// Until all that was said is confirmed.
+    async fn say_all(&mut self) -> Result<(), BrokerError> {
+        loop {
+            self.publish()?;
+            if self.taken.inside().said.is_empty() {
+                return Ok(());
+            }
+            if let Some(confirmed) = self.publisher.next().await {
+                self.all_confirmed(confirmed).await?;
+            }
+        }
+    }
+
     /// Publishes what was said.
     fn publish(&mut self) -> Result<(), BrokerError> {
         let mut inside = self.taken.inside();
@@ -287,10 +300,7 @@ impl<'t> Session<'t> {
         while self.publisher.room() > 0 {
             let Some(said) = inside.said.get(inside.published) else { break };
             let (queue, content_type) = match &said.to {
-                To::Node(node) => {
-                    let kind = if said.place.is_some() { REPORT } else { CONTROL };
-                    (settings.results(CarrierSettings::name_of(node)), kind)
-                }
+                To::Node(node) => (settings.results(CarrierSettings::name_of(node)), REPORT),
                 To::Queue => (settings.queue(&self.taken.destination), ENVELOPE),
                 To::Control => (settings.control(&self.taken.destination), CONTROL),
                 To::Person(_) => (settings.unreadable(), "application/octet-stream"),
@@ -314,11 +324,11 @@ impl<'t> Session<'t> {
             tell(&mut self.taken.inside(), &Control::Mark(self.mark.clone()));
         }
         if incoming.body.is_empty() {
-            return self.consumer.acknowledge(incoming.tag, false).await;
+            return self.consumer.acknowledge(incoming.tag, false);
         }
         let mut tag = incoming.tag;
         if planted::is_planted(Fault::AcknowledgedBeforeDelivery) {
-            self.consumer.acknowledge(tag, false).await?;
+            self.consumer.acknowledge(tag, false)?;
             tag = ACKNOWLEDGED;
         } else {
             self.acknowledging.came(tag);
@@ -328,7 +338,7 @@ impl<'t> Session<'t> {
                 Ok(Control::Release { node, before }) => {
                     self.taken.inside().shelf.arrive_release(node, before, tag);
                     self.release().await?;
-                    self.acknowledging.acknowledge(&self.consumer).await
+                    self.acknowledging.acknowledge(&self.consumer)
                 }
                 Ok(_) => self.cannot_read(incoming.body, tag, &Unreadable::Damaged),
                 Err(problem) => self.cannot_read(incoming.body, tag, &problem),
@@ -393,7 +403,7 @@ impl<'t> Session<'t> {
                 let tried = Tried { attempts, not_before: not_before_us, failing_since: failing_since_us };
                 self.taken.inside().shelf.tried_elsewhere(node, id, tried);
             }
-            Ok(Control::Release { .. } | Control::Anew) => {}
+            Ok(Control::Release { .. }) => {}
             Err(problem @ Unreadable::Newer(_)) => {
                 return Err(BrokerError::Lost(format!(
                     "what is to be known waits for another node: {problem}"
@@ -408,7 +418,8 @@ impl<'t> Session<'t> {
 
     /// The latest word about a pause holds, and stays.
     async fn pause(&mut self, tag: u64, pausing: Pausing) -> Result<(), BrokerError> {
-        if self.pause.as_ref().is_some_and(|(_, latest)| latest.at_us > pausing.at_us) {
+        // The same word comes again when a node starts.
+        if self.pause.as_ref().is_some_and(|(_, latest)| latest.at_us >= pausing.at_us) {
             return self.acknowledge_control(tag).await;
         }
         {
@@ -437,7 +448,7 @@ impl<'t> Session<'t> {
 
     async fn acknowledge_control(&mut self, tag: u64) -> Result<(), BrokerError> {
         match &self.control {
-            Some(control) => control.acknowledge(tag, false).await,
+            Some(control) => control.acknowledge(tag, false),
             None => Ok(()),
         }
     }
@@ -474,7 +485,7 @@ impl<'t> Session<'t> {
         {
             confirmed = self.confirmed(next).await;
         }
-        self.acknowledging.acknowledge(&self.consumer).await?;
+        self.acknowledging.acknowledge(&self.consumer)?;
         confirmed
     }
 
