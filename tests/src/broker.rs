@@ -6,6 +6,7 @@
 //! A node takes 5 to 10 s to start on two busy cores, so tests that only use a broker share one ([`Broker::shared`]), with queues of their own, and those that
 //! hurt it share another ([`Broker::hurt`]).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -158,15 +159,19 @@ impl Broker {
         if said.contains("migrated") { Ok(()) } else { Err(said) }
     }
 
-    /// The quorum queues whose members on the first node know no leader.
+    /// The quorum queues that have members on a node, and whether these know a leader.
     ///
     /// # Errors
     /// What the broker said, when it could not be asked.
-    pub fn leaderless(&self) -> Result<Vec<String>, String> {
-        let term = "[io:format(\"~s~n\", [N]) || {N, S} <- ets:tab2list(ra_state), S =/= leader, \
-                    ra_leaderboard:lookup_leader(N) =:= undefined], ok.";
-        let said = self.node(0).try_control(&["eval", term])?;
-        Ok(said.lines().filter_map(|line| line.strip_prefix(OF_DEFAULT_HOST)).map(str::to_owned).collect())
+    pub fn members_at(&self, node: usize) -> Result<BTreeMap<String, bool>, String> {
+        let term = "[io:format(\"~s ~p~n\", [N, ra_leaderboard:lookup_leader(N) =/= undefined]) \
+                    || {N, _} <- ets:tab2list(ra_state)], ok.";
+        let said = self.node(node).try_control(&["eval", term])?;
+        let member = |line: &str| {
+            let (name, has_leader) = line.strip_prefix(OF_DEFAULT_HOST)?.rsplit_once(' ')?;
+            Some((name.to_owned(), has_leader == "true"))
+        };
+        Ok(said.lines().filter_map(member).collect())
     }
 
     /// Has the members of a quorum queue call an election, as `docs/clustering.md` tells operators to: a member that has not all of the queue's log is

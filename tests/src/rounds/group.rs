@@ -26,6 +26,9 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a queue may be without a leader once the broker is well, before it is helped to one: elections take a few seconds at most.
 const ELECTING_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How long the broker may take to make the queues of a group of rounds.
+const MAKING_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// Runs rounds together, all of one group, or of groups whose broker is well.
 pub async fn run(
     seeds: impl IntoIterator<Item = u64>,
@@ -46,6 +49,9 @@ pub async fn run(
         opening.spawn(named(seed, async move { Arc::new(Round::open(seed, broker, fault).await) }));
     }
     let (rounds, mut ended): (Vec<_>, Vec<_>) = split(opening.join_all().await);
+    if !weather.is_empty() && !is_absent {
+        all_are_made(broker, &rounds).await;
+    }
     let (calm, is_calm) = watch::channel(false);
     let mut living = JoinSet::new();
     for round in &rounds {
@@ -148,14 +154,34 @@ async fn suffer(trouble: Trouble, broker: &Arc<Broker>, histories: &[History]) {
     histories.iter().zip(going).for_each(|(history, going)| history.mended(going));
 }
 
+/// Waits until all queues of these rounds have their members and leaders. A node of RabbitMQ 3.10 that ends while a queue is made may leave it with one
+/// member of three, which nobody can mend; queues are made once.
+async fn all_are_made(broker: &Arc<Broker>, rounds: &[Arc<Round>]) {
+    let wanted: Vec<String> = rounds.iter().flat_map(|round| round.queues()).collect();
+    for node in 0..broker.nodes().len() {
+        let until = Instant::now() + MAKING_TIME_MAX;
+        loop {
+            let members = on(broker, move |broker| broker.members_at(node)).await.unwrap_or_default();
+            let missing: Vec<&String> =
+                wanted.iter().filter(|queue| members.get(*queue) != Some(&true)).collect();
+            if missing.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < until, "the broker does not make {missing:?}");
+        }
+    }
+}
+
 /// Does what an operator does about a queue of these rounds that has no leader, although the broker is well: RabbitMQ 3.10 may never elect one when a
 /// node ended in the moment in which the queue was made. Ends only by being given up.
 async fn elect(broker: &Arc<Broker>, rounds: &[Arc<Round>]) -> Infallible {
     let mut before = HashSet::new();
     loop {
         sleep(ELECTING_TIME_MAX).await;
-        let leaderless = on(broker, Broker::leaderless).await.unwrap_or_default();
-        for queue in leaderless.iter().filter(|queue| before.contains(*queue)) {
+        let members = on(broker, |broker| broker.members_at(0)).await.unwrap_or_default();
+        let leaderless: HashSet<String> =
+            members.into_iter().filter_map(|(queue, has_leader)| (!has_leader).then_some(queue)).collect();
+        for queue in leaderless.intersection(&before) {
             let of = |round: &&Arc<Round>| queue.starts_with(&format!("{}.", round.prefix));
             let Some(round) = rounds.iter().find(of) else { continue };
             let electing = queue.clone();
@@ -163,7 +189,7 @@ async fn elect(broker: &Arc<Broker>, rounds: &[Arc<Round>]) -> Infallible {
                 round.history.elects(queue);
             }
         }
-        before = leaderless.into_iter().collect();
+        before = leaderless;
     }
 }
 

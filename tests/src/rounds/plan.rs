@@ -193,9 +193,11 @@ fn weather(group: u64, broker_nodes: usize) -> Vec<Trouble> {
         _ => Harm::BrokerAbsentAtStart,
     };
     let at = if harm == Harm::BrokerAbsentAtStart { 0 } else { random.u64(BEGINS_MS) };
+    // Longer than anything waits for the broker's answer.
+    let lasts_ms_max = if harm == Harm::MemoryAlarm { 24_000 } else { 6_000 };
     vec![Trouble {
         at: Duration::from_millis(at),
-        lasts: Duration::from_millis(random.u64(500..6_000)),
+        lasts: Duration::from_millis(random.u64(500..lasts_ms_max)),
         harm,
     }]
 }

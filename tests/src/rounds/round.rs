@@ -125,6 +125,16 @@ impl Round {
         Round { plan, history, prefix, broker, nodes, wards, lives, openings, answered, deeds }
     }
 
+    /// The queues that its nodes make.
+    #[must_use]
+    pub fn queues(&self) -> Vec<String> {
+        let of_destinations =
+            DESTINATIONS.iter().flat_map(|(name, _)| [format!("to.{name}"), format!("control.{name}")]);
+        let of_nodes = self.nodes.iter().map(|node| format!("results.{}", node.name));
+        let names = of_destinations.chain(of_nodes).chain(["unreadable".to_owned()]);
+        names.map(|name| format!("{}.{name}", self.prefix)).collect()
+    }
+
     /// Sends, harms, heals, and waits until nothing waits any more; `calm` says when the broker is well again. After that it may take `patience`
     /// to come to rest.
     ///

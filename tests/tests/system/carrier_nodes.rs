@@ -11,7 +11,9 @@ use orderly_runtime::{
     AllFound, Deed, Duty, Engine, Find, HandRequest, Node as Member, Request, Response, Settings, ask,
 };
 use orderly_tests::broker::{Broker, MESSAGE_BYTES_MAX, to_queue};
-use orderly_tests::peers::{AbsentPeer, PATIENCE, Peer, Sender, acknowledgement, admission, control_id};
+use orderly_tests::peers::{
+    AbsentPeer, PATIENCE, Peer, Sender, acknowledgement, admission, admission_of, control_id,
+};
 use orderly_tests::proxy::Proxy;
 use orderly_tests::running::{orderly, until};
 use orderly_tests::site::Site;
@@ -51,6 +53,18 @@ impl Cluster {
         let site = self.site();
         site.carry(&Broker::shared().address(), self.prefix);
         self.begin(site, name, delivers).await
+    }
+
+    /// A node that stops at the first refusal.
+    async fn blocking(&self, name: &str) -> Node {
+        let site = self.site();
+        site.amend(
+            "orderly.yaml",
+            "    mllp:\n      address",
+            "    on_refusal: block\n    mllp:\n      address",
+        );
+        site.carry(&Broker::shared().address(), self.prefix);
+        self.begin(site, name, true).await
     }
 
     async fn begin(&self, site: Site, name: &str, delivers: bool) -> Node {
@@ -236,6 +250,35 @@ async fn a_pause_taken_back_at_a_node_that_was_down_is_over_when_it_is_back() {
     let north = cluster.begin(site, "north", false).await;
     all_delivered(&north.engine, 10).await;
     assert_eq!(hospital.control_ids(), numbered(0..10));
+    for node in [north, south] {
+        node.engine.shutdown().await;
+    }
+}
+
+/// What a node was told last it tells again when it starts: that changes nothing where it is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_is_told_again_unblocks_nothing() {
+    let hospital = Peer::answering(|_, message| acknowledgement(message, AckCode::AR)).await;
+    let mut cluster = Cluster::new("nodes18", hospital.address);
+    cluster.order = "per_patient";
+    let (north, south) = (cluster.node("north", false).await, cluster.blocking("south").await);
+    let is_paused = |node: &Node| node.engine.reader().pause_of("hospital").expect("a journal").is_some();
+    north.do_by_hand(Deed::Pause("hospital".to_owned())).await;
+    until("the other to know of it", || is_paused(&south).then_some(())).await;
+    north.do_by_hand(Deed::Resume("hospital".to_owned())).await;
+    until("the other to know that it is over", || (!is_paused(&south)).then_some(())).await;
+    feed(&north.engine, 0..1).await;
+    hospital.received(1).await;
+    let Node { site, engine } = north;
+    engine.shutdown().await;
+    let north = cluster.begin(site, "north", false).await;
+    // Behind the word, of another patient.
+    let mut clinic = Sender::connect(north.engine.address("clinic").expect("it listens")).await;
+    assert_eq!(clinic.send(&admission_of("70015", "M1")).await.code, Some(AckCode::AA));
+    north.all_are_with_the_broker(2).await;
+    north.do_by_hand(Deed::Pause("hospital".to_owned())).await;
+    until("the other to know of it, behind the first word", || is_paused(&south).then_some(())).await;
+    assert_eq!(hospital.control_ids(), ["M0"]);
     for node in [north, south] {
         node.engine.shutdown().await;
     }
