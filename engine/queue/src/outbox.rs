@@ -4,8 +4,8 @@
 //!
 //! - Of each class, the first envelopes of a lane come into the queue in journal order: what follows the first envelope that is not
 //!   confirmed is published again behind it when the channel is lost or the broker did not take something (Go-Back-N).
-//! - At most [`WINDOW_MAX`] envelopes are published and not noted in the journal as with the broker, so after a crash at most that
-//!   many are published twice.
+//! - At most [`WINDOW_MAX`] envelopes are published and not confirmed, so when the way to the broker is lost at most that many are published
+//!   twice; and at most [`NOTING_MAX`] more are not noted in the journal as with the broker, which are published twice after a crash.
 //! - Each envelope has a *generation*. What is parked, or changed by hand, holds its lanes for all envelopes of its generation and earlier ones:
 //!   they come back, and what comes after them in their lanes waits for that. What is published then is of a later generation.
 //! - A delivery has one envelope at a time.
@@ -32,8 +32,11 @@ use abroad::{Abroad, Stage};
 use reading::{Reading, Verdict};
 pub use words::{Action, Carried, Event, Id, Parcel};
 
-/// How many envelopes may be published and not noted as with the broker.
+/// How many envelopes may be published and not confirmed with all before them.
 pub const WINDOW_MAX: usize = 64;
+
+/// How many more may be confirmed and not noted as with the broker: publishing does not wait for the journal's flush.
+pub const NOTING_MAX: usize = 64;
 
 /// How many bytes of payloads they may have together; a larger one goes alone.
 pub const WINDOW_BYTES_MAX: usize = 32 << 20;
@@ -487,7 +490,11 @@ impl Outbox {
 
     fn has_room(&self) -> bool {
         let bytes: usize = self.window.iter().map(|published| published.bytes).sum();
-        self.window.len() < WINDOW_MAX && bytes < WINDOW_BYTES_MAX && self.abroad.len() < self.ahead_max
+        let noting = self.window.iter().filter(|published| published.stage == Stay::Marking).count();
+        self.window.len() - noting < WINDOW_MAX
+            && noting < NOTING_MAX
+            && bytes < WINDOW_BYTES_MAX
+            && self.abroad.len() < self.ahead_max
     }
 
     /// Whether one of a class may go: what waits in the queue is passed by nobody, so of what has time only little is there.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Action, Carried, Event, Id, Outbox, Parcel, WINDOW_MAX};
+use super::{Action, Carried, Event, Id, NOTING_MAX, Outbox, Parcel, WINDOW_MAX};
 use crate::holds::Holds;
 use crate::item::{Class, Item, Lane, Micros};
 use crate::line::{self, Ending, Line, Order, Policy, Settled, lanes};
@@ -208,6 +208,7 @@ impl World {
         }
         let is_envelope = |wired: &&Wired| matches!(wired, Wired::Envelope(..));
         assert!(self.wire.iter().filter(is_envelope).count() <= WINDOW_MAX);
+        assert!(self.outbox.window.len() <= WINDOW_MAX + NOTING_MAX);
     }
 
     fn acknowledge_return(&mut self, id: Id) {
