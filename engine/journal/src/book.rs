@@ -31,7 +31,7 @@ impl Journal {
         }
         let database = Database::open(options, &path, Purpose::Durable)?;
         database.prepare(plans::SCHEMA, &[hand::UPGRADE, repairs::UPGRADE, node::UPGRADE])?;
-        let transaction = database.snapshot()?;
+        let transaction = database.transaction()?;
         let changed = change(&database)?;
         transaction.commit().map_err(|source| JournalError::Database { path, source })?;
         Ok(changed)

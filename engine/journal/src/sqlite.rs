@@ -53,7 +53,13 @@ impl Database {
     }
 
     /// A view of the file that stays the same until it is dropped.
-    pub(crate) fn snapshot(&self) -> Result<Transaction<'_>, JournalError> {
+    pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>, JournalError> {
+        self.run(|connection| connection.prepare_cached("BEGIN")?.execute([]))?;
+        Ok(Snapshot(&self.connection))
+    }
+
+    /// Statements that are written together, or not at all when it is dropped before.
+    pub(crate) fn transaction(&self) -> Result<Transaction<'_>, JournalError> {
         self.connection
             .unchecked_transaction()
             .map_err(|source| JournalError::Database { path: self.path.clone(), source })
@@ -91,6 +97,16 @@ impl Database {
         let version: u32 =
             self.run(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))?;
         Ok(usize::try_from(version).unwrap_or(usize::MAX))
+    }
+}
+
+/// A view of a file. Its statements are compiled once: there is one view for each message that is sent.
+pub(crate) struct Snapshot<'d>(&'d Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // It fails when the view has ended by itself, after an error.
+        let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
     }
 }
 
