@@ -215,6 +215,33 @@ async fn what_is_with_the_broker_is_not_published_again_after_a_restart() {
     engine.shutdown().await;
 }
 
+/// More was delivered than is told at a time, so what was told of the last is behind what the journal must have first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_before_a_killed_node_could_note_it_is_not_published_again() {
+    const COUNT: u32 = 700;
+    const NOTED: u32 = COUNT - 128;
+    let (broker, site) = (Broker::shared(), site());
+    let engine = node(&site, &broker.address(), "carrier8").await;
+    let part = |number: u32| feed(&engine, number * COUNT / 4..(number + 1) * COUNT / 4);
+    tokio::join!(part(0), part(1), part(2), part(3));
+    let reader = engine.reader();
+    let is_there = || (reader.carried_count().expect("a journal") == u64::from(COUNT)).then_some(());
+    until("all to be with the broker", is_there).await;
+    engine.shutdown().await;
+    let mut hand = Hand::new(broker, &site, "carrier8").await;
+    assert_eq!(hand.deliver(COUNT as usize).await, (1..=u64::from(COUNT)).collect::<Vec<u64>>());
+    // As it is when the node was killed before these were noted.
+    let journal = rusqlite::Connection::open(site.path("journal/segments/00000001.db")).expect("a journal");
+    let forget = "UPDATE delivery SET carried = NULL, carried_revision = NULL WHERE seq > ?1";
+    assert_eq!(journal.execute(forget, [NOTED]).expect("a journal"), 128);
+    drop(journal);
+    let engine = node(&site, &broker.address(), "carrier8").await;
+    all_delivered(&engine, u64::from(COUNT)).await;
+    feed(&engine, COUNT..COUNT + 1).await;
+    assert_eq!(hand.deliver(1).await, [u64::from(COUNT) + 1], "nothing comes again");
+    engine.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_queue_is_deleted_all_that_was_in_it_is_published_again_in_order() {
     let (broker, site) = (Broker::shared(), site());

@@ -1,9 +1,9 @@
 //! What became of this node's deliveries, as the nodes that delivered them say: written to the journal, then acknowledged to the broker.
 //!
 //! What always holds: a message is acknowledged only after the journal has what it says; what the journal could not take is given again; one
-//! that is told again changes nothing more.
+//! that is told again changes nothing more; nothing is published after a start or a lost connection before the journal has what was told until then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::iter;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,6 +24,7 @@ use super::control::Control;
 use super::envelope::{CONTROL, Unreadable, publication};
 use super::report::{News, Report};
 use super::sender::{Given, Inbox, Receipt, Told, envelope};
+use crate::moment::now;
 use crate::part::is_said;
 use crate::queued::Queued;
 use crate::relay::{Asked, Relays};
@@ -37,7 +38,7 @@ const ASKINGS_MAX: u32 = 30;
 /// How long to wait after the broker could not be used.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the queue may take to be proved this node's own.
+/// How long nothing may come of the queue until it is proved this node's own.
 const PROVING_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether the queue is still the one that is consumed.
@@ -65,8 +66,18 @@ pub(crate) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let (receipts, mut given) = mpsc::unbounded_channel();
-    let mut results =
-        Results { settings, journal, senders, heard, receipts, session: 0, failing: None, askings: 0, owned };
+    let mut results = Results {
+        settings,
+        journal,
+        senders,
+        heard,
+        receipts,
+        session: 0,
+        proof: Proof::default(),
+        failing: None,
+        askings: 0,
+        owned,
+    };
     tokio::select! {
         () = is_said(stop) => {}
         () = results.take_in(&mut given) => {}
@@ -81,12 +92,37 @@ struct Results {
     receipts: mpsc::UnboundedSender<Given>,
     /// Which consumer it is, of all since the start.
     session: u64,
+    proof: Proof,
     /// Why nothing is heard, as the log has it.
     failing: Option<String>,
     /// How often all was to be published again, since results were last heard.
     askings: u32,
     /// Whether this process has its node's name for itself: nobody else can consume the queue then.
     owned: watch::Sender<bool>,
+}
+
+/// What shows that the queue is this node's own, and that what it held when the session began is known. Otherwise what was published and is not
+/// noted would be published again, also where it was delivered.
+#[derive(Debug, Default)]
+struct Proof {
+    /// What this session puts into the queue.
+    mark: String,
+    is_heard: bool,
+    /// Results that came before it and are not in the journal yet, by their tags. What came back does not count: its sender may wait for this
+    /// proof.
+    unwritten: BTreeSet<u64>,
+}
+
+impl Proof {
+    fn result_came(&mut self, tag: u64) {
+        if !self.is_heard {
+            self.unwritten.insert(tag);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.is_heard && self.unwritten.is_empty()
+    }
 }
 
 impl Results {
@@ -118,23 +154,28 @@ impl Results {
             // An error of the broker may be met again on another channel of its connection.
             connection = broker.connect().await?;
         }
+        self.proof = Proof { mark: now().to_string(), ..Proof::default() };
         let (mut consumer, mut marker) = self.open(&connection).await?;
         let mut acknowledging = Acknowledging::default();
         let queue = self.settings.results(&self.settings.node);
         let mut gone = pin!(gone(&connection, &queue));
         let mut late = pin!(late(&connection));
         loop {
-            let is_owned = *self.owned.borrow();
+            if self.proof.is_complete() && !self.owned.send_replace(true) {
+                (self.failing, self.askings) = (None, 0);
+            }
+            let is_heard = self.proof.is_heard;
             tokio::select! {
                 incoming = consumer.next() => {
                     let incoming = incoming?;
+                    late.set(self::late(&connection));
                     acknowledging.came(incoming.tag);
                     self.hear(&consumer, &mut acknowledging, incoming)?;
                 }
                 Some(confirmed) = marker.next(), if marker.unconfirmed_count() > 0 => {
                     self.proves(confirmed.verdict, &connection, &mut marker).await?;
                 }
-                late = &mut late, if !is_owned => return Err(late),
+                late = &mut late, if !is_heard => return Err(late),
                 () = &mut gone => return Err(BrokerError::ConsumerEnded),
                 Some(first) = given.recv() => {
                     // A commit gives many.
@@ -142,7 +183,10 @@ impl Results {
                     for receipt in iter::once(first).chain(iter::from_fn(|| given.try_recv().ok())) {
                         match receipt.written {
                             _ if receipt.session != self.session => {}
-                            Ok(()) => acknowledging.done(receipt.tag),
+                            Ok(()) => {
+                                self.proof.unwritten.remove(&receipt.tag);
+                                acknowledging.done(receipt.tag);
+                            }
                             Err(problem) => written = Err(problem),
                         }
                     }
@@ -166,7 +210,7 @@ impl Results {
 
     /// Sends a message by this node's own way to its queue.
     fn mark(&self, marker: &mut Publisher) -> Result<(), BrokerError> {
-        let body = Control::Mark(self.session.to_string()).write();
+        let body = Control::Mark(self.proof.mark.clone()).write();
         let (exchange, key) = (self.settings.exchange(), self.settings.own_key());
         marker.publish(&publication(&exchange, &key, "mark", CONTROL, &body)).map(drop)
     }
@@ -202,11 +246,8 @@ impl Results {
         marker: &mut Publisher,
     ) -> Result<(), BrokerError> {
         match verdict {
-            Verdict::Acknowledged => {
-                self.owned.send_replace(true);
-                (self.failing, self.askings) = (None, 0);
-                Ok(())
-            }
+            // It proves the queue when it is heard.
+            Verdict::Acknowledged => Ok(()),
             Verdict::Returned(..) => {
                 self.misses_nothing()?;
                 connection.declare(&[self.settings.own_way()]).await?;
@@ -224,6 +265,8 @@ impl Results {
         incoming: Incoming,
     ) -> Result<(), BrokerError> {
         if incoming.content_type.as_deref() == Some(CONTROL) {
+            self.proof.is_heard |=
+                Control::read(&incoming.body).is_ok_and(|control| control == Control::Mark(self.proof.mark.clone()));
             acknowledging.done(incoming.tag);
             return acknowledging.acknowledge(consumer);
         }
@@ -251,6 +294,7 @@ impl Results {
         let sender = self.senders.read().unwrap_or_else(PoisonError::into_inner).get(&*destination).cloned();
         match news {
             News::Result(record, parked) => {
+                self.proof.result_came(receipt.tag);
                 self.write(id, record, parked, destination, sender, receipt);
             }
             News::Back(lanes, held) => {
