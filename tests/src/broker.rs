@@ -186,6 +186,22 @@ impl Broker {
         self.node(0).try_control(&["eval", &term]).map(drop)
     }
 
+    /// What each member of a quorum queue knows of it, in RabbitMQ's own words: who leads, and what waits, is given out and consumes there. What
+    /// `list_queues` counts is noted every 5 s by whoever led then.
+    ///
+    /// # Errors
+    /// What the broker said, when it could not be asked.
+    pub fn members_say(&self, queue: &str) -> Result<String, String> {
+        let term = format!(
+            "L = fun(N) -> Id = {{list_to_atom(\"{OF_DEFAULT_HOST}{queue}\"), N}}, \
+                 {{N, catch ra:local_query(Id, fun rabbit_fifo:overview/1)}} end, \
+             Q = rabbit_amqqueue:lookup({}), \
+             {{noted_as_leader, catch amqqueue:get_pid(element(2, Q)), [L(N) || N <- rabbit_nodes:all_running()]}}.",
+            queue_term(queue)
+        );
+        self.node(0).try_control(&["eval", &term])
+    }
+
     /// The number of the node that leads a quorum queue.
     #[must_use]
     pub fn leader(&self, queue: &str) -> usize {

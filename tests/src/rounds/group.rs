@@ -201,10 +201,18 @@ async fn left(broker: &Arc<Broker>, prefixes: &[String]) -> Vec<String> {
         let of_us = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(&format!("{prefix}.")));
         // What is held stays in the queues that tell of it.
         let is_full = |line: &&str| !line.ends_with("\t0") && !line.contains(".control.");
-        let left: Vec<String> =
-            queues.lines().filter(of_us).filter(is_full).map(|line| line.replace('\t', ": ")).collect();
-        if left.is_empty() || Instant::now() > until {
-            return left;
+        let left: Vec<&str> = queues.lines().filter(of_us).filter(is_full).collect();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        if Instant::now() > until {
+            let mut told = Vec::new();
+            for (queue, count) in left.iter().filter_map(|line| line.split_once('\t')) {
+                let name = queue.to_owned();
+                let members = on(broker, move |broker| broker.members_say(&name)).await;
+                told.push(format!("{queue}: {count}; {}", members.unwrap_or_else(|error| error)));
+            }
+            return told;
         }
         sleep(ASK_EVERY).await;
     }

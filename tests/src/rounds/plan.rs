@@ -68,9 +68,10 @@ pub enum Harm {
     ConnectionsHeld(usize),
     /// A node cannot reach the broker.
     BrokerUnreachable(usize),
-    /// A destination's queue is deleted.
+    /// A destination's queue is deleted; where the broker's nodes end, after that: the copy of a deleted queue on a node that was away joins those of
+    /// the one that is made anew under its name, and may lead them (RabbitMQ's issue 12366). `docs/clustering.md` tells operators so.
     QueueDeleted(usize),
-    /// A node's queue of results is deleted.
+    /// A node's queue of results is deleted, at such a time too.
     ResultsDeleted(usize),
     /// Another node of the broker leads a destination's queue.
     LeaderMoved(usize),
@@ -94,6 +95,25 @@ pub enum Harm {
 }
 
 impl Harm {
+    /// Whether it deletes a queue.
+    #[must_use]
+    pub fn deletes(self) -> bool {
+        matches!(self, Harm::QueueDeleted(_) | Harm::ResultsDeleted(_))
+    }
+
+    /// Whether nodes of the broker are away in it.
+    #[must_use]
+    pub fn ends_broker_nodes(self) -> bool {
+        matches!(
+            self,
+            Harm::BrokerNodeKilled(_)
+                | Harm::BrokerNodeStopped(_)
+                | Harm::BrokerNodeFrozen(_)
+                | Harm::BrokerRestarted
+                | Harm::BrokerAbsentAtStart
+        )
+    }
+
     /// Its name, the same for all nodes and destinations.
     #[must_use]
     pub fn name(self) -> &'static str {

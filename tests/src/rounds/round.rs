@@ -147,8 +147,8 @@ impl Round {
     ) -> Result<(), String> {
         let mut going = JoinSet::new();
         for trouble in self.plan.troubles.clone() {
-            let round = self.clone();
-            going.spawn(async move { round.suffer(trouble).await });
+            let (round, calm) = (self.clone(), calm.clone());
+            going.spawn(async move { round.suffer(trouble, calm).await });
         }
         let round = self.clone();
         going.spawn(async move { round.operate().await });

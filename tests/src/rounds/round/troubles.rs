@@ -1,5 +1,6 @@
 //! What goes wrong in a round, and how it is mended.
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Round;
@@ -7,9 +8,13 @@ use crate::proxy::Proxy;
 use crate::rounds::plan::{DESTINATIONS, Harm, Trouble};
 
 impl Round {
-    /// Lets something go wrong, and mends it.
-    pub(super) async fn suffer(&self, trouble: Trouble) {
+    /// Lets something go wrong, and mends it; `calm` says when the broker has all its nodes again.
+    pub(super) async fn suffer(&self, trouble: Trouble, mut calm: watch::Receiver<bool>) {
         sleep(trouble.at).await;
+        if trouble.harm.deletes() && self.plan.weather.iter().any(|weather| weather.harm.ends_broker_nodes()) {
+            // Its sender lives until all rounds have ended.
+            calm.wait_for(|calm| *calm).await.ok();
+        }
         match trouble.harm {
             Harm::NodeKilled(node) | Harm::NodeStopped(node) => self.end_node(trouble, node).await,
             Harm::NodeFrozen(node) => {
