@@ -1,6 +1,9 @@
 //! Several engines with one configuration and a real broker between them: how they are started, what is refused, and who does what.
 
+use std::collections::BTreeSet;
+
 use orderly_hl7v2::AckCode;
+use orderly_journal::DeliveryState;
 use orderly_tests::broker::Broker;
 use orderly_tests::peers::{Peer, Sender, admission};
 use orderly_tests::proxy::Proxy;
@@ -22,6 +25,16 @@ async fn feed(engine: &Running, numbers: std::ops::Range<u32>) {
     }
 }
 
+/// Waits until the broker has nothing in a queue.
+async fn queue_is_empty(queue: &str) {
+    let list = ["list_queues", "name", "messages"];
+    until("the queue to be empty", || {
+        let queues = Broker::shared().node(0).control(&list);
+        queues.lines().any(|line| line == format!("{queue}\t0")).then_some(())
+    })
+    .await;
+}
+
 fn ids(numbers: std::ops::Range<u32>) -> Vec<String> {
     numbers.map(|number| format!("M{number}")).collect()
 }
@@ -29,7 +42,7 @@ fn ids(numbers: std::ops::Range<u32>) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_takes_in_and_another_delivers() {
     let hospital = Peer::accepting().await;
-    let site = site(&hospital, "nodes1");
+    let site = site(&hospital, "members1");
     let feeds = Running::start_node(&site, "feeds", "feeds", &["--only", "sources"]).await;
     feed(&feeds, 0..50).await;
     // Nobody delivers yet; the queue is full.
@@ -59,7 +72,7 @@ async fn one_takes_in_and_another_delivers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_deliveries_are_with_the_broker_it_is_the_journal_of_the_node_that_published_them() {
     let hospital = Peer::accepting().await;
-    let site = site(&hospital, "nodes2");
+    let site = site(&hospital, "members2");
     let north = Running::start_node(&site, "north", "j", &["--only", "sources"]).await;
     feed(&north, 0..3).await;
     until("all to be with the broker", || {
@@ -69,23 +82,23 @@ async fn while_deliveries_are_with_the_broker_it_is_the_journal_of_the_node_that
     north.stop().await;
     let run = ["run", "--journal", "j"];
     let other = orderly(&site, [&run[..], &["--node", "south"]].concat()).await.ended(2);
-    let told = "deliveries of this journal are with the broker (3), published by the node `north` with the prefix `nodes2`; start it with \
+    let told = "deliveries of this journal are with the broker (3), published by the node `north` with the prefix `members2`; start it with \
                 `--node north` until what became of them is known";
     assert!(other.err.contains(told), "{}", other.err);
-    site.amend("orderly.yaml", "prefix: nodes2", "prefix: nodes2b");
+    site.amend("orderly.yaml", "prefix: members2", "prefix: members2b");
     let other = orderly(&site, [&run[..], &["--node", "north"]].concat()).await.ended(2);
-    assert!(other.err.contains("start it with `prefix: nodes2` until"), "{}", other.err);
+    assert!(other.err.contains("start it with `prefix: members2` until"), "{}", other.err);
     let text = std::fs::read_to_string(site.path("orderly.yaml")).expect("a file");
     let (_, without) = text.split_once("sources:").expect("sources");
     site.write("orderly.yaml", format!("sources:{without}"));
     let other = orderly(&site, run).await.ended(2);
     assert!(
-        other.err.contains("start it with `carrier: amqp`, `prefix: nodes2`, `--node north` until"),
+        other.err.contains("start it with `carrier: amqp`, `prefix: members2`, `--node north` until"),
         "{}",
         other.err
     );
     // As it was: all is delivered, once; then it may be anybody's.
-    site.write("orderly.yaml", text.replace("prefix: nodes2b", "prefix: nodes2"));
+    site.write("orderly.yaml", text.replace("prefix: members2b", "prefix: members2"));
     let north = Running::start_node(&site, "north", "j", &[]).await;
     until("all results to be home", || {
         (site.journal_in("j").carried_count().expect("a journal") == 0).then_some(())
@@ -94,8 +107,47 @@ async fn while_deliveries_are_with_the_broker_it_is_the_journal_of_the_node_that
     assert_eq!(hospital.control_ids(), ids(0..3));
     north.stop().await;
     let south = Running::start_node(&site, "south", "j", &[]).await;
-    south.logged("nodes2.results.north").await;
+    south.logged("members2.results.north").await;
     south.stop().await;
+}
+
+/// The worst moment: it publishes, is told and delivers, all at once. Who goes on has delivered nothing of it before, and has let go of the queue when
+/// the killed one is back and publishes what it had not noted.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_node_that_took_in_and_delivered_and_is_killed_no_more_come_twice_than_were_in_flight() {
+    const COUNT: u32 = 2_000;
+    let hospital = Peer::accepting().await;
+    let site = site(&hospital, "members7");
+    site.amend(
+        "orderly.yaml",
+        "    mllp:\n      address",
+        "    order: per_patient\n    mllp:\n      address",
+    );
+    let north = Running::start_node(&site, "north", "north", &["--only", "sources"]).await;
+    let part = |number: u32| feed(&north, number * COUNT / 4..(number + 1) * COUNT / 4);
+    tokio::join!(part(0), part(1), part(2), part(3));
+    north.stop().await;
+    Broker::shared().node(0).delete_queue("members7.to.hospital");
+    let north = Running::start_node(&site, "north", "north", &[]).await;
+    hospital.received(500).await;
+    north.kill().await;
+    let south = Running::start_node(&site, "south", "south", &["--only", "destinations"]).await;
+    south.logged("this node delivers").await;
+    queue_is_empty("members7.to.hospital").await;
+    south.stop().await;
+    let north = Running::start_node(&site, "north", "north", &[]).await;
+    until("all results to be home", || {
+        let delivered = site.journal_in("north").counts().expect("a journal").deliveries;
+        let is_home = delivered.iter().all(|count| count.state == DeliveryState::Delivered);
+        (is_home && site.journal_in("north").carried_count().expect("a journal") == 0).then_some(())
+    })
+    .await;
+    let arrived = hospital.control_ids();
+    let different: BTreeSet<&String> = arrived.iter().collect();
+    assert_eq!(different.len(), COUNT as usize);
+    let repeats = arrived.len() - different.len();
+    assert!(repeats <= 64, "{repeats} came twice");
+    north.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,9 +174,9 @@ async fn no_journal_lies_in_a_folder_that_is_watched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_queue_takes_a_restart() {
     let hospital = Peer::accepting().await;
-    let site = site(&hospital, "nodes3");
+    let site = site(&hospital, "members3");
     let engine = Running::start(&site).await;
-    site.amend("orderly.yaml", "prefix: nodes3", "ahead: 5\n  prefix: nodes3");
+    site.amend("orderly.yaml", "prefix: members3", "ahead: 5\n  prefix: members3");
     let ran = orderly(&site, ["reload"]).await.ended(1);
     let told = "orderly.yaml:1:1: error[config-queue]: `queue:` cannot change while the engine runs: it takes a restart";
     assert!(ran.err.contains(told) || ran.out.contains(told), "{ran:?}");
@@ -138,7 +190,7 @@ async fn it_is_told_how_the_broker_stands() {
     let hospital = Peer::accepting().await;
     let proxy = Proxy::to(&Broker::shared().address()).await;
     let site = Site::relay(hospital.address);
-    site.carry(&proxy.address(), "nodes4");
+    site.carry(&proxy.address(), "members4");
     let feeds = Running::start_node(&site, "feeds", "journal", &["--only", "sources"]).await;
     feeds.logged("the broker is reached").await;
     feed(&feeds, 0..3).await;
@@ -174,7 +226,7 @@ async fn an_alarm_of_the_broker_is_told() {
     let hospital = Peer::accepting().await;
     let broker = Broker::hurt().await;
     let site = Site::relay(hospital.address);
-    site.carry(&broker.address(), "nodes5");
+    site.carry(&broker.address(), "members5");
     let engine = Running::start(&site).await;
     engine.logged("the broker is reached").await;
     broker.node(0).raise_alarm();

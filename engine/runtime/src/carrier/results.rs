@@ -265,8 +265,8 @@ impl Results {
         incoming: Incoming,
     ) -> Result<(), BrokerError> {
         if incoming.content_type.as_deref() == Some(CONTROL) {
-            self.proof.is_heard |=
-                Control::read(&incoming.body).is_ok_and(|control| control == Control::Mark(self.proof.mark.clone()));
+            self.proof.is_heard |= Control::read(&incoming.body)
+                .is_ok_and(|control| control == Control::Mark(self.proof.mark.clone()));
             acknowledging.done(incoming.tag);
             return acknowledging.acknowledge(consumer);
         }

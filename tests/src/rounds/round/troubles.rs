@@ -11,7 +11,8 @@ impl Round {
     /// Lets something go wrong, and mends it; `calm` says when the broker has all its nodes again.
     pub(super) async fn suffer(&self, trouble: Trouble, mut calm: watch::Receiver<bool>) {
         sleep(trouble.at).await;
-        if trouble.harm.deletes() && self.plan.weather.iter().any(|weather| weather.harm.ends_broker_nodes()) {
+        if trouble.harm.deletes() && self.plan.weather.iter().any(|weather| weather.harm.ends_broker_nodes())
+        {
             // Its sender lives until all rounds have ended.
             calm.wait_for(|calm| *calm).await.ok();
         }
