@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
-use orderly_tests::broker::Broker;
+use orderly_tests::broker::{Broker, PASSWORD, TLS_NAME};
 use orderly_tests::peers::{Peer, Sender, admission};
 use orderly_tests::proxy::Proxy;
 use orderly_tests::running::{Running, orderly, until};
@@ -236,4 +236,32 @@ async fn an_alarm_of_the_broker_is_told() {
     broker.node(0).clear_alarm();
     engine.logged("the broker's alarm is over").await;
     engine.stop().await;
+}
+
+/// The wrong password first, then the right one, without a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_and_passwords_to_the_broker_are_those_of_the_site() {
+    let (hospital, broker) = (Peer::accepting().await, Broker::shared());
+    let site = site(&hospital, "members8");
+    for file in ["ca.pem", "client.pem", "client.key"] {
+        site.write(&format!("tls/{file}"), std::fs::read(broker.tls_file(file)).expect("a file"));
+    }
+    let identity = "ca: tls/ca.pem, certificate: tls/client.pem, key: tls/client.key";
+    let address = broker.node(0).tls_address();
+    let tls = format!("brokers: '{address}'\n  tls: {{ {identity}, name: {TLS_NAME} }}");
+    site.amend("orderly.yaml", &format!("brokers: '{}'", broker.address()), &tls);
+    site.write("password", "open-sesame");
+    orderly(&site, ["check"]).await.ended(0);
+    let north = Running::start_node(&site, "north", "north", &["--only", "sources"]).await;
+    feed(&north, 0..20).await;
+    north.logged("refuses user `guest`: the name or the password is wrong").await;
+    site.write("password", PASSWORD);
+    let south = Running::start_node(&site, "south", "south", &["--only", "destinations"]).await;
+    hospital.received(20).await;
+    assert_eq!(hospital.control_ids(), ids(0..20));
+    let status = orderly(&site, ["status", "--json", "--journal", "south"]).await.ended(0).json().remove(0);
+    assert_eq!(status["broker"]["address"], json!(address), "{status}");
+    assert!(!north.log().join("").contains("open-sesame"));
+    south.stop().await;
+    north.stop().await;
 }
