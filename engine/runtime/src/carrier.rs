@@ -161,7 +161,7 @@ impl CarrierSettings {
 
     /// A node's queue of results.
     pub(crate) fn results_of(&self, node: &str) -> Declaration {
-        quorum(self.results(node), false)
+        quorum(self.results(node), true)
     }
 
     /// What a message of this node to itself goes by: nothing of a destination's, whose routing keys have a slash behind the node.

@@ -361,6 +361,33 @@ async fn results_that_were_deleted_while_their_node_was_away_are_not_waited_for(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_under_one_name_the_second_is_told_nothing_and_publishes_nothing() {
+    let hospital = Peer::accepting().await;
+    let cluster = Cluster::new("nodes11", hospital.address);
+    let first = cluster.node("north", false).await;
+    feed(&first.engine, 0..10).await;
+    first.all_are_with_the_broker(10).await;
+    let second = cluster.node("north", false).await;
+    feed(&second.engine, 10..15).await;
+    until("both to wait for results", || {
+        let consumers = Broker::shared().node(0).control(&["list_consumers", "queue_name"]);
+        (consumers.lines().filter(|queue| *queue == "nodes11.results.north").count() == 2).then_some(())
+    })
+    .await;
+    let south = cluster.node("south", true).await;
+    all_delivered(&first.engine, 10).await;
+    assert_eq!(hospital.control_ids(), numbered(0..10));
+    // Of the other's results, this one would have given up what was told first.
+    assert_eq!(second.count(DeliveryState::Waiting), 5);
+    first.engine.shutdown().await;
+    all_delivered(&second.engine, 5).await;
+    assert_eq!(hospital.control_ids(), numbered(0..15));
+    for node in [second, south] {
+        node.engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_search_at_one_node_finds_what_others_took_in() {
     let hospital = Peer::accepting().await;
     let cluster = Cluster::new("nodes7", hospital.address);

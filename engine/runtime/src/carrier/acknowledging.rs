@@ -19,6 +19,11 @@ impl Acknowledging {
         self.open.insert(tag);
     }
 
+    /// Whether everything that came is done, or went another way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// It is done, and acknowledged with the next that are.
     pub(super) fn done(&mut self, tag: u64) {
         if self.open.remove(&tag) {

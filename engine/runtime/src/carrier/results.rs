@@ -1,7 +1,8 @@
 //! What became of this node's deliveries, as the nodes that delivered them say: written to the journal, then acknowledged to the broker.
 //!
 //! What always holds: a message is acknowledged only after the journal has what it says; what the journal could not take is given again; one
-//! that is told again changes nothing more; nothing is published after a start or a lost connection before the journal has what was told until then.
+//! that is told again changes nothing more; after a start nothing is published, and after results were not heard for a while no new way to the broker is
+//! opened, before the journal has what was told until then.
 
 use std::collections::{BTreeSet, HashMap};
 use std::iter;
@@ -168,14 +169,15 @@ impl Results {
             tokio::select! {
                 incoming = consumer.next() => {
                     let incoming = incoming?;
-                    late.set(self::late(&connection));
                     acknowledging.came(incoming.tag);
                     self.hear(&consumer, &mut acknowledging, incoming)?;
                 }
                 Some(confirmed) = marker.next(), if marker.unconfirmed_count() > 0 => {
                     self.proves(confirmed.verdict, &connection, &mut marker).await?;
                 }
-                late = &mut late, if !is_heard => return Err(late),
+                late = &mut late, if !is_heard && acknowledging.is_empty() => {
+                    return Err(if marker.unconfirmed_count() > 0 { late } else { held(&queue) });
+                }
                 () = &mut gone => return Err(BrokerError::ConsumerEnded),
                 Some(first) = given.recv() => {
                     // A commit gives many.
@@ -194,14 +196,15 @@ impl Results {
                     written.map_err(BrokerError::Lost)?;
                 }
             }
+            late.set(self::late(&connection));
         }
     }
 
     /// Begins to consume, and to ask whether the queue is the one that this node made.
     async fn open(&self, connection: &Connection) -> Result<(Consumer, Publisher), BrokerError> {
         connection.declare(&self.settings.own_results()).await?;
-        // Another process with this node's name is refused, or this one.
-        let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: true, arguments: Vec::new() };
+        // It has a single active consumer: of another process with this node's name, one is given nothing.
+        let settings = ConsumerSettings { prefetch: PREFETCH, exclusive: false, arguments: Vec::new() };
         let consumer = connection.consumer(&self.settings.results(&self.settings.node), settings).await?;
         let mut marker = connection.publisher(1).await?;
         self.mark(&mut marker)?;
@@ -368,6 +371,13 @@ async fn gone(connection: &Connection, queue: &str) {
         };
         looks_without = if is_there { 0 } else { looks_without + 1 };
     }
+}
+
+/// The broker has the mark, and gives it to somebody else.
+fn held(queue: &str) -> BrokerError {
+    BrokerError::Locked(format!(
+        "`{queue}` is consumed by another process with this node's name, or by a connection that the broker has not missed yet"
+    ))
 }
 
 /// Waits until the mark has taken too long, and gives that as an error. Of a broker with an alarm, that time does not count.

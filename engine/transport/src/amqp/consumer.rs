@@ -21,7 +21,8 @@ use std::task::{Context, Poll, Waker};
 pub struct ConsumerSettings {
     /// How many messages the broker hands out before the first is acknowledged, at least one. All of them may be in memory.
     pub prefetch: u16,
-    /// Whether nobody else may consume the queue at the same time.
+    /// Whether nobody else may consume the queue at the same time. RabbitMQ (seen with 3.10) keeps this of classic queues only: declare a quorum
+    /// queue with `x-single-active-consumer`.
     pub exclusive: bool,
     /// Arguments of `basic.consume`, e.g. `x-priority`.
     pub arguments: Vec<(String, HeaderValue)>,
