@@ -81,13 +81,16 @@ impl JournalArgs {
 
 /// Searches and prints.
 pub(crate) fn run(args: &MessagesArgs) -> CommandResult {
-    let Some(AllFound { answers, silent }) = of_all_nodes(args)? else {
+    let Some(AllFound { answers, silent, alone }) = of_all_nodes(args)? else {
         let found = args.filters.search(&args.journal.reader()?, args.limit)?;
         let found = found.into_iter().map(|summary| (None, Found::of(summary))).collect();
         return Ok(tell(found, args));
     };
     let mut found = Vec::new();
     let mut failed = !args.node.is_empty() && !silent.is_empty();
+    if let Some(why) = alone {
+        eprintln!("{why}: other nodes cannot be asked");
+    }
     for node in silent {
         eprintln!("the node {node} does not answer: what it took in is not searched");
     }

@@ -43,8 +43,8 @@ impl Head {
 pub enum Before {
     /// Send it.
     Send,
-    /// It was delivered from here: say so once more.
-    Repeat,
+    /// It was delivered from here: say so once more. When its attempt began, for whoever was not told before.
+    Repeat(Option<Micros>),
     /// It is to go back, because envelopes up to this generation are held. Lanes that this holds too must be known to all nodes first.
     Back {
         /// The generation.
@@ -112,7 +112,8 @@ pub struct Shelf<T> {
     shelved: BTreeMap<u64, Shelved<T>>,
     holds: Holds,
     releases: VecDeque<Release>,
-    delivered: Remembered<Key, ()>,
+    /// When the attempt began that delivered it.
+    delivered: Remembered<Key, Option<Micros>>,
     /// Envelopes of what was set aside.
     parked: Remembered<CopyOf, ()>,
     tried: Remembered<CopyOf, Tried>,
@@ -249,9 +250,9 @@ impl<T> Shelf<T> {
         if shelved.is_settled || shelved.tag.is_none() {
             return Before::Gone;
         }
-        if self.delivered.get(&key(&shelved.head)).is_some() {
+        if let Some(began) = self.delivered.get(&key(&shelved.head)) {
             (shelved.is_settled, shelved.unconfirmed) = (true, shelved.unconfirmed + 1);
-            return Before::Repeat;
+            return Before::Repeat(*began);
         }
         let back = self.return_held(place);
         if back == Before::Gone
@@ -320,7 +321,7 @@ impl<T> Shelf<T> {
             }
             Settled::Delivered => {
                 shelved.is_settled = true;
-                self.delivered.put(key(head), ());
+                self.delivered.put(key(head), attempted);
                 nothing
             }
             Settled::Expired { .. } => {

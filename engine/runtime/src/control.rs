@@ -24,7 +24,7 @@ use crate::inject::{InjectRequest, Injected};
 use crate::release::{ReleaseRequest, Released};
 use crate::reload::{NotReloaded, Reloaded, reload};
 use crate::replay::{ReplayRequest, Replayed};
-use crate::status::{DestinationStatus, Status};
+use crate::status::{DestinationState, DestinationStatus, Status};
 
 /// The socket's name in the journal's folder.
 const SOCKET: &str = "control.sock";
@@ -213,7 +213,14 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> 
                     let destinations = status.destinations.into_iter().map(|destination| {
                         let delivered_by =
                             house.nodes.as_ref().and_then(|nodes| nodes.other_at(&destination.name));
-                        DestinationStatus { delivered_by, ..destination }
+                        // What this node saw of it when it last delivered says nothing any more.
+                        let state = match &delivered_by {
+                            Some(_) if destination.state != DestinationState::Undeclared => {
+                                DestinationState::Idle
+                            }
+                            _ => destination.state,
+                        };
+                        DestinationStatus { delivered_by, state, ..destination }
                     });
                     let destinations = destinations.collect();
                     Response::Status(Status { nodes, broker, destinations, ..status })

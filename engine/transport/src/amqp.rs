@@ -10,10 +10,10 @@
 //!    takes it off the queue. A consumer hands over by closing its channel, also when it is dropped; it never cancels.
 //! 4. [`Connection::declare`] makes exchanges, queues and bindings, or says how existing ones differ.
 //! 5. [`Connection::state`] tells alarms ([`LinkState::Blocked`]) and the end ([`LinkState::Lost`]); [`Connection::is_fresh`] says
-//!    whether the broker was heard within the heartbeat, which is to be asked before each send that must not be made twice.
+//!    whether the broker was heard within one and a half heartbeats, which is to be asked before each send that must not be made twice.
 //!
 //! What always holds: publishing and consuming want a connection each, because a broker in need blocks connections that publish, and
-//! with them all their channels; a connection on which the broker was silent for longer than the heartbeat is cut and never trusted
+//! with them all their channels; a connection on which the broker was silent for longer is cut and never trusted
 //! again, whatever comes later; each wait that this module makes has an end; passwords and what messages hold are in no error text and
 //! in no log (lapin logs returned messages whole: its log must be switched off wherever one is made).
 

@@ -355,6 +355,11 @@ async fn results_that_were_deleted_while_their_node_was_away_are_not_waited_for(
     way.close(false);
     all_delivered(&north.engine, 10).await;
     assert_eq!(hospital.first_arrivals(), numbered(0..10));
+    // What was told by a deleted message is told anew, with its attempt.
+    for number in 1..=10 {
+        let message = north.engine.reader().message(number).expect("a journal").expect("a message");
+        assert!(message.deliveries.iter().all(|delivery| !delivery.attempts.is_empty()), "{number}");
+    }
     for node in [north, south] {
         node.engine.shutdown().await;
     }

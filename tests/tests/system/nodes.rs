@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use orderly_hl7v2::AckCode;
 use orderly_journal::DeliveryState;
 use orderly_tests::broker::{Broker, PASSWORD, TLS_NAME};
-use orderly_tests::peers::{Peer, Sender, admission};
+use orderly_tests::peers::{AbsentPeer, Peer, Sender, admission};
 use orderly_tests::proxy::Proxy;
 use orderly_tests::running::{Running, orderly, until};
 use orderly_tests::site::Site;
@@ -263,5 +263,24 @@ async fn tls_and_passwords_to_the_broker_are_those_of_the_site() {
     assert_eq!(status["broker"]["address"], json!(address), "{status}");
     assert!(!north.log().join("").contains("open-sesame"));
     south.stop().await;
+    north.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_took_in_is_found_there_while_the_broker_is_away() {
+    let hospital = Peer::accepting().await;
+    let site = site(&hospital, "members6");
+    let away = AbsentPeer::somewhere();
+    site.amend("orderly.yaml", &Broker::shared().address(), &away.address.to_string());
+    let north = Running::start_node(&site, "north", "north", &[]).await;
+    feed(&north, 0..2).await;
+    for asked in [&[][..], &["--node", "north"]] {
+        let found = orderly(&site, [&["messages", "--journal", "north"], asked].concat()).await.ended(0);
+        assert!(found.out.contains("M0") && found.out.contains("M1"), "{}", found.out);
+        assert!(found.err.contains("the broker is not reached"), "{}", found.err);
+    }
+    let other = ["messages", "--journal", "north", "--node", "south"];
+    let found = orderly(&site, other).await.ended(2);
+    assert!(found.err.contains("the node south does not answer"), "{}", found.err);
     north.stop().await;
 }

@@ -74,6 +74,11 @@ pub(super) fn broker(fields: &Fields<'_, '_>, section: &Span, problems: &Problem
     fields.required("brokers");
     let port = if fields.has("tls") { PORT_TLS } else { PORT };
     let written = fields.texts("brokers");
+    if let (Some(span), true) = (fields.key_span("brokers"), written.is_empty()) {
+        problems
+            .error("config-address", span, "`brokers` names no broker")
+            .help("write brokers: [mq1.example.org]");
+    }
     let addresses: Vec<String> =
         written.iter().filter_map(|written| address(*written, port, problems)).collect();
     let virtual_host = fields.text("virtual_host").map_or_else(|| "/".to_owned(), |text| text.to_string());

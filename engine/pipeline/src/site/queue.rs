@@ -226,6 +226,10 @@ mod tests {
                         .to_owned(),
                 ],
             ),
+            (
+                vec!["carrier: amqp", "brokers: []", "user: orderly", "password: ${env:MQ}"],
+                vec!["3:3 config-address `brokers` names no broker | write brokers: [mq1.example.org]".to_owned()],
+            ),
             (with(&["prefix: a/b"]), vec![format!("7:11 {made} | {help}")]),
             (with(&[long.as_str()]), vec![format!("7:11 {made} | {help}")]),
             (

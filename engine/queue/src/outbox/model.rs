@@ -468,7 +468,7 @@ impl World {
         let id = head.id();
         let told = match before {
             Before::Send | Before::Gone => return,
-            Before::Repeat => Told::Final { id, state: State::Delivered, parked: None },
+            Before::Repeat(_) => Told::Final { id, state: State::Delivered, parked: None },
             Before::Back { held, ties } => {
                 let lanes = lanes(order, &head.item);
                 if !ties.is_empty() {

@@ -50,6 +50,8 @@ pub struct AllFound {
     pub answers: Vec<NodeFound>,
     /// Those that were asked by name, or are known, and did not answer.
     pub silent: Vec<String>,
+    /// Why no other node can be asked, when the way to the broker is not there.
+    pub alone: Option<String>,
 }
 
 /// A node, as this one knows it.
@@ -61,7 +63,7 @@ pub struct NodeStatus {
     pub heard_s: u64,
     /// Whether that is too long.
     pub is_silent: bool,
-    /// The destinations that it delivers to.
+    /// The destinations that it delivers to; none of a silent one, whose turn others may have by now.
     pub delivers: Vec<String>,
 }
 
@@ -183,7 +185,7 @@ impl Nodes {
             node: node.clone(),
             heard_s: seen.at.elapsed().as_secs(),
             is_silent: seen.is_silent(),
-            delivers: seen.delivers.iter().cloned().collect(),
+            delivers: seen.delivers.iter().filter(|_| !seen.is_silent()).cloned().collect(),
         });
         seen.collect()
     }
@@ -191,13 +193,19 @@ impl Nodes {
     /// The other node that delivers to a destination, if one does.
     pub(crate) fn other_at(&self, destination: &str) -> Option<String> {
         let inside = self.inside();
+        if inside.turns.contains_key(destination) {
+            return None;
+        }
         let delivers = |seen: &Seen| seen.delivers.contains(destination) && !seen.is_silent();
         let mut others = inside.seen.iter().filter(|(node, _)| ***node != *self.settings.node);
         others.find(|(_, seen)| delivers(seen)).map(|(node, _)| node.clone())
     }
 
-    /// Has all nodes search, or those of these names.
+    /// Has all nodes search, or those of these names: this one itself, also when the broker is away.
     pub(crate) async fn find(&self, nodes: Vec<String>, find: Find) -> AllFound {
+        let is_asked = nodes.is_empty() || nodes.iter().any(|node| **node == *self.settings.node);
+        let own = is_asked.then(|| tokio::task::block_in_place(|| self.search(&find)));
+        let mut found: Vec<NodeFound> = own.into_iter().collect();
         let (answers, mut heard) = mpsc::unbounded_channel();
         let number = {
             let mut inside = self.inside();
@@ -209,8 +217,7 @@ impl Nodes {
         let asker = self.settings.node.to_string();
         self.say(To::All, Word::Find { number, nodes: nodes.clone(), find: Box::new(find), asker });
         let until = Instant::now() + SEARCH_TIME_MAX;
-        let mut found: Vec<NodeFound> = Vec::new();
-        while Instant::now() < until && !self.is_answered(&nodes, &found) {
+        while Instant::now() < until && self.are_others_heard() && !self.is_answered(&nodes, &found) {
             let soon = until.min(Instant::now() + EVERY);
             if let Ok(Some(answer)) = tokio::time::timeout_at(soon, heard.recv()).await {
                 found.push(answer);
@@ -219,7 +226,11 @@ impl Nodes {
         self.inside().searches.remove(&number);
         found.sort_by(|one, other| one.node.cmp(&other.node));
         let silent = self.asked(&nodes).into_iter().filter(|node| !has_answered(&found, node)).collect();
-        AllFound { answers: found, silent }
+        AllFound { answers: found, silent, alone: self.broker.trouble() }
+    }
+
+    fn are_others_heard(&self) -> bool {
+        self.inside().since.is_some()
     }
 
     /// Whether there is nobody to wait for: all that are not silent have answered, and there was time to hear who is there.

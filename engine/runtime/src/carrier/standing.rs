@@ -71,6 +71,18 @@ impl BrokerStanding {
         }
     }
 
+    /// Why it cannot be used now, if it cannot.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let known = self.known();
+        let what = match known.state {
+            BrokerState::Connected => return None,
+            BrokerState::Blocked => "the broker has an alarm",
+            BrokerState::Lost => "the broker is not reached",
+        };
+        let reason = known.reason.as_ref().map(|reason| format!(" ({reason})"));
+        Some(format!("{what}{}", reason.unwrap_or_default()))
+    }
+
     /// It is short of something, as it says; or not any more.
     pub(crate) fn blocked(&self, reason: Option<String>) {
         match &reason {

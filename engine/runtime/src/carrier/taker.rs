@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use orderly_journal::{AttemptRecord, DeliveryState, Outgoing};
+use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState, Outgoing};
 use orderly_queue::holds::Holds;
 use orderly_queue::item::{Class, Item, Lane, Micros};
 use orderly_queue::line::{self, Order, Settled};
@@ -165,7 +165,8 @@ impl Taken {
                 }
                 News::Back(lanes, held)
             }
-            _ => News::Result(Box::new(repeated(id)), None),
+            Before::Repeat(began) => News::Result(Box::new(repeated(id, began)), None),
+            Before::Send | Before::Gone => return,
         };
         self.say(inside, node, id, news, place);
     }
@@ -283,15 +284,15 @@ fn outgoing(envelope: &Envelope) -> Outgoing {
     }
 }
 
-/// What is said of one that came again after it was delivered.
-fn repeated(id: Id) -> AttemptRecord {
+/// What is said of one that came again after it was delivered, by the attempt that began then: its journal may not have been told of that.
+fn repeated(id: Id, began: Option<Micros>) -> AttemptRecord {
     AttemptRecord {
         delivery: id.seq,
         revision: id.revision,
         since_us: None,
-        at_us: 0,
+        at_us: began.unwrap_or(0),
         duration_us: 0,
-        outcome: None,
+        outcome: began.map(|_| AttemptOutcome::Delivered),
         code: None,
         text: None,
         answer: Vec::new(),

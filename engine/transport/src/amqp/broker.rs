@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 /// The heartbeat where nothing else is wanted: a broker that has died is noticed within it, and a busy one is left in peace.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ impl Broker {
         if is_failover {
             warn!(connection = %name, broker = %address, "connected to another broker than before");
         } else {
-            info!(connection = %name, broker = %address, "connected to the broker");
+            debug!(connection = %name, broker = %address, "connected to the broker");
         }
     }
 

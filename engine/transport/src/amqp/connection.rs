@@ -60,7 +60,8 @@ impl Connection {
         }
         let heartbeat = Duration::from_secs(u64::from(lapin.configuration().heartbeat()));
         if !heartbeat.is_zero() {
-            hearing.limit_silence(heartbeat);
+            // The broker may leave out the heartbeat after something else that it sent.
+            hearing.limit_silence(heartbeat * 3 / 2);
         }
         Self { lapin, address, hearing, _events: events }
     }
@@ -101,7 +102,8 @@ impl Connection {
         self.hearing.silence()
     }
 
-    /// Whether it is open and the broker was heard within the heartbeat. The broker gives a silent peer up after two heartbeats, so
+    /// Whether it is open and the broker was heard within one and a half heartbeats: it sends each half of one, and may leave one of these out after
+    /// something else that it sent (seen with RabbitMQ 3.10). The broker gives a silent peer up after two heartbeats, so
     /// whoever asks this right before a send knows that nobody else was given the same work meanwhile. Of a process that was frozen
     /// and wakes, all connections are not fresh any more, and never will be.
     #[must_use]

@@ -125,8 +125,9 @@ impl Hearing {
     /// Something was read. After too long a silence it is not to be used.
     fn heard(&self) -> io::Result<()> {
         if !self.is_fresh() {
-            self.cut("the broker was not heard for longer than the heartbeat");
-            return Err(io::ErrorKind::TimedOut.into());
+            let why = "the broker was not heard for one and a half heartbeats";
+            self.cut(why);
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard_ms.store(now, Ordering::Release);

@@ -1,7 +1,7 @@
 //! Messages published to an exchange of a broker, each confirmed by it.
 //!
 //! What always holds: a message counts as delivered when the broker has confirmed it and has not returned it; after an attempt whose outcome
-//! is unknown its connection is cut, so that nothing of it is sent later; before each message the broker was heard within the heartbeat.
+//! is unknown its connection is cut, so that nothing of it is sent later; before each message the broker was heard within one and a half heartbeats.
 
 use super::{Attempt, Delivery, MediaType, Outcome};
 use crate::amqp::{

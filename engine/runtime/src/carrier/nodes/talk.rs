@@ -203,6 +203,8 @@ fn take_in(nodes: &Arc<Nodes>, body: &[u8]) {
         Err(problem) => debug!("a word of another node: {problem}"),
         Ok(Word::Here { node, delivers }) => nodes.hear(node, &delivers),
         Ok(Word::Gone { node }) => _ = nodes.inside().seen.remove(&node),
+        // Its own search needs no word.
+        Ok(Word::Find { asker, .. }) if *asker == *nodes.settings.node => {}
         Ok(Word::Find { number, asker, nodes: asked, find }) => {
             if asked.is_empty() || asked.iter().any(|name| **name == *nodes.settings.node) {
                 let nodes = nodes.clone();

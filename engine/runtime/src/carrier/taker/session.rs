@@ -230,7 +230,9 @@ impl<'t> Session<'t> {
         let mut inside = self.taken.inside();
         if self.ending.is_none() {
             if self.is_marked && inside.may_send.as_ref().is_none_or(|connection| !connection.is_fresh()) {
-                return Err(BrokerError::Lost("it was silent for longer than a heartbeat".to_owned()));
+                return Err(BrokerError::Lost(
+                    "it was silent for longer than one and a half heartbeats".to_owned(),
+                ));
             }
             let has_something = !inside.shelf.is_empty() || !self.kept.is_empty() || self.pause.is_some();
             let hand_over_after = self.taken.settings.hand_over_after;
