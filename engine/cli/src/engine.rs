@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use orderly_pipeline::plan::Carrier;
 use orderly_runtime::{ControlError, Request, Response, Settings, ask, perform_without_engine};
 use tokio::runtime::Runtime;
 
@@ -57,6 +58,18 @@ impl Engine<'_> {
             Response::Refused(why) => Err(Failure::new(why)),
             response => Ok(response),
         }
+    }
+
+    /// When none runs, and others deliver by way of a broker: what was said about a destination is told to them later.
+    pub(crate) fn warn_of_other_nodes(&self) -> Result<(), Failure> {
+        let plan = site::load(self.journal.config()).ok().and_then(|site| site.compiled.plan);
+        let shares_a_broker = plan.is_some_and(|plan| matches!(plan.queue.carrier, Carrier::Amqp(_)));
+        if shares_a_broker && self.ask(&Request::Status)?.is_none() {
+            eprintln!(
+                "warning: no engine runs here: other nodes are told when this one starts, and go on until then; say it at a node that runs"
+            );
+        }
+        Ok(())
     }
 
     /// That none runs, for commands that need one.

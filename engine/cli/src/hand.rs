@@ -153,14 +153,18 @@ fn deliveries(count: usize) -> String {
 
 /// Pauses a destination.
 pub(crate) fn pause(args: &PauseArgs) -> CommandResult {
-    let handed = args.common.lay(&Engine::of(&args.common.journal)?, Deed::Pause(args.name.clone()))?;
+    let engine = Engine::of(&args.common.journal)?;
+    let handed = args.common.lay(&engine, Deed::Pause(args.name.clone()))?;
+    engine.warn_of_other_nodes()?;
     tell_pause(args.common.json, &args.name, &handed, "paused", "paused already");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Resumes a destination.
 pub(crate) fn resume(args: &ResumeArgs) -> CommandResult {
-    let handed = args.common.lay(&Engine::of(&args.common.journal)?, Deed::Resume(args.name.clone()))?;
+    let engine = Engine::of(&args.common.journal)?;
+    let handed = args.common.lay(&engine, Deed::Resume(args.name.clone()))?;
+    engine.warn_of_other_nodes()?;
     tell_pause(
         args.common.json,
         &args.name,

@@ -6,12 +6,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::carrier::nodes::AllFound;
@@ -30,6 +32,9 @@ use crate::status::{DestinationState, DestinationStatus, Status};
 const SOCKET: &str = "control.sock";
 /// The longest request, in bytes: some hundred thousand message ids.
 const REQUEST_BYTES_MAX: u64 = 4 << 20;
+
+/// How long an engine may take to say how it stands.
+const STATUS_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What a command asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +96,11 @@ pub enum ControlError {
     /// No engine runs on this journal.
     #[error("no engine runs on the journal {path}", path = .0.display())]
     NoEngine(PathBuf),
+    /// The engine took the request and said nothing for so many seconds.
+    #[error(
+        "the engine that runs did not answer within {0} s: it is frozen, or its disk is; `top` and `dmesg` tell more"
+    )]
+    Silent(u64),
     /// The conversation broke off.
     #[error("the running engine did not answer: {0}")]
     Broken(String),
@@ -101,7 +111,15 @@ pub async fn ask(folder: &Path, request: &Request) -> Result<Response, ControlEr
     let no_engine = |_| ControlError::NoEngine(folder.to_owned());
     let place = Place::of(folder).map_err(no_engine)?;
     let stream = UnixStream::connect(place.path()).await.map_err(no_engine)?;
-    converse(stream, request).await.map_err(|error| ControlError::Broken(error.to_string()))
+    let conversation = converse(stream, request);
+    let answered = match request {
+        Request::Status => timeout(STATUS_TIME_MAX, conversation)
+            .await
+            .map_err(|_| ControlError::Silent(STATUS_TIME_MAX.as_secs()))?,
+        // These take as long as they have to do.
+        _ => conversation.await,
+    };
+    answered.map_err(|error| ControlError::Broken(error.to_string()))
 }
 
 async fn converse(mut stream: UnixStream, request: &Request) -> io::Result<Response> {

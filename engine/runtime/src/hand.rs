@@ -2,6 +2,7 @@
 //!
 //! What always holds: what a person did is on disk, with the person's name, before it is answered.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -75,8 +76,8 @@ pub(crate) async fn lay(desk: &Desk<'_>, request: &HandRequest) -> Result<Handed
     let handed = match &request.deed {
         Deed::Pause(destination) => pause(desk, request, destination, true).await?,
         Deed::Resume(destination) => pause(desk, request, destination, false).await?,
-        Deed::Skip(deliveries) => amend(desk.journal, request, deliveries, Change::Park).await?,
-        Deed::Cancel(deliveries) => amend(desk.journal, request, deliveries, Change::Cancel).await?,
+        Deed::Skip(deliveries) => amend(desk, request, deliveries, Change::Park).await?,
+        Deed::Cancel(deliveries) => amend(desk, request, deliveries, Change::Cancel).await?,
         Deed::Resend(deliveries) => resend(desk, request, deliveries).await?,
     };
     if handed.changed > 0 && !matches!(request.deed, Deed::Pause(_) | Deed::Resume(_)) {
@@ -172,16 +173,23 @@ async fn pause(
     Ok(Handed { changed: usize::from(changed), unchanged: Vec::new() })
 }
 
-/// Changes deliveries.
+/// Changes deliveries. What is with a broker can be had back by a running engine only: without one, another node may deliver it meanwhile.
 async fn amend(
-    journal: &Journal,
+    desk: &Desk<'_>,
     request: &HandRequest,
     deliveries: &[Delivery],
     change: Change,
 ) -> Result<Handed, String> {
     let reason = request.told(if change == Change::Cancel { "cancelled" } else { "set aside" });
     let mut handed = Handed::default();
-    for (delivery, amended) in change_each(journal, deliveries, change, Some(reason)).await {
+    let with_broker = match desk.lines {
+        Some(_) => HashSet::new(),
+        None => tokio::task::block_in_place(|| carried(desk.journal, deliveries))?,
+    };
+    let (away, here): (Vec<_>, Vec<_>) =
+        deliveries.iter().partition(|delivery| with_broker.contains(&delivery.number));
+    away.into_iter().for_each(|delivery| handed.leave(delivery, WITH_BROKER.to_owned()));
+    for (delivery, amended) in change_each(desk.journal, here, change, Some(reason)).await {
         match amended {
             Ok(Amended { changed: true, .. }) => handed.changed += 1,
             Ok(Amended { before, .. }) => handed.leave(delivery, format!("it is {}", before.name())),
@@ -189,6 +197,21 @@ async fn amend(
         }
     }
     Ok(handed)
+}
+
+const WITH_BROKER: &str =
+    "it is with the broker, and another node may deliver it; start this node, then do this again";
+
+/// Which deliveries to these destinations are with a broker, by their numbers.
+fn carried(journal: &Journal, deliveries: &[Delivery]) -> Result<HashSet<u64>, String> {
+    let destinations: HashSet<&str> =
+        deliveries.iter().map(|delivery| delivery.destination.as_str()).collect();
+    let mut carried = HashSet::new();
+    for destination in destinations {
+        let found = journal.reader().carried(destination).map_err(|error| error.to_string())?;
+        carried.extend(found.into_iter().map(|one| one.delivery.seq));
+    }
+    Ok(carried)
 }
 
 /// Sends deliveries again. Those that become new ones do so in the order given.

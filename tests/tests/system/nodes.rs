@@ -284,3 +284,47 @@ async fn what_a_node_took_in_is_found_there_while_the_broker_is_away() {
     assert!(found.err.contains("the node south does not answer"), "{}", found.err);
     north.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_with_the_broker_is_not_called_cancelled_while_its_node_does_not_run() {
+    let hospital = Peer::accepting().await;
+    let site = site(&hospital, "members9");
+    let north = Running::start_node(&site, "north", "north", &["--only", "sources"]).await;
+    feed(&north, 0..2).await;
+    until("all to be with the broker", || {
+        (site.journal_in("north").carried_count().expect("a journal") == 2).then_some(())
+    })
+    .await;
+    north.stop().await;
+    let words = ["--journal", "north", "--reason", "by phone"];
+    let ran = orderly(&site, [&["cancel", "1"][..], &words].concat()).await.ended(1);
+    assert!(ran.out.contains("it is with the broker, and another node may deliver it"), "{}", ran.out);
+    assert!(ran.out.contains("0 deliveries cancelled"), "{}", ran.out);
+    let ran = orderly(&site, [&["pause", "hospital"][..], &words].concat()).await.ended(0);
+    assert!(ran.err.contains("other nodes are told when this one starts"), "{}", ran.err);
+    orderly(&site, ["resume", "hospital", "--journal", "north"]).await.ended(0);
+    // By a node that runs it comes back.
+    let north = Running::start_node(&site, "north", "north", &["--only", "sources"]).await;
+    orderly(&site, [&["cancel", "1"][..], &words].concat()).await.ended(0);
+    let south = Running::start_node(&site, "south", "south", &["--only", "destinations"]).await;
+    hospital.received(1).await;
+    until("all results to be home", || {
+        (site.journal_in("north").carried_count().expect("a journal") == 0).then_some(())
+    })
+    .await;
+    assert_eq!(hospital.control_ids(), ids(1..2));
+    south.stop().await;
+    north.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_says_nothing_is_not_waited_for_for_ever() {
+    let hospital = Peer::accepting().await;
+    let site = Site::relay(hospital.address);
+    let engine = Running::start(&site).await;
+    engine.freeze();
+    let ran = orderly(&site, ["status"]).await.ended(2);
+    assert!(ran.err.contains("did not answer within 20 s: it is frozen"), "{}", ran.err);
+    engine.thaw();
+    engine.stop().await;
+}
