@@ -191,7 +191,12 @@ impl Outbox {
             Event::Withdrawn(id) => self.withdrawn(id, actions),
             Event::Marked { id, applied } => self.marked(id, applied, actions),
             Event::Unmarked(id) => self.unmarked(id),
-            Event::Resolved { id, parked } => self.resolved(id, parked, actions),
+            Event::Resolved { id, delivered, parked } => {
+                if delivered {
+                    self.tell_of_copy(id, actions);
+                }
+                self.resolved(id, parked, actions);
+            }
             Event::Returned { id, lanes, held } => {
                 self.returned(id, actions);
                 self.holds += 1;
@@ -338,6 +343,13 @@ impl Outbox {
         if self.abroad.exactly(id).is_some_and(|envelope| envelope.stage == Stage::Leaving) {
             self.come_back(id.seq);
         }
+    }
+
+    /// Published again by an engine that did not know of the first, it may be reached by a node that did not deliver that.
+    fn tell_of_copy(&self, delivered: Id, actions: &mut Vec<Action>) {
+        let copy = self.abroad.get(delivered.seq).map(|envelope| envelope.id());
+        let is_copy = |id: &Id| id.revision == delivered.revision && id.generation != delivered.generation;
+        actions.extend(copy.filter(is_copy).map(Action::Done));
     }
 
     fn resolved(&mut self, id: Id, parked: Option<Vec<Lane>>, actions: &mut Vec<Action>) {

@@ -3,7 +3,7 @@
 //! A [`crate::line::Line`] says in which order it goes, by its place on the shelf, which is its place in the queue. What always holds:
 //!
 //! - An envelope is acknowledged only after what became of it, and every hold that follows from that, is confirmed by the broker.
-//! - What was delivered from here is not delivered from here again, however often its envelope comes.
+//! - What was delivered from here, or is said to have been elsewhere, is not delivered from here again, however often its envelope comes.
 //! - What is held goes back unsent, and holds its own lanes too.
 //! - When the channel is lost, everything goes but what is under way; the broker gives it again, to this node or another.
 
@@ -43,7 +43,7 @@ impl Head {
 pub enum Before {
     /// Send it.
     Send,
-    /// It was delivered from here: say so once more. When its attempt began, for whoever was not told before.
+    /// It was delivered: say so once more. When its attempt began, for whoever was not told before.
     Repeat(Option<Micros>),
     /// It is to go back, because envelopes up to this generation are held. Lanes that this holds too must be known to all nodes first.
     Back {
@@ -205,6 +205,14 @@ impl<T> Shelf<T> {
         let shelved = self.shelved.values_mut().filter(|shelved| copy(&shelved.head) == key);
         shelved.for_each(|shelved| tried.apply(&mut shelved.head.item));
         self.tried.put(key, tried);
+    }
+
+    /// Notes that a delivery was delivered by another node, from an earlier envelope.
+    pub fn delivered_elsewhere(&mut self, node: Arc<str>, delivery: u64, revision: u32) {
+        let key = (node, delivery, revision);
+        if self.delivered.get(&key).is_none() {
+            self.delivered.put(key, None);
+        }
     }
 
     /// How many are with the destination.

@@ -8,7 +8,7 @@ use orderly_journal::{AttemptOutcome, AttemptRecord, DeliveryState};
 use orderly_pipeline::{Text, Texts, compile};
 use orderly_runtime::{Duty, Engine, Envelope, News, Node, Report, Settings};
 use orderly_tests::broker::{Broker, PASSWORD, USER};
-use orderly_tests::peers::{PATIENCE, Sender, admission};
+use orderly_tests::peers::{PATIENCE, Peer, Sender, admission};
 use orderly_tests::proxy::Proxy;
 use orderly_tests::running::until;
 use orderly_tests::site::{Site, queue};
@@ -37,10 +37,10 @@ pub(crate) fn broker_settings(address: &str, site: &Site) -> BrokerSettings {
 
 /// A node named north that takes in at `clinic`, by a broker at this address, with names of its test's own.
 async fn node(site: &Site, address: &str, prefix: &str) -> Engine {
-    start(site, address, prefix, false).await
+    start(site, "north", address, prefix, false).await
 }
 
-async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engine {
+async fn start(site: &Site, name: &str, address: &str, prefix: &str, delivers: bool) -> Engine {
     let text = |path: &str| Text {
         file: path.to_owned(),
         text: std::fs::read_to_string(site.path(path)).expect("a file"),
@@ -52,7 +52,7 @@ async fn start(site: &Site, address: &str, prefix: &str, delivers: bool) -> Engi
     let compiled = compile(&Texts { site: orderly, routes, ..Texts::default() });
     let mut settings = Settings::new(site.folder(), Arc::new(compiled.plan.expect("a plan")));
     let duty = if delivers { Duty::Both } else { Duty::Sources };
-    settings.node = Node { name: "north".into(), duty, ..Node::default() };
+    settings.node = Node { name: name.into(), duty, ..Node::default() };
     Engine::start(settings).await.expect("it starts")
 }
 
@@ -215,6 +215,44 @@ async fn what_is_with_the_broker_is_not_published_again_after_a_restart() {
     engine.shutdown().await;
 }
 
+/// As it is when a node was killed before it noted what it published behind this delivery.
+fn forget(site: &Site, behind: u32) -> usize {
+    let journal = rusqlite::Connection::open(site.path("journal/segments/00000001.db")).expect("a journal");
+    let forget = "UPDATE delivery SET carried = NULL, carried_revision = NULL WHERE seq > ?1";
+    journal.execute(forget, [behind]).expect("a journal")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_twice_is_sent_once_also_when_another_node_comes_to_the_second() {
+    let hospital = Peer::accepting().await;
+    let (broker, site, other) = (Broker::shared(), site(), Site::relay(hospital.address));
+    let count = |engine: &Engine, count| {
+        let reader = engine.reader();
+        move || (reader.carried_count().expect("a journal") == count).then_some(())
+    };
+    let engine = node(&site, &broker.address(), "carrier9").await;
+    feed(&engine, 0..5).await;
+    until("all to be with the broker", count(&engine, 5)).await;
+    engine.shutdown().await;
+    assert_eq!(forget(&site, 0), 5);
+    let engine = node(&site, &broker.address(), "carrier9").await;
+    until("all to be there twice", count(&engine, 5)).await;
+    let mut hand = Hand::new(broker, &site, "carrier9").await;
+    assert_eq!(hand.deliver(5).await, [1, 2, 3, 4, 5]);
+    until("it to be told", || {
+        let message = engine.reader().message(5).expect("a journal").expect("a message");
+        message.deliveries.iter().all(|delivery| delivery.state == DeliveryState::Delivered).then_some(())
+    })
+    .await;
+    feed(&engine, 5..6).await;
+    drop(hand);
+    let south = start(&other, "south", &broker.address(), "carrier9", true).await;
+    all_delivered(&engine, 6).await;
+    assert_eq!(hospital.control_ids(), ["M5"], "the others were delivered by the first");
+    south.shutdown().await;
+    engine.shutdown().await;
+}
+
 /// More was delivered than is told at a time, so what was told of the last is behind what the journal must have first.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_before_a_killed_node_could_note_it_is_not_published_again() {
@@ -230,11 +268,7 @@ async fn what_was_delivered_before_a_killed_node_could_note_it_is_not_published_
     engine.shutdown().await;
     let mut hand = Hand::new(broker, &site, "carrier8").await;
     assert_eq!(hand.deliver(COUNT as usize).await, (1..=u64::from(COUNT)).collect::<Vec<u64>>());
-    // As it is when the node was killed before these were noted.
-    let journal = rusqlite::Connection::open(site.path("journal/segments/00000001.db")).expect("a journal");
-    let forget = "UPDATE delivery SET carried = NULL, carried_revision = NULL WHERE seq > ?1";
-    assert_eq!(journal.execute(forget, [NOTED]).expect("a journal"), 128);
-    drop(journal);
+    assert_eq!(forget(&site, NOTED), 128);
     let engine = node(&site, &broker.address(), "carrier8").await;
     all_delivered(&engine, u64::from(COUNT)).await;
     feed(&engine, COUNT..COUNT + 1).await;
@@ -352,7 +386,7 @@ async fn one_node_delivers_by_the_broker_in_order() {
     let broker = Broker::shared();
     let hospital = orderly_tests::peers::Peer::accepting().await;
     let site = Site::relay(hospital.address);
-    let engine = start(&site, &broker.address(), "carrier6", true).await;
+    let engine = start(&site, "north", &broker.address(), "carrier6", true).await;
     feed(&engine, 0..300).await;
     all_delivered(&engine, 300).await;
     assert_eq!(hospital.control_ids(), (0..300).map(|number| format!("M{number}")).collect::<Vec<_>>());

@@ -85,6 +85,22 @@ enum Lies {
     Release(u64),
 }
 
+/// What whoever delivers is told.
+#[derive(Debug, Clone)]
+enum Kept {
+    Hold(Vec<Lane>, u64),
+    Done(Id),
+}
+
+impl Kept {
+    fn generation(&self) -> u64 {
+        match self {
+            Kept::Hold(_, generation) => *generation,
+            Kept::Done(id) => id.generation,
+        }
+    }
+}
+
 struct World {
     random: u64,
     order: Order,
@@ -109,8 +125,8 @@ struct World {
     returned: BTreeMap<Id, Vec<u64>>,
     nodes: Vec<Node>,
     active: usize,
-    /// The holds that whoever delivers is told, in the queue that keeps them until they are over.
-    control: Vec<Option<(Vec<Lane>, u64)>>,
+    /// What whoever delivers is told, in the queue that keeps it until it is over.
+    control: Vec<Option<Kept>>,
     released: u32,
     received: BTreeMap<u64, u32>,
     failures: u32,
@@ -201,7 +217,8 @@ impl World {
                 Action::Mark(id) => self.writes.push_back(Write::Mark(id)),
                 Action::Unmark(id) => self.writes.push_back(Write::Unmark(id)),
                 Action::Forget(id) => self.acknowledge_return(id),
-                Action::Hold { lanes, generation } => self.control.push(Some((lanes, generation))),
+                Action::Hold { lanes, generation } => self.control.push(Some(Kept::Hold(lanes, generation))),
+                Action::Done(id) => self.control.push(Some(Kept::Done(id))),
                 Action::WakeAt(_) | Action::Finished => {}
                 Action::Choked(_) => panic!("choked"),
             }
@@ -265,7 +282,7 @@ impl World {
                     if is_current && (row.state == State::Waiting || state == State::Delivered) {
                         row.state = state;
                     }
-                    self.tell(Event::Resolved { id, parked });
+                    self.tell(Event::Resolved { id, delivered: state == State::Delivered, parked });
                 }
             }
         }
@@ -503,7 +520,7 @@ impl World {
     fn confirm_said(&mut self, number: usize) {
         match self.nodes[number].said.pop_front() {
             None => {}
-            Some(Said::Hold(lanes, generation)) => self.control.push(Some((lanes, generation))),
+            Some(Said::Hold(lanes, generation)) => self.control.push(Some(Kept::Hold(lanes, generation))),
             Some(Said::Told(place, told)) => {
                 self.numbers += 1;
                 self.results.push_back((self.numbers, told));
@@ -520,13 +537,13 @@ impl World {
     fn release(&mut self, number: usize) {
         for released in self.nodes[number].shelf.release() {
             self.unacknowledged.remove(&released.tag);
-            let is_over = |held: &mut Option<(Vec<Lane>, u64)>| {
-                held.as_ref().is_some_and(|(_, generation)| *generation < released.before)
+            let is_over = |kept: &mut Option<Kept>| {
+                kept.as_ref().is_some_and(|kept| kept.generation() < released.before)
             };
             let heard = self.nodes[number].heard;
             self.control[..heard]
                 .iter_mut()
-                .filter_map(|held| is_over(held).then(|| held.take()))
+                .filter_map(|kept| is_over(kept).then(|| kept.take()))
                 .for_each(drop);
             self.released += 1;
         }
@@ -612,10 +629,14 @@ impl World {
 
     fn hear_control(&mut self) -> bool {
         let node = &mut self.nodes[self.active];
-        let Some(held) = self.control.get(node.heard) else { return false };
+        let Some(kept) = self.control.get(node.heard) else { return false };
         node.heard += 1;
-        if let Some((lanes, generation)) = held {
-            node.shelf.holds().hold(&"a".into(), lanes, *generation);
+        match kept {
+            Some(Kept::Hold(lanes, generation)) => {
+                node.shelf.holds().hold(&"a".into(), lanes, *generation);
+            }
+            Some(Kept::Done(id)) => node.shelf.delivered_elsewhere("a".into(), id.seq, id.revision),
+            None => {}
         }
         true
     }

@@ -88,3 +88,19 @@ fn what_is_to_come_back_is_held_in_the_lanes_of_the_order_that_is() {
     let is_held = |action: &Action| matches!(action, Action::Hold { lanes, generation } if *lanes == [7] && *generation >= 50);
     assert!(told.iter().any(is_held), "{told:?}");
 }
+
+#[test]
+fn that_a_first_copy_was_delivered_is_told_of_the_second() {
+    let _alone = crate::planted::ONE_AT_A_TIME.lock();
+    let (mut outbox, actions) = publishing(Class::Normal, 1);
+    let (item, generation) = published(&actions).remove(0);
+    let second = super::Id { seq: item.seq, revision: item.revision, generation };
+    // Published by the engine before, which was killed before it could note that.
+    let first = super::Id { generation: 7, ..second };
+    let resolved = |id, delivered| Event::Resolved { id, delivered, parked: None };
+    assert!(outbox.step(resolved(first, true), 0).contains(&Action::Done(second)));
+    assert!(!outbox.step(resolved(first, false), 0).contains(&Action::Done(second)), "it may yet be");
+    let other = super::Id { revision: 3, ..first };
+    assert!(!outbox.step(resolved(other, true), 0).contains(&Action::Done(second)), "another payload");
+    assert!(!outbox.step(resolved(second, true), 0).contains(&Action::Done(second)), "it is itself");
+}

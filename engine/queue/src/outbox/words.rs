@@ -77,6 +77,8 @@ pub enum Event {
     Resolved {
         /// Of which.
         id: Id,
+        /// Whether it was delivered.
+        delivered: bool,
         /// Its lanes, when it was set aside.
         parked: Option<Vec<Lane>>,
     },
@@ -136,6 +138,8 @@ pub enum Action {
         /// This generation and all earlier ones.
         generation: u64,
     },
+    /// Have every node know that the delivery of this envelope was delivered by an earlier one, and need not be again.
+    Done(Id),
     /// Tell whoever delivers, behind all that is published: no envelope of a generation before this one comes any more.
     Release {
         /// The generation.

@@ -13,6 +13,9 @@ use super::envelope::{Unreadable, VERSION, read, written};
 /// How many lanes a hold is about, at most.
 const LANES_MAX: usize = 1_000;
 
+/// How many deliveries one message tells to be done, at most.
+const DONE_MAX: usize = 1_000;
+
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +26,15 @@ pub enum Control {
         node: Arc<str>,
         /// The lanes.
         lanes: Vec<Lane>,
+        /// The generation.
+        generation: u64,
+    },
+    /// Deliveries of a node, each with its revision, were delivered by an earlier envelope: those of this generation and before need not be.
+    Done {
+        /// The node that accepted them.
+        node: Arc<str>,
+        /// The deliveries.
+        deliveries: Vec<(u64, u32)>,
         /// The generation.
         generation: u64,
     },
@@ -79,21 +91,29 @@ impl Pausing {
 impl Control {
     /// Says what another one says as well, where both together are one.
     pub(crate) fn takes_in(&mut self, other: &Control) -> bool {
-        let (
-            Control::Hold { node, lanes, generation },
-            Control::Hold { node: other_node, lanes: others, generation: later },
-        ) = (self, other)
-        else {
-            return false;
-        };
-        if node != other_node {
-            return false;
+        match (self, other) {
+            (
+                Control::Hold { node, lanes, generation },
+                Control::Hold { node: other, lanes: others, generation: later },
+            ) if node == other => Control::takes_in_hold(lanes, generation, others, *later),
+            (
+                Control::Done { node, deliveries, generation },
+                Control::Done { node: other, deliveries: others, generation: later },
+            ) if node == other && deliveries.len() + others.len() <= DONE_MAX => {
+                deliveries.extend(others);
+                *generation = (*generation).max(*later);
+                true
+            }
+            _ => false,
         }
-        if lanes.iter().all(|lane| others.contains(lane)) && *generation <= *later {
-            (*lanes, *generation) = (others.clone(), *later);
+    }
+
+    fn takes_in_hold(lanes: &mut Vec<Lane>, generation: &mut u64, others: &[Lane], later: u64) -> bool {
+        if lanes.iter().all(|lane| others.contains(lane)) && *generation <= later {
+            (*lanes, *generation) = (others.to_vec(), later);
             return true;
         }
-        let is_equal = generation == later && lanes.len() + others.len() <= LANES_MAX;
+        let is_equal = *generation == later && lanes.len() + others.len() <= LANES_MAX;
         if is_equal {
             lanes.extend(others.iter().filter(|lane| !lanes.contains(lane)).copied().collect::<Vec<_>>());
         }
@@ -155,11 +175,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_is_told_together() {
+        let done = |deliveries: &[(u64, u32)], generation| Control::Done {
+            node: "north".into(),
+            deliveries: deliveries.to_vec(),
+            generation,
+        };
+        let mut first = done(&[(1, 0)], 5);
+        assert!(first.takes_in(&done(&[(2, 1)], 4)));
+        assert_eq!(first, done(&[(1, 0), (2, 1)], 5));
+        assert!(!first.takes_in(&done(&[(3, 0); DONE_MAX], 5)));
+    }
+
+    #[test]
     fn what_was_written_is_read() {
         let tried = Tried { attempts: 3, not_before: Some(-1), failing_since: None };
         for control in [
             Control::Hold { node: "north".into(), lanes: vec![u64::MAX], generation: 7 },
             Control::Release { node: "north".into(), before: u64::MAX },
+            Control::Done { node: "north".into(), deliveries: vec![(u64::MAX, 1)], generation: 7 },
             Control::Pause(Pausing { paused: true, at_us: 5, who: "anna".to_owned(), reason: None }),
             Control::tried("north".into(), Id { seq: 7, revision: 1, generation: 5 }, tried),
             Control::Mark("north-1".to_owned()),

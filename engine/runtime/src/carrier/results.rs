@@ -328,6 +328,7 @@ impl Results {
         receipt: Receipt,
     ) {
         let is_final = record.state != DeliveryState::Waiting;
+        let delivered = record.state == DeliveryState::Delivered;
         let asked = self.asked(&record);
         let heard = self.heard.clone();
         self.journal.carry(Carry::Result(envelope(id), record), move |written| {
@@ -341,7 +342,7 @@ impl Results {
             receipt.give(written.map(drop).map_err(|problem| problem.to_string()));
             if let Some(sender) = sender.filter(|_| is_written && is_final) {
                 // It may have ended, and reads the journal when it begins again.
-                let _ = sender.send(Told::Event(Event::Resolved { id, parked }));
+                let _ = sender.send(Told::Event(Event::Resolved { id, delivered, parked }));
             }
         });
     }

@@ -196,6 +196,11 @@ impl Sender {
                     let node = self.settings.identity.clone();
                     self.control(Control::Hold { node, lanes, generation });
                 }
+                Action::Done(id) => {
+                    let node = self.settings.identity.clone();
+                    let (deliveries, generation) = (vec![(id.seq, id.revision)], id.generation);
+                    self.control(Control::Done { node, deliveries, generation });
+                }
                 Action::Release { before } => self.release(before),
                 Action::WakeAt(time) => until = Some(until.map_or(time, |other: Micros| other.min(time))),
                 Action::Choked(class) => error!(

@@ -66,7 +66,7 @@ pub(super) struct Session<'t> {
     /// What this node waits for before it sends.
     mark: String,
     is_marked: bool,
-    /// What stays in the control queue: holds, and the latest word about a pause.
+    /// What stays in the control queue: holds, what is done, and the latest word about a pause.
     kept: Vec<Kept>,
     pause: Option<(u64, Pausing)>,
     /// When the queue last gave something.
@@ -83,7 +83,7 @@ pub(super) struct Session<'t> {
     ending: Option<Instant>,
 }
 
-/// A hold, by the tag of its message.
+/// A hold, or what is done, by the tag of its message.
 struct Kept {
     tag: u64,
     node: Arc<str>,
@@ -381,6 +381,14 @@ impl<'t> Session<'t> {
                 self.taken.inside().shelf.holds().hold(&node, &lanes, generation);
                 self.kept.push(Kept { tag, node, generation });
                 self.give_back_held();
+                return Ok(());
+            }
+            Ok(Control::Done { node, deliveries, generation }) => {
+                let shelf = &mut self.taken.inside().shelf;
+                for (delivery, revision) in deliveries {
+                    shelf.delivered_elsewhere(node.clone(), delivery, revision);
+                }
+                self.kept.push(Kept { tag, node, generation });
                 return Ok(());
             }
             Ok(Control::Pause(pausing)) => return self.pause(tag, pausing).await,
