@@ -156,7 +156,8 @@ impl Engine {
         };
         let watching = configuration.map(|configuration| tokio::spawn(watch(house.clone(), configuration)));
         warn_of_stranded(&plan, &house.journal.reader());
-        info!(plan = %plan.version, "started");
+        let node = house.nodes.as_ref().map(|_| &*node.name);
+        info!(plan = %plan.version, node, "started");
         Ok(Engine { house, listening, control, watching, journal_threads: Vec::new() })
     }
 
