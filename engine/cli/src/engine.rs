@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use orderly_pipeline::plan::Carrier;
 use orderly_runtime::{ControlError, Request, Response, Settings, ask, perform_without_engine};
 use tokio::runtime::Runtime;
 
@@ -62,9 +61,7 @@ impl Engine<'_> {
 
     /// When none runs, and others deliver by way of a broker: what was said about a destination is told to them later.
     pub(crate) fn warn_of_other_nodes(&self) -> Result<(), Failure> {
-        let plan = site::load(self.journal.config()).ok().and_then(|site| site.compiled.plan);
-        let shares_a_broker = plan.is_some_and(|plan| matches!(plan.queue.carrier, Carrier::Amqp(_)));
-        if shares_a_broker && self.ask(&Request::Status)?.is_none() {
+        if self.journal.shares_a_broker() && self.ask(&Request::Status)?.is_none() {
             eprintln!(
                 "warning: no engine runs here: other nodes are told when this one starts, and go on until then; say it at a node that runs"
             );

@@ -73,6 +73,12 @@ impl JournalArgs {
         reading.unwrap_or_default()
     }
 
+    /// Whether a broker carries deliveries here, so that there may be other nodes.
+    pub(crate) fn shares_a_broker(&self) -> bool {
+        let plan = site::load(&self.config).ok().and_then(|site| site.compiled.plan);
+        plan.is_some_and(|plan| matches!(plan.queue.carrier, Carrier::Amqp(_)))
+    }
+
     /// The site's file.
     pub(crate) fn config(&self) -> &std::path::Path {
         &self.config
@@ -109,8 +115,7 @@ pub(crate) fn run(args: &MessagesArgs) -> CommandResult {
 
 /// What all nodes found, where a broker carries deliveries and an engine runs that can ask.
 fn of_all_nodes(args: &MessagesArgs) -> Result<Option<AllFound>, Failure> {
-    let plan = site::load(args.journal.config()).ok().and_then(|site| site.compiled.plan);
-    if !plan.is_some_and(|plan| matches!(plan.queue.carrier, Carrier::Amqp(_))) {
+    if !args.journal.shares_a_broker() {
         let nobody = "no broker carries deliveries here, so there are no nodes";
         let help = "leave out --node, or name the site's file with --config";
         return if args.node.is_empty() { Ok(None) } else { Err(Failure::new(nobody).help(help)) };

@@ -5,7 +5,8 @@
 //! - Of each class, the first envelopes of a lane come into the queue in journal order: what follows the first envelope that is not
 //!   confirmed is published again behind it when the channel is lost or the broker did not take something (Go-Back-N).
 //! - At most [`WINDOW_MAX`] envelopes are published and not confirmed, so when the way to the broker is lost at most that many are published
-//!   twice; and at most [`NOTING_MAX`] more are not noted in the journal as with the broker, which are published twice after a crash.
+//!   twice; and at most [`NOTING_MAX`] more are not noted in the journal as with the broker, which are published twice after a crash when
+//!   it is not known by then what became of them.
 //! - Each envelope has a *generation*. What is parked, or changed by hand, holds its lanes for all envelopes of its generation and earlier ones:
 //!   they come back, and what comes after them in their lanes waits for that. What is published then is of a later generation.
 //! - A delivery has one envelope at a time.

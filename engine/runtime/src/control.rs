@@ -211,6 +211,13 @@ async fn serve(listener: UnixListener, house: Arc<House>) {
     }
 }
 
+/// Where another node delivers, what this one saw of a destination when it last did says nothing any more.
+fn delivered_by(other: Option<String>, destination: DestinationStatus) -> DestinationStatus {
+    let is_past = other.is_some() && destination.state != DestinationState::Undeclared;
+    let state = if is_past { DestinationState::Idle } else { destination.state };
+    DestinationStatus { delivered_by: other, state, ..destination }
+}
+
 async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
@@ -228,19 +235,10 @@ async fn serve_one(stream: UnixStream, house: &Arc<House>, turn: &Mutex<()>) -> 
                 Ok(status) => {
                     let nodes = house.nodes.as_ref().map(|nodes| nodes.known()).unwrap_or_default();
                     let broker = house.nodes.as_ref().map(|nodes| nodes.broker());
-                    let destinations = status.destinations.into_iter().map(|destination| {
-                        let delivered_by =
-                            house.nodes.as_ref().and_then(|nodes| nodes.other_at(&destination.name));
-                        // What this node saw of it when it last delivered says nothing any more.
-                        let state = match &delivered_by {
-                            Some(_) if destination.state != DestinationState::Undeclared => {
-                                DestinationState::Idle
-                            }
-                            _ => destination.state,
-                        };
-                        DestinationStatus { delivered_by, state, ..destination }
-                    });
-                    let destinations = destinations.collect();
+                    let other_at = |name: &str| house.nodes.as_ref().and_then(|nodes| nodes.other_at(name));
+                    let destinations = status.destinations.into_iter();
+                    let destinations =
+                        destinations.map(|one| delivered_by(other_at(&one.name), one)).collect();
                     Response::Status(Status { nodes, broker, destinations, ..status })
                 }
                 Err(problem) => Response::Refused(format!("the journal cannot be read: {problem}")),

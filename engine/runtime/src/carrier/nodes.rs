@@ -226,7 +226,9 @@ impl Nodes {
         self.inside().searches.remove(&number);
         found.sort_by(|one, other| one.node.cmp(&other.node));
         let silent = self.asked(&nodes).into_iter().filter(|node| !has_answered(&found, node)).collect();
-        AllFound { answers: found, silent, alone: self.broker.trouble() }
+        let are_others_asked = nodes.is_empty() || nodes.iter().any(|node| **node != *self.settings.node);
+        let alone = if are_others_asked { self.broker.trouble() } else { None };
+        AllFound { answers: found, silent, alone }
     }
 
     fn are_others_heard(&self) -> bool {

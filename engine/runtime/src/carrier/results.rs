@@ -176,28 +176,38 @@ impl Results {
                     self.proves(confirmed.verdict, &connection, &mut marker).await?;
                 }
                 late = &mut late, if !is_heard && acknowledging.is_empty() => {
-                    return Err(if marker.unconfirmed_count() > 0 { late } else { held(&queue) });
+                    return Err(if marker.unconfirmed_count() > 0 { late } else { given_to_another(&queue) });
                 }
                 () = &mut gone => return Err(BrokerError::ConsumerEnded),
                 Some(first) = given.recv() => {
                     // A commit gives many.
-                    let mut written = Ok(());
-                    for receipt in iter::once(first).chain(iter::from_fn(|| given.try_recv().ok())) {
-                        match receipt.written {
-                            _ if receipt.session != self.session => {}
-                            Ok(()) => {
-                                self.proof.unwritten.remove(&receipt.tag);
-                                acknowledging.done(receipt.tag);
-                            }
-                            Err(problem) => written = Err(problem),
-                        }
-                    }
+                    let receipts = iter::once(first).chain(iter::from_fn(|| given.try_recv().ok()));
+                    let written = self.take_receipts(receipts, &mut acknowledging);
                     acknowledging.acknowledge(&consumer)?;
                     written.map_err(BrokerError::Lost)?;
                 }
             }
             late.set(self::late(&connection));
         }
+    }
+
+    /// What the journal has is done. An error is why it does not have one.
+    fn take_receipts(
+        &mut self,
+        receipts: impl Iterator<Item = Given>,
+        acknowledging: &mut Acknowledging,
+    ) -> Result<(), String> {
+        let mut written = Ok(());
+        for receipt in receipts.filter(|receipt| receipt.session == self.session) {
+            match receipt.written {
+                Ok(()) => {
+                    self.proof.unwritten.remove(&receipt.tag);
+                    acknowledging.done(receipt.tag);
+                }
+                Err(problem) => written = Err(problem),
+            }
+        }
+        written
     }
 
     /// Begins to consume, and to ask whether the queue is the one that this node made.
@@ -375,7 +385,7 @@ async fn gone(connection: &Connection, queue: &str) {
 }
 
 /// The broker has the mark, and gives it to somebody else.
-fn held(queue: &str) -> BrokerError {
+fn given_to_another(queue: &str) -> BrokerError {
     BrokerError::Locked(format!(
         "`{queue}` is consumed by another process with this node's name, or by a connection that the broker has not missed yet"
     ))
